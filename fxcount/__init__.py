@@ -1,0 +1,30 @@
+"""fxcount: what a PyTorch model costs, exactly, and why.
+
+>>> import torch, fxcount
+>>> fxcount.count_graph(torch.nn.Linear(4, 3), torch.randn(2, 4)).macs
+24
+"""
+
+from fxcount.cost import CONVENTIONS, Convention, Cost, OperatorCost
+from fxcount.costed_graph import ModuleCost, NodeCost, OperatorTotal
+from fxcount.count import count_graph
+from fxcount.errors import ConventionError, FormulaError, FxcountError, InputError, TracingError, UncountedError
+from fxcount.graph_cost import GraphCost
+
+__all__ = [
+    "CONVENTIONS",
+    "Convention",
+    "ConventionError",
+    "Cost",
+    "FormulaError",
+    "FxcountError",
+    "GraphCost",
+    "InputError",
+    "ModuleCost",
+    "NodeCost",
+    "OperatorCost",
+    "OperatorTotal",
+    "TracingError",
+    "UncountedError",
+    "count_graph",
+]

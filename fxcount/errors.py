@@ -1,0 +1,25 @@
+"""What fxcount raises. The model's own errors are never wrapped: they pass through with the place added as a note."""
+
+
+class FxcountError(Exception):
+    """Base of every error that fxcount raises itself."""
+
+
+class ConventionError(FxcountError, ValueError):
+    """A convention's name, field or weight is not one that exists."""
+
+
+class InputError(FxcountError, TypeError):
+    """The example input or another argument of a call is not of a kind that can be used."""
+
+
+class TracingError(FxcountError):
+    """The model cannot be traced in the way that was asked for."""
+
+
+class FormulaError(FxcountError):
+    """A formula is registered twice, for a wrong kind of target, or does not fit its operator."""
+
+
+class UncountedError(FxcountError):
+    """With ``strict=True``: the model reached operators that have no formula."""

@@ -1,0 +1,27 @@
+"""One formula per operator, a file per family, and the registry that finds them."""
+
+from fxcount.formulas import (  # noqa: F401  # a family registers its formulas when it is imported
+    accumulation,
+    attention,
+    backward,
+    contractions,
+    distances,
+    fft,
+    free,
+    linalg,
+    losses,
+    normalization,
+    optimizer,
+    pointwise,
+    pointwise_backward,
+    quantized,
+    recurrent,
+    reductions,
+    sparse,
+    special,
+    vision,
+    windows,
+)
+from fxcount.formulas.registry import FORMULAS, REFUSED, find_formula, operator_name
+
+__all__ = ["FORMULAS", "REFUSED", "find_formula", "operator_name"]

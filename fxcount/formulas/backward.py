@@ -1,0 +1,1 @@
+"""Backward operators of contractions and attention: the gradients are contractions themselves."""

@@ -1,0 +1,69 @@
+"""Equations over named quantities: the one place where a formula's arithmetic is written."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+
+from fxcount.cost import FIELDS, Cost
+from fxcount.errors import FormulaError
+
+
+def ceil_log2(n: int) -> int:
+    """The number of halvings that bring ``n`` down to one: log2 rounded up; 0 for n of 0 and 1."""
+    return (n - 1).bit_length() if n > 1 else 0
+
+
+FUNCTIONS = {"ceil_log2": ceil_log2}
+_GLOBALS: dict[str, object] = {"__builtins__": {}, **FUNCTIONS}
+
+
+class Equation:
+    """One arithmetic expression for each field of a `Cost`, over the named quantities of a call.
+
+    The text is what people read, and it is also what is computed: there is no second copy.
+
+    >>> convolution = Equation("macs = outputs * taps, add = biases")
+    >>> convolution.cost({"outputs": 8192, "taps": 40, "biases": 0})
+    Cost(macs=327680)
+    """
+
+    def __init__(self, text: str) -> None:
+        """
+        Raises:
+            FormulaError: ``text`` is not a list of ``field = expression``, or an expression is more than arithmetic.
+        """
+        self.text = " ".join(text.split())
+        self.terms: dict[str, str] = {}
+        for term in filter(None, re.split(r",\s*(?=\w+ =)", self.text)):
+            field, _, expression = term.partition(" = ")
+            if field not in FIELDS or field in self.terms or not expression:
+                raise FormulaError(f"not an equation: {term!r} in {text!r}; a Cost has {', '.join(FIELDS)}")
+            self.terms[field] = expression
+        source = f"({''.join(self.terms.get(field, '0') + ', ' for field in FIELDS)})"
+        tree = ast.parse(source, mode="eval")
+        self.names = _names(tree, text)
+        self._code = compile(tree, f"<equation {self.text}>", "eval")
+
+    def cost(self, quantities: Mapping[str, int]) -> Cost:
+        """The cost of a call with these quantities."""
+        return Cost(*eval(self._code, _GLOBALS, quantities))
+
+    def __repr__(self) -> str:
+        return f"Equation({self.text!r})"
+
+
+def _names(tree: ast.AST, text: str) -> frozenset[str]:
+    """The quantities that an equation reads; refuses anything that is not whole-number arithmetic."""
+    structure = (ast.Expression, ast.Tuple, ast.BinOp, ast.UnaryOp, ast.Call, ast.Name, ast.Load, ast.Constant)
+    operations = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Pow, ast.USub)
+    names = set()
+    for node in ast.walk(tree):
+        if not isinstance(node, structure + operations) or (
+            isinstance(node, ast.Constant) and not isinstance(node.value, int)
+        ):
+            raise FormulaError(f"only whole-number arithmetic belongs in an equation: {text!r}")
+        if isinstance(node, ast.Name) and node.id not in FUNCTIONS:
+            names.add(node.id)
+    return frozenset(names)

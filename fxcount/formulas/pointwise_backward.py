@@ -1,0 +1,1 @@
+"""Backward operators of pointwise operators, normalisation, reductions and windows."""

@@ -1,0 +1,1 @@
+"""Quantised and low-precision operators."""

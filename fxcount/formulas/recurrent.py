@@ -1,0 +1,1 @@
+"""Recurrent networks: their gates' matrix products, every step, layer and direction."""

@@ -1,0 +1,93 @@
+"""The registry: which operator has which formula, which are free, which are refused and why."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+
+import torch
+
+from fxcount.errors import FormulaError
+from fxcount.formulas.equation import Equation
+from fxcount.formulas.formula import EachFormula, Formula, Measure, OperatorFormula
+
+FORMULAS: dict[str, Formula] = {}
+"""Operator name, such as ``aten.conv2d``, to its formula; an in-place operator has that of its functional form."""
+
+REFUSED: dict[str, str] = {}
+"""Operators that are deliberately not counted, with the reason that a user reads."""
+
+
+def formula(operators: str, equation: str, *, complex_stated: bool = False) -> Callable[[Measure], Measure]:
+    """Registers the decorated function as the formula of ``operators``, names parted by blanks, ``aten.`` left out."""
+
+    def register(measure: Measure) -> Measure:
+        family = measure.__module__.rpartition(".")[2]
+        priced = Formula(measure, family, Equation(equation), complex_stated)
+        for name in operators.split():
+            _register(name, priced)
+        return measure
+
+    return register
+
+
+def formulas(table: Mapping[str, str], *, complex_stated: bool = False) -> Callable[[Measure], Measure]:
+    """Registers a family whose members differ only in their equation: a table from equation to operators."""
+
+    def register(measure: Measure) -> Measure:
+        for equation, operators in table.items():
+            formula(operators, equation, complex_stated=complex_stated)(measure)
+        return measure
+
+    return register
+
+
+def refuse(operators: str, reason: str) -> None:
+    """Declares that ``operators`` are not counted, and why."""
+    for name in operators.split():
+        REFUSED[_qualified(name)] = reason
+
+
+def _qualified(name: str) -> str:
+    return name if "." in name else f"aten.{name}"
+
+
+def _register(name: str, priced: Formula) -> None:
+    name = _qualified(name)
+    if name in FORMULAS:
+        raise FormulaError(f"{name} has a formula already, in {FORMULAS[name].measure.__module__}")
+    FORMULAS[name] = priced
+
+
+def operator_name(operator: torch._ops.OpOverload) -> str:
+    """``aten.conv2d`` for ``torch.ops.aten.conv2d.default``: an operator's overloads share one name."""
+    namespace, _, name = operator._schema.name.partition("::")
+    return f"{namespace}.{name}"
+
+
+def formula_of(operator: torch._ops.OpOverload) -> Formula | None:
+    """The formula that an operator has by its name, or by what its schema says it is a variant of."""
+    name = operator_name(operator).replace("._foreach_", ".")
+    if name in FORMULAS:
+        return FORMULAS[name]
+    if name.endswith("_") and not name.endswith("__") and operator._schema.is_mutable:
+        return FORMULAS.get(name[:-1])
+    if operator.is_view or (name.endswith("_copy") and _is_view(name.removesuffix("_copy"))):
+        return FORMULAS["aten.view"]
+    return None
+
+
+def _is_view(name: str) -> bool:
+    namespace, _, packet_name = name.partition(".")
+    packet = getattr(getattr(torch.ops, namespace), packet_name, None)
+    return packet is not None and any(getattr(packet, overload).is_view for overload in packet.overloads())
+
+
+@functools.cache
+def find_formula(operator: torch._ops.OpOverload) -> OperatorFormula | None:
+    """The formula of an operator, fitted to its arguments; None where none is known."""
+    found = formula_of(operator)
+    if found is None:
+        return None
+    fitted = EachFormula if "::_foreach_" in operator._schema.name else OperatorFormula
+    return fitted(operator, operator_name(operator), found)

@@ -1,0 +1,1 @@
+"""Sparse and nested tensors: work on stored values."""

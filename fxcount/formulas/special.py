@@ -1,0 +1,1 @@
+"""Orthogonal polynomials and other functions that are computed by recurrence."""

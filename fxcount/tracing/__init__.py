@@ -1,0 +1,7 @@
+"""From a model and an example to a graph, by the first tracer that can."""
+
+from fxcount.tracing.call import ExampleCall
+from fxcount.tracing.symbolic import trace_symbolically
+from fxcount.tracing.trace import Trace
+
+__all__ = ["ExampleCall", "Trace", "trace_symbolically"]

@@ -1,0 +1,83 @@
+"""`ExampleCall`: the example input as the arguments of one call of the model."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils import _pytree as pytree
+
+from fxcount.errors import InputError
+
+
+@dataclass(frozen=True)
+class ExampleCall:
+    """The arguments with which the model is called."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    @classmethod
+    def of(cls, example_input: Any, example_kwargs: Mapping[str, Any] | None = None) -> ExampleCall:
+        """A tuple is the positional arguments, a mapping the keyword arguments, anything else the one argument.
+
+        Raises:
+            InputError: an argument name is not a string, or is given twice.
+        """
+        if example_kwargs is not None and not isinstance(example_kwargs, Mapping):
+            raise InputError(f"example_kwargs is a mapping of names to arguments, not {type(example_kwargs).__name__}")
+        kwargs = dict(example_kwargs or {})
+        if isinstance(example_input, Mapping):
+            twice = sorted(set(example_input) & set(kwargs))
+            if twice:
+                raise InputError(f"given in both example_input and example_kwargs: {', '.join(map(str, twice))}")
+            return cls((), _named({**example_input, **kwargs}))
+        if type(example_input) is tuple:
+            return cls(example_input, _named(kwargs))
+        return cls((example_input,), _named(kwargs))
+
+    def tensors(self) -> tuple[torch.Tensor, ...]:
+        """The tensors among the arguments, also nested ones, in order."""
+        return tuple(leaf for leaf in pytree.tree_leaves((self.args, self.kwargs)) if isinstance(leaf, torch.Tensor))
+
+    def replace_tensors(self, replace: Callable[[str, torch.Tensor], Any], function: Callable[..., Any]) -> ExampleCall:
+        """The same call with each tensor replaced by ``replace(name, tensor)``; names are those of ``function``."""
+        named = [*zip(_parameter_names(function, len(self.args)), self.args, strict=True), *self.kwargs.items()]
+        replaced = [_replace(name, value, replace) for name, value in named]
+        positional = len(self.args)
+        return ExampleCall(tuple(replaced[:positional]), dict(zip(self.kwargs, replaced[positional:], strict=True)))
+
+
+def _named(kwargs: dict[Any, Any]) -> dict[str, Any]:
+    for name in kwargs:
+        if not isinstance(name, str):
+            raise InputError(f"a mapping as input is the keyword arguments, its keys are names, not {name!r}")
+    return kwargs
+
+
+def _replace(name: str, value: Any, replace: Callable[[str, torch.Tensor], Any]) -> Any:
+    def replace_leaf(path: pytree.KeyPath, leaf: Any) -> Any:
+        if not isinstance(leaf, torch.Tensor):
+            return leaf
+        return replace(name + "".join(f"_{getattr(key, 'key', getattr(key, 'idx', ''))}" for key in path), leaf)
+
+    return pytree.tree_map_with_path(replace_leaf, value)
+
+
+def _parameter_names(function: Callable[..., Any], count: int) -> list[str]:
+    """The names of the first ``count`` positional parameters; of those under ``*args``, its name and a number."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    names = []
+    for position in range(count):
+        parameter = parameters[min(position, len(parameters) - 1)] if parameters else None
+        if parameter is None or parameter.kind is parameter.VAR_POSITIONAL or position >= len(parameters):
+            names.append(f"{parameter.name if parameter else 'input'}_{position}")
+        else:
+            names.append(parameter.name)
+    return names

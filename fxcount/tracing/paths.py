@@ -1,0 +1,58 @@
+"""`Attributes`: the names under which a graph refers to what belongs to the model, or is met while it runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class Attributes:
+    """Finds a module's or tensor's path by identity; what has none is given one outside the model.
+
+    ``used`` holds what the graph's nodes name: path to module or tensor.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.used: dict[str, Any] = {}
+        self._paths: dict[int, str] = {}
+        self._kept: list[Any] = []
+        if isinstance(model, nn.Module):
+            self._add("", model)
+
+    def path_of(self, value: nn.Module | torch.Tensor) -> str:
+        """The path of ``value`` in the model, the first one where it has several."""
+        if id(value) not in self._paths:
+            self._adopt(value)
+        return self._paths[id(value)]
+
+    def use(self, value: nn.Module | torch.Tensor) -> str:
+        """The path of ``value``, which a node of the graph names."""
+        path = self.path_of(value)
+        self.used[path] = value
+        return path
+
+    def _add(self, prefix: str, module: nn.Module) -> None:
+        for path, submodule in module.named_modules(prefix=prefix):
+            self._paths.setdefault(id(submodule), path)
+            for name, value in (*submodule._parameters.items(), *submodule._buffers.items(), *vars(submodule).items()):
+                if isinstance(value, torch.Tensor):
+                    self._paths.setdefault(id(value), f"{path}.{name}" if path else name)
+        self._kept.append(module)
+
+    def _adopt(self, value: nn.Module | torch.Tensor) -> None:
+        if isinstance(value, nn.Module):
+            self._add(self._unused(type(value).__name__.lower()), value)
+        else:
+            kind = "parameter" if isinstance(value, nn.Parameter) else "tensor_constant"
+            self._paths[id(value)] = self._unused(f"_{kind}")
+            self._kept.append(value)
+
+    def _unused(self, stem: str) -> str:
+        taken = set(self._paths.values())
+        name, number = f"{stem}_0", 0
+        while name in taken:
+            number += 1
+            name = f"{stem}_{number}"
+        return name

@@ -1,0 +1,84 @@
+"""The symbolic tracer: `torch.fx` runs the model on proxies, without values, and records what happens to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from fxcount.tracing.call import ExampleCall
+from fxcount.tracing.leaf import is_leaf
+from fxcount.tracing.paths import Attributes
+from fxcount.tracing.trace import Trace, TracedModule
+
+
+def trace_symbolically(model: Callable[..., Any], call: ExampleCall) -> Trace:
+    """Traces ``model`` with a proxy for each tensor of ``call``; all other arguments are as in the call."""
+    tracer = SymbolicTracer(model, call)
+    graph = tracer.trace(lambda *args, **kwargs: model(*args, **kwargs))
+    training = getattr(model, "training", True)
+    module = TracedModule(graph, tracer.attributes.used, training)
+    return Trace("symbolic", module, call.tensors(), tracer.called)
+
+
+class SymbolicTracer(fx.Tracer):
+    """A `torch.fx.Tracer` that calls the model itself, so that its hooks run, and looks names up by identity.
+
+    Nothing is set on the model: what it does not own is named in ``attributes``.
+    """
+
+    def __init__(self, model: Callable[..., Any], call: ExampleCall) -> None:
+        super().__init__()
+        self.attributes = Attributes(model)
+        self.called: dict[str, str] = {}
+        self._model = model
+        self._call = call
+        self._callers: list[str] = []
+        self._nodes: dict[str, fx.Node] = {}
+
+    def create_args_for_root(
+        self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None
+    ) -> tuple[Callable[..., Any], list[Any]]:
+        forward = self._model.forward if isinstance(self._model, nn.Module) else self._model
+        call = self._call.replace_tensors(lambda name, _: self.create_proxy("placeholder", name, (), {}), forward)
+        return lambda *args: root_fn(*args, **call.kwargs), list(call.args)
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return m is not self._model and is_leaf(m)
+
+    def path_of_module(self, mod: nn.Module) -> str:
+        return self.attributes.path_of(mod)
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        path = self.path_of_module(m)
+        self.called[path] = type(m).__name__
+        if self.is_leaf_module(m, path):
+            return self.create_proxy("call_module", self.attributes.use(m), args, kwargs)
+        self._callers.append(path)
+        try:
+            return forward(*args, **kwargs)
+        finally:
+            self._callers.pop()
+
+    def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
+        node = super().create_node(*args, **kwargs)
+        node.meta["module"] = self._callers[-1] if self._callers else ""
+        return node
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        """A parameter that the model reads becomes a proxy, so that its methods are recorded too."""
+        if isinstance(attr_val, nn.Parameter):
+            return self.proxy(self.create_arg(attr_val))
+        return attr_val
+
+    def create_arg(self, a: Any) -> Any:
+        if isinstance(a, torch.Tensor):
+            path = self.attributes.use(a)
+            if path not in self._nodes:
+                self._nodes[path] = self.create_node("get_attr", path, (), {})
+            return self._nodes[path]
+        return super().create_arg(a)

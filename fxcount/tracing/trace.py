@@ -1,0 +1,60 @@
+"""`Trace`: what every tracer makes of a model and an example."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+
+class TracedModule(nn.Module):
+    """A graph and the modules, parameters and tensors that its nodes name; nothing is copied.
+
+    It stands between tracing and interpreting, so that a `torch.fx.GraphModule`, which generates code, is made only
+    when somebody asks for it.
+    """
+
+    def __init__(self, graph: fx.Graph, attributes: dict[str, Any], training: bool) -> None:
+        super().__init__()
+        self.graph = graph
+        self.training = training
+        for path in sorted(attributes, key=lambda path: path.count(".")):
+            self._install(path, attributes[path])
+
+    def _install(self, path: str, value: Any) -> None:
+        """Sets ``value`` at a dotted path, unless a module installed before already has it there."""
+        owner: nn.Module = self
+        *parents, name = path.split(".")
+        for parent in parents:
+            if not hasattr(owner, parent):
+                owner.add_module(parent, nn.Module())
+            owner = getattr(owner, parent)
+        if getattr(owner, name, None) is value:
+            return
+        if isinstance(value, torch.Tensor) and not isinstance(value, nn.Parameter):
+            owner.register_buffer(name, value)
+        else:
+            setattr(owner, name, value)
+
+    def graph_module(self) -> fx.GraphModule:
+        """The traced model as a module that runs."""
+        return fx.GraphModule(self, self.graph)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A traced model.
+
+    Every node of the graph has ``meta["module"]``, the path of the module whose forward made the call, "" for the
+    model itself.
+    """
+
+    tracer: str
+    """Which tracer made it."""
+    module: TracedModule
+    inputs: tuple[torch.Tensor, ...]
+    """The tensors of the example, one for each placeholder of the graph."""
+    modules: dict[str, str]
+    """The path of every module that was called, to its class name."""

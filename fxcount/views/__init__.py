@@ -1,0 +1,1 @@
+"""What people read: text made from a costed graph."""
