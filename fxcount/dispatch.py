@@ -61,7 +61,9 @@ class OperatorCounter(TorchDispatchMode):
     def _stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
         """The stand-in of ``tensor``, the same one each time; the tensor is kept so that its id stays its own."""
         if id(tensor) not in self._stand_ins:
-            meta = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+            # Not an inference tensor: a view of the original must accept a view of the stand-in as its result.
+            with torch.inference_mode(False):
+                meta = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
             self._stand_ins[id(tensor)] = (tensor, meta)
         return self._stand_ins[id(tensor)][1]
 

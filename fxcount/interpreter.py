@@ -22,6 +22,7 @@ class CostInterpreter(ShapeProp):
 
     def __init__(self, trace: Trace) -> None:
         super().__init__(trace.module)  # type: ignore[arg-type]  # any module with a graph will do
+        self.extra_traceback = False  # the place is added to errors here
         self._inputs = trace.inputs
         self._counter = OperatorCounter()
 

@@ -27,10 +27,14 @@ def unchanged(model: Any) -> Iterator[None]:
 
 def _copied(attributes: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Every attribute, and of a list, dict or set also what it holds."""
-    return {
-        name: (value, value.copy() if isinstance(value, list | dict | set) else None)
-        for name, value in attributes.items()
-    }
+    return {name: (value, _content(value)) for name, value in attributes.items()}
+
+
+def _content(value: Any) -> Any:
+    for kind in (list, dict, set):
+        if isinstance(value, kind):
+            return kind(value)
+    return None
 
 
 def _restore(attributes: dict[str, Any], before: dict[str, tuple[Any, Any]]) -> None:
@@ -40,7 +44,7 @@ def _restore(attributes: dict[str, Any], before: dict[str, tuple[Any, Any]]) -> 
         attributes[name] = value
         if isinstance(value, list):
             value[:] = content
-        elif isinstance(value, dict | set) and value != content:
+        elif isinstance(value, dict | set):
             value.clear()
             value.update(content)
 

@@ -7,6 +7,9 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.fx.proxy import ParameterProxy
+from torch.overrides import TorchFunctionMode, is_tensor_method_or_property
+from torch.utils import _pytree as pytree
 
 from fxcount.tracing.call import ExampleCall
 from fxcount.tracing.leaf import is_leaf
@@ -17,7 +20,8 @@ from fxcount.tracing.trace import Trace, TracedModule
 def trace_symbolically(model: Callable[..., Any], call: ExampleCall) -> Trace:
     """Traces ``model`` with a proxy for each tensor of ``call``; all other arguments are as in the call."""
     tracer = SymbolicTracer(model, call)
-    graph = tracer.trace(lambda *args, **kwargs: model(*args, **kwargs))
+    with EveryTensorIsTraced(tracer):
+        graph = tracer.trace(lambda *args, **kwargs: model(*args, **kwargs))
     training = getattr(model, "training", True)
     module = TracedModule(graph, tracer.attributes.used, training)
     return Trace("symbolic", module, call.tensors(), tracer.called)
@@ -70,9 +74,9 @@ class SymbolicTracer(fx.Tracer):
         return node
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
-        """A parameter that the model reads becomes a proxy, so that its methods are recorded too."""
+        """A parameter that the model reads becomes a proxy; its shape is known."""
         if isinstance(attr_val, nn.Parameter):
-            return self.proxy(self.create_arg(attr_val))
+            return ParameterProxy(self, self.create_arg(attr_val), attr, attr_val)
         return attr_val
 
     def create_arg(self, a: Any) -> Any:
@@ -82,3 +86,41 @@ class SymbolicTracer(fx.Tracer):
                 self._nodes[path] = self.create_node("get_attr", path, (), {})
             return self._nodes[path]
         return super().create_arg(a)
+
+
+class EveryTensorIsTraced(TorchFunctionMode):
+    """Makes nodes also of calls on tensors that are no attribute of a module, and of calls that create tensors.
+
+    `torch.fx` records what happens to its proxies and lets everything else happen: work on such a tensor would be
+    done while tracing, on data, and be missing from the graph.
+    """
+
+    def __init__(self, tracer: SymbolicTracer) -> None:
+        super().__init__()
+        self._tracer = tracer
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func.__name__ == "__get__":
+            return self._read_property(func, *args)
+        traced = any(isinstance(leaf, torch.Tensor | fx.Proxy) for leaf in pytree.tree_leaves((args, kwargs)))
+        if not traced and not _creates_tensor(func, args, kwargs):
+            return func(*args, **kwargs)
+        if is_tensor_method_or_property(func):
+            return self._tracer.create_proxy("call_method", func.__name__, args, kwargs)
+        return self._tracer.create_proxy("call_function", func, args, kwargs)
+
+    def _read_property(self, getter: Any, tensor: torch.Tensor, *owner: type) -> Any:
+        """Sizes and dtypes are read now; a property that is a tensor, such as ``weight.T``, becomes a node."""
+        value = getter(tensor, *owner)
+        if isinstance(value, torch.Tensor):
+            return self._tracer.create_proxy("call_function", getattr, (tensor, getter.__self__.__name__), {})
+        return value
+
+
+def _creates_tensor(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a call without tensors returns one; found out on the meta device, where nothing is created."""
+    if kwargs.get("device") is not None:
+        kwargs = {**kwargs, "device": "meta"}
+    with torch.device("meta"):
+        return isinstance(func(*args, **kwargs), torch.Tensor)

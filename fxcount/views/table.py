@@ -47,13 +47,14 @@ def _share(part: int, whole: int) -> str:
 def legend(cost: CostedGraph) -> list[str]:
     """What FLOPs means here, the total under the other conventions, and what is not counted."""
     convention = cost.convention
-    others = "; ".join(
-        f"{other.name} ({other.meaning}): {other.read(cost.total):,}"
+    others = ", ".join(
+        f"{other.read(cost.total):,} {other.name} ({other.meaning})"
         for other in CONVENTIONS.values()
         if other != convention
     )
     lines = [
-        f"FLOPs are {convention.name}: {convention.meaning}, {cost.flops:,} in all. Under other conventions: {others}."
+        f"FLOPs here are {convention.name} ({convention.meaning}): {cost.flops:,} in all.",
+        f"Under the other conventions: {others}.",
     ]
     if cost.uncounted:
         names = ", ".join(f"{name} ({calls} calls)" for name, calls in cost.uncounted.items())

@@ -1,0 +1,52 @@
+"""Every example in README and docs runs, and prints what stands under it."""
+
+import contextlib
+import io
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fxcount.cli import main
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def printed(run: Any) -> str:
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        run()
+    return out.getvalue()
+
+
+def stripped(text: str) -> list[str]:
+    return [line.rstrip() for line in text.strip("\n").split("\n")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_examples(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text block is the output of the python block before it; a console block shows ``$ command`` and output."""
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, Any] = {}
+    out = ""
+    for language, code in BLOCK.findall(page.read_text()):
+        if language == "python":
+            out = printed(lambda code=code: exec(compile(code, page.name, "exec"), namespace))
+        elif language == "text":
+            assert stripped(out) == stripped(code)
+        elif language == "console":
+            for command, expected in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", code, re.MULTILINE):
+                program, *arguments = shlex.split(command)
+                assert program == "fxcount"
+                assert stripped(printed(lambda arguments=arguments: main(arguments))) == stripped(expected)
+        else:
+            assert (page.name, language) == ("README.md", "sh")
+
+
+def test_the_two_commands_of_the_readme() -> None:
+    """Both are whole: they make their environment, install, and run."""
+    commands = re.findall(r"^```sh\n(.*)\n```$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert [command.split(" && ")[-1] for command in commands] == [".venv/bin/fxcount", ".venv/bin/python -m pytest"]

@@ -1,0 +1,102 @@
+"""A count leaves the model, its state and torch as they were, also when it fails."""
+
+import copy
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from fxcount import count_graph
+
+
+class Stateful(nn.Module):
+    """Keeps state in every way a module can, and changes it in forward."""
+
+    def __init__(self, fail: bool) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(4)
+        self.layer = nn.Linear(4, 4)
+        self.drop = nn.Dropout()
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+        self.register_buffer("average", torch.zeros(4))
+        self.calls = 0
+        self.seen: list[Any] = []
+        self.cache: dict[str, Any] = {"kept": 1}
+        self.fail = fail
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        self.seen.append(x)
+        self.cache["new"] = x
+        self.last = x
+        self.steps += 1
+        self.average.mul_(0.9)
+        x = self.drop(self.layer(self.norm(x))) * random.random() + torch.rand(4)
+        self.average = self.average + x.mean(0)
+        if self.fail:
+            x = x @ torch.zeros(5, 5)
+        return x
+
+
+def snapshot(model: Stateful) -> dict[str, Any]:
+    return {
+        "state": {name: value.clone() for name, value in model.state_dict().items()},
+        "identities": {name: id(value) for name, value in model.state_dict(keep_vars=True).items()},
+        "attributes": {name: (sorted(vars(module)), module.training) for name, module in model.named_modules()},
+        "python": (model.calls, list(model.seen), dict(model.cache), model.fail),
+        "hooks": [
+            (len(module._forward_hooks), len(module._forward_pre_hooks), len(module._backward_hooks))
+            for module in model.modules()
+        ],
+        "gradients": [parameter.grad for parameter in model.parameters()],
+        "random": (random.getstate(), torch.get_rng_state()),
+        "torch": (
+            nn.Module.__call__, nn.Module.__getattr__, torch.is_grad_enabled(), torch.is_inference_mode_enabled(),
+            torch.get_default_dtype(), torch.backends.mha.get_fastpath_enabled(), torch.nn.functional.linear,
+        ),
+    }  # fmt: skip
+
+
+def same(a: Any, b: Any) -> bool:
+    if isinstance(a, torch.Tensor):
+        return isinstance(b, torch.Tensor) and torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return bool(a == b)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("fail", [False, True])
+def test_the_model_is_as_before(training: bool, fail: bool) -> None:
+    model = Stateful(fail).train(training)
+    x = torch.randn(2, 4)
+    before, x_before = snapshot(model), x.clone()
+    if fail:
+        with pytest.raises(RuntimeError):
+            count_graph(model, x)
+    else:
+        count_graph(model, x)
+    after = snapshot(model)
+    assert {key for key in before if not same(before[key], after[key])} == set()
+    assert torch.equal(x, x_before)
+
+
+def test_no_weight_is_copied_and_nothing_runs_on_data() -> None:
+    """A count of a 4 GB layer would need its memory, and seconds, if it touched the weights."""
+    weight = torch.empty(1).expand(2**15, 2**15)
+    assert count_graph(lambda x: torch.nn.functional.linear(x, weight), torch.empty(2**15, 2**15)).macs == 2**45
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_a_graph_result_does_not_change_the_model(device: str) -> None:
+    with torch.device(device):
+        model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    before = copy.deepcopy([sorted(vars(module)) for module in model.modules()])
+    graph: Callable[..., Any] = count_graph(model, torch.empty(1, 1, 5, 5)).graph
+    assert graph is not None
+    assert [sorted(vars(module)) for module in model.modules()] == before
