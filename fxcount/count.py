@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from torch import nn
+
 from fxcount.cost import Convention
 from fxcount.costed_graph import count_parameters, read_nodes
-from fxcount.errors import InputError, UncountedError
+from fxcount.errors import FormulaError, InputError, UncountedError
 from fxcount.graph_cost import GraphCost
 from fxcount.interpreter import CostInterpreter
-from fxcount.tracing import ExampleCall, trace_symbolically
+from fxcount.tracing import ExampleCall, Trace, execute, record, trace_symbolically
 from fxcount.unchanged import unchanged
 
 
@@ -23,7 +25,9 @@ def count_graph(
     tracer: str = "auto",
     strict: bool = False,
 ) -> GraphCost:
-    """Counts what one call of ``model`` on ``example_input`` costs, without running anything on data.
+    """Counts what one call of ``model`` on ``example_input`` costs.
+
+    Nothing runs on data, unless the control flow of the model depends on values (see ``tracer``).
 
     Args:
         model: an ``nn.Module``, a ``torch.fx.GraphModule`` or any callable, on any device, ``meta`` included.
@@ -32,7 +36,9 @@ def count_graph(
         example_kwargs: further keyword arguments.
         convention: what "flops" means: ``multiplications`` (macs + mul), ``macs``, ``torch`` (2 macs), ``arithmetic``
             (2 macs + mul + add + div + special), or a mapping of the fields of a `Cost` to weights.
-        tracer: ``auto`` or ``symbolic``.
+        tracer: how the graph is made. ``symbolic``: `torch.fx` runs the model on proxies; the graph holds for every
+            input. ``recorded``: one run on shapes is recorded, as Python executes it. ``executed``: one run on data,
+            for models whose control flow depends on values. ``auto``: the first of these that can.
         strict: raise when anything is not counted.
 
     Returns:
@@ -41,7 +47,7 @@ def count_graph(
     Raises:
         ConventionError: the convention is unknown.
         InputError: the model or the example input is not of a kind that can be used.
-        TracingError: the model cannot be traced.
+        TracingError: the model cannot be traced; a `DataNeededError` says that it asks for values it does not have.
         UncountedError: with ``strict``, an operator has no formula.
 
     An error of the model itself is raised as it is, with a note that says where in the model it happened.
@@ -49,12 +55,9 @@ def count_graph(
     reading = Convention.of(convention)
     if not callable(model):
         raise InputError(f"the model must be callable, not {type(model).__name__}")
-    if tracer not in ("auto", "symbolic"):
-        raise InputError(f"unknown tracer {tracer!r}; the known ones are auto, symbolic")
-    call = ExampleCall.of(example_input, example_kwargs)
-    with unchanged(model):
-        trace = trace_symbolically(model, call)
-        CostInterpreter(trace).propagate()
+    if tracer not in ("auto", *TRACERS):
+        raise InputError(f"unknown tracer {tracer!r}; the known ones are auto, {', '.join(TRACERS)}")
+    trace = costed_trace(model, ExampleCall.of(example_input, example_kwargs), tracer)
     cost = GraphCost(
         nodes=read_nodes(trace.module.graph, trace.module, reading),
         params=count_parameters(trace.module if not hasattr(model, "parameters") else model),
@@ -67,3 +70,40 @@ def count_graph(
         names = ", ".join(f"{name} ({calls} calls)" for name, calls in cost.uncounted.items())
         raise UncountedError(f"not counted: {names}")
     return cost
+
+
+def trace_and_interpret(model: Callable[..., Any], call: ExampleCall) -> Trace:
+    """A symbolic trace, costed by running its graph on shapes."""
+    trace = trace_symbolically(model, call)
+    CostInterpreter(trace).propagate()
+    return trace
+
+
+TRACERS: dict[str, Callable[[Callable[..., Any], ExampleCall], Trace]] = {
+    "symbolic": trace_and_interpret,
+    "recorded": record,
+    "executed": execute,
+}
+"""From a model and a call to a costed graph: the more general, the later."""
+
+
+def costed_trace(model: Callable[..., Any], call: ExampleCall, tracer: str) -> Trace:
+    """The graph with its costs, by the tracer of that name or the first that can; the model is left as it was."""
+    if tracer != "auto":
+        with unchanged(model):
+            return TRACERS[tracer](model, call)
+    for name in ("symbolic", "recorded"):
+        try:
+            return costed_trace(model, call, name)
+        except FormulaError:
+            raise
+        except Exception:
+            if name == "recorded" and not has_data(model, call):
+                raise
+    return costed_trace(model, call, "executed")
+
+
+def has_data(model: Callable[..., Any], call: ExampleCall) -> bool:
+    """Whether the model can run: neither its state nor its input is on the meta device."""
+    state = [*model.parameters(), *model.buffers()] if isinstance(model, nn.Module) else []
+    return not any(tensor.is_meta for tensor in (*state, *call.tensors()))

@@ -1,4 +1,4 @@
-"""`OperatorCounter`: runs torch operators on shapes alone, and notes what each of them costs.
+"""The dispatcher seen from below: modes under which every torch operator is costed, with or without data.
 
 Under ``torch.inference_mode`` nothing stands between a call and a `TorchDispatchMode`: autograd would have split
 composite operators (attention, linear, LSTM) into the parts that one device happens to use. So the mode sees each
@@ -9,72 +9,241 @@ are costed.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from fxcount.cost import Cost, OperatorCost
+from fxcount.errors import DataNeededError
 from fxcount.formulas import REFUSED, find_formula, operator_name
+from fxcount.formulas.arithmetic import tensors
+
+Operator = torch._ops.OpOverload
 
 
 class OperatorCounter(TorchDispatchMode):
-    """A mode under which every operator runs without data; ``calls`` lists what each one costs.
+    """Notes in ``calls`` what every operator costs, and runs it as it is, on data.
 
-    A tensor with data is represented by a stand-in on the meta device: shape, strides and dtype, no storage.
+    Whatever was there before the run is put back by ``restore()``: before an operator writes to memory that none of
+    the counted operators made, the memory is copied.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[OperatorCost] = []
-        self._stand_ins: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self.on_call: Callable[[Operator, Sequence[Any], Mapping[str, Any], Any], None] | None = None
+        """Told of every operator after it has run: the operator, its arguments and its result."""
+        self._made: set[int] = set()
+        self._overwritten: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
 
     def __torch_dispatch__(
-        self, func: torch._ops.OpOverload, types: Sequence[type], args: Sequence[Any] = (), kwargs: Any = None
+        self, func: Operator, types: Sequence[type], args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:
-        args, kwargs = self.without_data(args), self.without_data(kwargs or {})
+        kwargs = kwargs or {}
         formula = find_formula(func)
         if formula is None:
             with self:
                 out = func.decompose(*args, **kwargs)
             if out is not NotImplemented:
                 return out
-        out = func(*args, **kwargs)
+        ran_args, ran_kwargs, out = self.run(func, args, kwargs)
         if formula is None:
             name = operator_name(func)
             self.calls.append(OperatorCost(name, Cost(), uncounted=REFUSED.get(name, "no formula is known")))
         else:
-            self.calls.append(formula(args, kwargs, out))
+            self.calls.append(formula(ran_args, ran_kwargs, out))
+        if self.on_call is not None:
+            self.on_call(func, args, kwargs, out)
         return out
 
-    def without_data(self, value: Any) -> Any:
+    def take_calls(self) -> tuple[OperatorCost, ...]:
+        """What was noted since the last time."""
+        calls, self.calls = tuple(self.calls), []
+        return calls
+
+    def represent(self, tensor: torch.Tensor) -> torch.Tensor:
+        """An input as the model gets it: a tensor of its own, so that nobody's tensor changes its shape."""
+        return tensor.detach()
+
+    def run(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Sequence[Any], Any, Any]:
+        """Runs the operator; returns the arguments that it ran on, and its result."""
+        for tensor in written(func, args, kwargs):
+            self._keep(tensor)
+        out = func(*args, **kwargs)
+        self._note_made(args, kwargs, out)
+        return args, kwargs, out
+
+    def restore(self) -> None:
+        """Puts back what was overwritten."""
+        for storage, before in self._overwritten.values():
+            storage.copy_(before)
+
+    def _note_made(self, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> None:
+        """Memory in a result that is not an argument's was made by the operator."""
+        given = {memory(tensor) for tensor in tensors((args, tuple(kwargs.values())))}
+        self._made.update({memory(tensor) for tensor in tensors((out,))} - given - {0})
+
+    def _keep(self, tensor: torch.Tensor) -> None:
+        place = memory(tensor)
+        if place and place not in self._made and place not in self._overwritten:
+            storage = tensor.untyped_storage()
+            self._overwritten[place] = (storage, storage.clone())
+
+
+class WithoutData(OperatorCounter):
+    """An `OperatorCounter` that computes on shapes: parameters and floating-point inputs have no data.
+
+    Such a tensor is represented by a stand-in on the meta device: shape, strides and dtype, no storage. What depends on
+    none of them, such as token ids, masks and positions, stays known as long as it is small: it is computed for real on
+    the CPU, so that a model may ask for its value.
+    """
+
+    LARGEST_KNOWN = 2**20
+    """Elements of the largest tensor whose values are computed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stand_ins: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._overwritten_unseen: set[int] = set()
+
+    def represent(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.detach() if self.knows(tensor) else _shape_of(tensor)
+
+    def run(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Sequence[Any], Any, Any]:
+        given = tensors((args, tuple(kwargs.values())))
+        if all(map(self.knows, given)) or func is torch.ops.aten.lift_fresh.default:
+            return self._run_known(func, args, kwargs)
+        self._overwritten_unseen.update(memory(tensor) for tensor in written(func, args, kwargs) if not tensor.is_meta)
+        return self._run_on_shapes(func, args, kwargs)
+
+    def knows(self, tensor: torch.Tensor) -> bool:
+        """Whether the values of a tensor depend on no parameter and no floating-point input."""
+        if tensor.is_meta or isinstance(tensor, nn.Parameter) or tensor.numel() > self.LARGEST_KNOWN:
+            return False
+        place = memory(tensor)
+        if place in self._overwritten_unseen:
+            return False
+        return place in self._made or not (tensor.dtype.is_floating_point or tensor.dtype.is_complex)
+
+    def _run_known(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Sequence[Any], Any, Any]:
+        """Runs an operator on values, unless its result is random or large, or it writes to what it did not make."""
+        foreign = any(memory(tensor) not in self._made for tensor in written(func, args, kwargs))
+        if foreign or torch.Tag.nondeterministic_seeded in func.tags:
+            self._overwritten_unseen.update(memory(tensor) for tensor in written(func, args, kwargs))
+            return self._run_on_shapes(func, args, kwargs)
+        if not _needs_data(func) and not written(func, args, kwargs):
+            on_shapes = self._run_on_shapes(func, args, kwargs)
+            if any(tensor.numel() > self.LARGEST_KNOWN for tensor in tensors((on_shapes[2],))):
+                return on_shapes
+        args, kwargs = _moved(func, args, kwargs, "cpu")
+        out = func(*args, **kwargs)
+        self._note_made(args, kwargs, out)
+        if func is torch.ops.aten.lift_fresh.default:
+            self._made.add(memory(out))
+        return args, kwargs, out
+
+    def _run_on_shapes(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Sequence[Any], Any, Any]:
+        args, kwargs = _moved(func, self._without_data(args), self._without_data(kwargs), "meta")
+        try:
+            return args, kwargs, func(*args, **kwargs)
+        except (NotImplementedError, RuntimeError) as error:
+            if _needs_data(func) or isinstance(error, NotImplementedError):
+                name = operator_name(func)
+                raise DataNeededError(f"{name} needs the values of tensors, and here they have only shapes") from error
+            raise
+
+    def _without_data(self, value: Any) -> Any:
         """``value`` with a stand-in for each tensor that has data, also inside lists, tuples and mappings."""
         if isinstance(value, torch.Tensor):
             return value if value.is_meta else self._stand_in(value)
         if type(value) in (list, tuple):
-            return type(value)(self.without_data(item) for item in value)
+            return type(value)(self._without_data(item) for item in value)
         if isinstance(value, Mapping):
-            return {key: self.without_data(item) for key, item in value.items()}
+            return {key: self._without_data(item) for key, item in value.items()}
         return value
 
     def _stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
         """The stand-in of ``tensor``, the same one each time; the tensor is kept so that its id stays its own."""
         if id(tensor) not in self._stand_ins:
-            # Not an inference tensor: a view of the original must accept a view of the stand-in as its result.
-            with torch.inference_mode(False):
-                meta = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
-            self._stand_ins[id(tensor)] = (tensor, meta)
+            self._stand_ins[id(tensor)] = (tensor, _shape_of(tensor))
         return self._stand_ins[id(tensor)][1]
 
 
+def _shape_of(tensor: torch.Tensor) -> torch.Tensor:
+    """A meta tensor of the same shape, strides and dtype."""
+    # Not an inference tensor: a view of the original must accept a view of the stand-in as its result.
+    with torch.inference_mode(False), torch.no_grad():
+        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+
+
+def _moved(
+    func: Operator, args: Sequence[Any], kwargs: Mapping[str, Any], device: str
+) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments with every device that they name, or leave to torch, replaced by ``device``."""
+    there = torch.device(device)
+    moved = {name: there if isinstance(value, torch.device) else value for name, value in kwargs.items()}
+    if _creates(func):
+        moved["device"] = there
+    return [there if isinstance(value, torch.device) else value for value in args], moved
+
+
+@functools.cache
+def _creates(func: Operator) -> bool:
+    """Whether an operator makes a tensor out of nothing: it names a device and takes no tensor."""
+    arguments = func._schema.arguments
+    takes_tensor = any("Tensor" in str(argument.type) for argument in arguments)
+    return not takes_tensor and any(argument.name == "device" and argument.kwarg_only for argument in arguments)
+
+
+@functools.cache
+def _needs_data(func: Operator) -> bool:
+    """Whether torch says that an operator's result, or its shape, may depend on values."""
+    return torch.Tag.data_dependent_output in func.tags or torch.Tag.dynamic_output_shape in func.tags
+
+
+_WRITTEN_UNDECLARED = ("running_mean", "running_var")
+"""Arguments of norms that are updated although the schema does not say so."""
+
+
+@functools.cache
+def _written_arguments(func: Operator) -> tuple[tuple[int, str], ...]:
+    return tuple(
+        (place, argument.name)
+        for place, argument in enumerate(func._schema.arguments)
+        if argument.is_write or argument.name in _WRITTEN_UNDECLARED
+    )
+
+
+def written(func: Operator, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
+    """The tensors that a call writes to."""
+    places = _written_arguments(func)
+    return list(tensors(args[place] if place < len(args) else kwargs.get(name) for place, name in places))
+
+
+def memory(tensor: torch.Tensor) -> int:
+    """The address of a tensor's storage, the same for all views of it; 0 where there is none."""
+    try:
+        return tensor.untyped_storage().data_ptr()
+    except (NotImplementedError, RuntimeError):  # sparse tensors and wrappers have no storage of their own
+        return 0
+
+
 @contextlib.contextmanager
-def counting() -> Iterator[OperatorCounter]:
-    """An `OperatorCounter` at work: inference mode, and no fused path that only some devices have."""
+def counting(counter: OperatorCounter | None = None) -> Iterator[OperatorCounter]:
+    """A counter at work, without data unless another one is given; what it overwrites is put back.
+
+    Inference mode, no fused path that only some devices have, and compiled functions run as they were written.
+    """
+    counter = WithoutData() if counter is None else counter
     fast_path = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with torch.inference_mode(), OperatorCounter() as counter:
+        with torch.compiler.set_stance("force_eager"), torch.inference_mode(), counter:
             yield counter
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
+        counter.restore()

@@ -17,6 +17,10 @@ class TracingError(FxcountError):
     """The model cannot be traced in the way that was asked for."""
 
 
+class DataNeededError(TracingError):
+    """The model asks for values of tensors that have only shapes, such as a parameter on the meta device."""
+
+
 class FormulaError(FxcountError):
     """A formula is registered twice, for a wrong kind of target, or does not fit its operator."""
 

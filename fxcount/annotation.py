@@ -1,0 +1,48 @@
+"""What a node of a costed graph carries in ``node.meta``, written by whoever runs the node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import fx
+from torch.fx.passes.shape_prop import TensorMetadata, _extract_tensor_metadata
+
+from fxcount.cost import OperatorCost, total_cost
+
+
+def annotate(node: fx.Node, result: Any, operators: tuple[OperatorCost, ...]) -> None:
+    """Writes ``meta["operators"]``, ``meta["cost"]``, their sum, and, as `ShapeProp` does, ``meta["tensor_meta"]``."""
+    node.meta["operators"] = operators
+    node.meta["cost"] = total_cost(operator.cost for operator in operators)
+    node.meta["type"] = type(result)
+    described, found = _described(result)
+    if found:
+        node.meta["tensor_meta"] = described
+
+
+def _described(value: Any) -> tuple[Any, bool]:
+    """``value`` with the metadata of each tensor in its place, and whether there is any tensor."""
+    if isinstance(value, torch.Tensor):
+        return _extract_tensor_metadata(value), True
+    if isinstance(value, Mapping):
+        parts = {key: _described(part) for key, part in value.items()}
+        return {key: part for key, (part, _) in parts.items()}, any(found for _, found in parts.values())
+    if isinstance(value, list | tuple):
+        items = [_described(part) for part in value]
+        return tuple(item for item, _ in items), any(found for _, found in items)
+    return value, False
+
+
+def place_of(op: str, target: Any, inputs: Mapping[str, str], module: str) -> str:
+    """Where in the model a call is made, for an error: what is called, on which shapes, by which module."""
+    name = target if isinstance(target, str) else getattr(target, "__name__", repr(target))
+    shapes = ", ".join(f"{source} {shape}".rstrip() for source, shape in inputs.items())
+    return f"at {op} {name} on {shapes or 'no input'}, called in {module or 'the model itself'}"
+
+
+def shape_text(node: fx.Node) -> str:
+    """The shape of a node's result, such as ``[2, 3]``; empty where it is no tensor."""
+    meta = node.meta.get("tensor_meta")
+    return str(list(meta.shape)) if isinstance(meta, TensorMetadata) else ""

@@ -1,0 +1,234 @@
+"""The recorder: runs the model once and writes every torch call that it sees into a `torch.fx.Graph`.
+
+Python runs as it is written, so control flow on shapes and types, ``isinstance``, ``len``, item assignment, caches and
+outputs of any kind are no obstacle. Calls are seen in three places: leaf modules where a module is called, functions
+and methods of torch by a `TorchFunctionMode`, and what neither sees (inside ``torch.vmap`` or a scripted module) in
+the dispatcher. Tensors are matched to nodes by identity.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import operator
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.overrides import TorchFunctionMode, is_tensor_method_or_property
+
+from fxcount.annotation import annotate, place_of
+from fxcount.cost import OperatorCost
+from fxcount.dispatch import Operator, OperatorCounter, WithoutData, counting
+from fxcount.formulas.arithmetic import tensors
+from fxcount.tracing.call import ExampleCall
+from fxcount.tracing.leaf import is_leaf
+from fxcount.tracing.paths import Attributes
+from fxcount.tracing.trace import Trace, TracedModule
+from fxcount.tracing.values import Part, is_plain, parts_of, rebuild
+
+
+def record(model: Callable[..., Any], call: ExampleCall) -> Trace:
+    """Traces one run of ``model`` on shapes; integers that depend on no parameter keep their values."""
+    return _record("recorded", model, call, WithoutData())
+
+
+def execute(model: Callable[..., Any], call: ExampleCall) -> Trace:
+    """Traces one run of ``model`` on its data; whatever the run overwrites is put back."""
+    return _record("executed", model, call, OperatorCounter())
+
+
+def _record(tracer: str, model: Callable[..., Any], call: ExampleCall, counter: OperatorCounter) -> Trace:
+    recorder = Recorder(model, counter, _device(model, call))
+    forward = model.forward if isinstance(model, nn.Module) else model
+    replaced = call.replace_tensors(recorder.placeholder, forward)
+    with counting(counter), recorder.watching():
+        result = model(*replaced.args, **replaced.kwargs)
+        recorder.output(result)
+    training = getattr(model, "training", True)
+    module = TracedModule(recorder.graph, recorder.attributes.used, training)
+    return Trace(tracer, module, call.tensors(), recorder.called)
+
+
+def _device(model: Callable[..., Any], call: ExampleCall) -> torch.device:
+    """The device that the model runs on: of its first parameter, else of the first input."""
+    parameters = model.parameters() if isinstance(model, nn.Module) else iter(())
+    first = next(parameters, None)
+    return next((tensor.device for tensor in (first, *call.tensors()) if tensor is not None), torch.device("cpu"))
+
+
+class Recorder(TorchFunctionMode):
+    """Writes what a model calls into ``graph``; every node is annotated with its shapes, operators and cost."""
+
+    def __init__(self, model: Callable[..., Any], counter: OperatorCounter, device: torch.device) -> None:
+        super().__init__()
+        self.graph = fx.Graph()
+        self.attributes = Attributes(model)
+        self.called: dict[str, str] = {}
+        self._model = model
+        self._counter = counter
+        self._device = device
+        self._callers: list[str] = []
+        self._inside_a_node = False
+        self._nodes: dict[int, fx.Node | Part] = {}
+        self._kept: list[Any] = []
+
+    def placeholder(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
+        """A node for an input, and the tensor that the model gets in its place."""
+        represented = self._counter.represent(tensor)
+        node = self._node("placeholder", name, (), {}, represented)
+        self._bind(represented, node)
+        return represented
+
+    def output(self, result: Any) -> None:
+        """Closes the graph with the model's result."""
+        self._node("output", "output", (self._argument(result),), {}, result)
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """While it lasts, calls of modules, functions and operators become nodes; then torch is as it was."""
+        call_module, thread = nn.Module.__call__, threading.get_ident()
+
+        def watched(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            if self._inside_a_node or threading.get_ident() != thread:
+                return call_module(module, *args, **kwargs)
+            return self._call_module(module, call_module, args, kwargs)
+
+        nn.Module.__call__ = watched  # type: ignore[method-assign]
+        self._counter.on_call = self._operator_ran
+        try:
+            with self:
+                yield
+        finally:
+            self._counter.on_call = None
+            nn.Module.__call__ = call_module  # type: ignore[method-assign]
+
+    def _call_module(self, module: nn.Module, call: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        path = self.attributes.path_of(module)
+        self.called[path] = type(module).__name__
+        if is_leaf(module) and module is not self._model:
+            self.attributes.use(module)
+            return self._record("call_module", path, args, kwargs, lambda: call(module, *args, **kwargs))
+        self._callers.append(path)
+        try:
+            return call(module, *args, **kwargs)
+        finally:
+            self._callers.pop()
+
+    def __torch_function__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if self._inside_a_node or any(map(torch._C._functorch.is_functorch_wrapped_tensor, tensors(args))):
+            return func(*args, **kwargs)
+        op, target, arguments = _node_kind(func, args)
+        return self._record(op, target, arguments, kwargs, lambda: func(*args, **kwargs))
+
+    def _record(self, op: str, target: Any, args: Any, kwargs: Any, run: Callable[[], Any]) -> Any:
+        """Runs a call; it becomes a node if a tensor comes out, something is written to, or it costs anything."""
+        self._counter.take_calls()
+        self._inside_a_node = True
+        try:
+            result = run()
+        except Exception as error:
+            shapes = [(self._name(tensor), str(list(tensor.shape))) for tensor in tensors((args, *kwargs.values()))]
+            error.add_note(place_of(op, target, dict(shapes), self._caller))
+            raise
+        finally:
+            self._inside_a_node = False
+        operators = self._counter.take_calls()
+        if result is None or _matters(result, operators):
+            node = self._node(op, target, self._argument(args), self._argument(kwargs), result, operators)
+            self._bind(result, node)
+        return result
+
+    def _operator_ran(self, func: Operator, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> None:
+        """An operator that no recorded call has reached is a node of its own."""
+        if not self._inside_a_node and _matters(out, operators := self._counter.take_calls()):
+            node = self._node("call_function", func, self._argument(args), self._argument(kwargs), out, operators)
+            self._bind(out, node)
+
+    @property
+    def _caller(self) -> str:
+        return self._callers[-1] if self._callers else ""
+
+    def _node(
+        self, op: str, target: Any, args: Any, kwargs: Any, result: Any, operators: tuple[OperatorCost, ...] = ()
+    ) -> fx.Node:
+        node = self.graph.create_node(op, target, tuple(args), dict(kwargs))
+        node.meta["module"] = self._caller
+        annotate(node, result, operators)
+        return node
+
+    def _bind(self, result: Any, node: fx.Node) -> None:
+        """From now on the tensors in ``result`` are what ``node`` computes."""
+        self._kept.append(result)
+        for tensor, part in parts_of(result, node):
+            self._nodes[id(tensor)] = part
+
+    def _argument(self, value: Any) -> Any:
+        """``value`` as the argument of a node: every tensor in it as the node that computes it."""
+        if isinstance(value, torch.Tensor):
+            return self._node_of(value)
+        if isinstance(value, torch.device):
+            return self._device if value.type == "meta" else value
+        if type(value) in (list, tuple):
+            return type(value)(self._argument(item) for item in value)
+        if type(value) is dict:
+            return {key: self._argument(item) for key, item in value.items()}
+        if isinstance(value, slice):
+            return slice(self._argument(value.start), self._argument(value.stop), self._argument(value.step))
+        if is_plain(value):
+            return value
+        made = rebuild(value)
+        if made is None:
+            return self._attribute(self.attributes.use(value), value)
+        make, parts = made
+        return self._node("call_function", make, [self._argument(part) for part in parts], {}, value)
+
+    def _node_of(self, tensor: torch.Tensor) -> fx.Node:
+        found = self._nodes.get(id(tensor))
+        if isinstance(found, Part):
+            found = self._item(found)
+        elif found is None:
+            found = self._attribute(self.attributes.use(tensor), tensor)
+        self._nodes[id(tensor)] = found
+        return found
+
+    def _item(self, part: Part) -> fx.Node:
+        if part.node is None:
+            owner = part.owner if isinstance(part.owner, fx.Node) else self._item(part.owner)
+            part.node = self._node("call_function", operator.getitem, (owner, part.key), {}, part.value)
+            part.node.meta["module"] = owner.meta["module"]
+        return part.node
+
+    def _attribute(self, path: str, value: Any) -> fx.Node:
+        node = self._node("get_attr", path, (), {}, value)
+        self._bind(value, node)
+        return node
+
+    def _name(self, tensor: torch.Tensor) -> str:
+        found = self._nodes.get(id(tensor))
+        return found.name if isinstance(found, fx.Node) else "a tensor"
+
+
+def _matters(result: Any, operators: Sequence[OperatorCost]) -> bool:
+    """Whether a call made a tensor or has a cost; questions about shapes do neither."""
+    return any(True for _ in parts_of(result)) or any(call.equation or call.uncounted for call in operators)
+
+
+def _node_kind(func: Any, args: Sequence[Any]) -> tuple[str, Any, Sequence[Any]]:
+    """How a node names a function of torch: as an operator of Python, a method, or itself."""
+    name = func.__name__
+    if name == "__get__":
+        return "call_function", getattr, (args[0], func.__self__.__name__)
+    if name == "__set__":
+        return "call_function", setattr, (args[0], func.__self__.__name__, *args[1:])
+    if not is_tensor_method_or_property(func):
+        return "call_function", func, args
+    if name.startswith("__"):
+        plain = name.strip("_")
+        if hasattr(operator, plain):
+            return "call_function", getattr(operator, plain), args
+        if plain.startswith("r") and hasattr(operator, plain[1:]):
+            return "call_function", getattr(operator, plain[1:]), (args[1], args[0])
+    return "call_method", name, args

@@ -1,0 +1,81 @@
+"""The values that a model hands around: where the tensors in them are, and how a graph makes them again."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import fx
+from torch.utils import _pytree as pytree
+
+_PLAIN = (
+    str,
+    int,
+    float,
+    bool,
+    complex,
+    type(None),
+    type(...),
+    torch.dtype,
+    torch.layout,
+    torch.memory_format,
+    torch._ops.OpOverload,
+)
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a node may hold ``value`` as it is."""
+    return type(value) in _PLAIN or isinstance(value, torch.dtype | torch._ops.OpOverload)
+
+
+@dataclasses.dataclass(eq=False)
+class Part:
+    """A tensor, or what holds it, inside the result of a node; its own node is made when it is used."""
+
+    owner: fx.Node | Part
+    key: Any
+    value: Any
+    node: fx.Node | None = None
+
+
+def parts_of(value: Any, owner: fx.Node | Part | None = None) -> Iterator[Any]:
+    """The tensors in a result, each with the node or part of one that computes it; without an owner the tensors."""
+    if isinstance(value, torch.Tensor):
+        yield value if owner is None else (value, owner)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from parts_of(item, owner and Part(owner, key, item))
+    elif isinstance(value, list | tuple):
+        for position, item in enumerate(value):
+            yield from parts_of(item, owner and Part(owner, position, item))
+
+
+def rebuild(value: Any) -> tuple[Callable[..., Any], list[Any]] | None:
+    """A function that makes ``value`` again from its parts, and the parts; None where it has none.
+
+    For named tuples, dataclasses and every container that is registered with ``torch.utils._pytree``, such as the
+    outputs of transformers; an object that is none of these is copied with its attributes as parts.
+    """
+    leaves, spec = pytree.tree_flatten(value)
+    if len(leaves) != 1 or leaves[0] is not value:
+        return _named(lambda *parts: pytree.tree_unflatten(list(parts), spec), value), leaves
+    attributes = getattr(value, "__dict__", None)
+    if not attributes or isinstance(value, type | torch.nn.Module) or callable(value):
+        return None
+    names = list(attributes)
+
+    def make(*parts: Any) -> Any:
+        made = copy.copy(value)
+        made.__dict__.update(zip(names, parts, strict=True))
+        return made
+
+    return _named(make, value), [attributes[name] for name in names]
+
+
+def _named(make: Callable[..., Any], value: Any) -> Callable[..., Any]:
+    """A graph shows and generates a function by its name."""
+    make.__name__ = make.__qualname__ = f"make_{type(value).__name__}"
+    return make
