@@ -21,6 +21,7 @@ from fxcount.cost import Cost, OperatorCost
 from fxcount.errors import DataNeededError
 from fxcount.formulas import REFUSED, find_formula, operator_name
 from fxcount.formulas.arithmetic import tensors
+from fxcount.shapes import READ_LENGTHS, find_shape
 
 Operator = torch._ops.OpOverload
 
@@ -37,6 +38,7 @@ class OperatorCounter(TorchDispatchMode):
         self.calls: list[OperatorCost] = []
         self.on_call: Callable[[Operator, Sequence[Any], Mapping[str, Any], Any], None] | None = None
         """Told of every operator after it has run: the operator, its arguments and its result."""
+        self._decomposing = 0
         self._made: set[int] = set()
         self._overwritten: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
 
@@ -46,8 +48,7 @@ class OperatorCounter(TorchDispatchMode):
         kwargs = kwargs or {}
         formula = find_formula(func)
         if formula is None:
-            with self:
-                out = func.decompose(*args, **kwargs)
+            out = self._decompose(func, args, kwargs)
             if out is not NotImplemented:
                 return out
         ran_args, ran_kwargs, out = self.run(func, args, kwargs)
@@ -59,6 +60,15 @@ class OperatorCounter(TorchDispatchMode):
         if self.on_call is not None:
             self.on_call(func, args, kwargs, out)
         return out
+
+    def _decompose(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Any:
+        """Runs a composite operator so that its parts are seen; ``NotImplemented`` if it is not composite."""
+        self._decomposing += 1
+        try:
+            with self:
+                return func.decompose(*args, **kwargs)
+        finally:
+            self._decomposing -= 1
 
     def take_calls(self) -> tuple[OperatorCost, ...]:
         """What was noted since the last time."""
@@ -132,13 +142,15 @@ class WithoutData(OperatorCounter):
     def _run_known(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Sequence[Any], Any, Any]:
         """Runs an operator on values, unless its result is random or large, or it writes to what it did not make."""
         foreign = any(memory(tensor) not in self._made for tensor in written(func, args, kwargs))
-        if foreign or torch.Tag.nondeterministic_seeded in func.tags:
+        inside = self._decomposing and _creates(func)  # where torch checks that devices are the same
+        if foreign or inside or torch.Tag.nondeterministic_seeded in func.tags:
             self._overwritten_unseen.update(memory(tensor) for tensor in written(func, args, kwargs))
             return self._run_on_shapes(func, args, kwargs)
         if not _needs_data(func) and not written(func, args, kwargs):
-            on_shapes = self._run_on_shapes(func, args, kwargs)
-            if any(tensor.numel() > self.LARGEST_KNOWN for tensor in tensors((on_shapes[2],))):
-                return on_shapes
+            with contextlib.suppress(DataNeededError):
+                on_shapes = self._run_on_shapes(func, args, kwargs)
+                if any(tensor.numel() > self.LARGEST_KNOWN for tensor in tensors((on_shapes[2],))):
+                    return on_shapes
         args, kwargs = _moved(func, args, kwargs, "cpu")
         out = func(*args, **kwargs)
         self._note_made(args, kwargs, out)
@@ -147,7 +159,11 @@ class WithoutData(OperatorCounter):
         return args, kwargs, out
 
     def _run_on_shapes(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Sequence[Any], Any, Any]:
-        args, kwargs = _moved(func, self._without_data(args), self._without_data(kwargs), "meta")
+        if func._schema.name not in READ_LENGTHS:
+            args, kwargs = self._without_data(args), self._without_data(kwargs)
+        args, kwargs = _moved(func, args, kwargs, "meta")
+        if shape := find_shape(func):
+            return args, kwargs, shape(args, kwargs)
         try:
             return args, kwargs, func(*args, **kwargs)
         except (NotImplementedError, RuntimeError) as error:
@@ -174,7 +190,13 @@ class WithoutData(OperatorCounter):
 
 
 def _shape_of(tensor: torch.Tensor) -> torch.Tensor:
-    """A meta tensor of the same shape, strides and dtype."""
+    """A meta tensor of the same shape, strides and dtype.
+
+    Raises:
+        DataNeededError: the tensor is sparse, quantised or nested, which no meta tensor is.
+    """
+    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_nested:
+        raise DataNeededError(f"a {tensor.layout} tensor of {tensor.dtype} has no form without data")
     # Not an inference tensor: a view of the original must accept a view of the stand-in as its result.
     with torch.inference_mode(False), torch.no_grad():
         return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")

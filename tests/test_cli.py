@@ -34,7 +34,7 @@ def test_a_named_model(capsys: pytest.CaptureFixture[str]) -> None:
         (["torch:get_num_threads"], 2, "returned int"),
         (["torch.nn:Identity", "--input", "1,x"], 2, "a shape such as"),
         (["torch.nn:Identity", "--input", "1:float33"], 2, "not a dtype"),
-        (["torchvision.models:alexnet", "--input", "1,4,224,224"], 1, "at call_module features.0 on x [1, 4, 224, 224]"),
+        (["torchvision.models:alexnet", "--input", "1,4,224,224"], 1, "at call_module features.0 on x [1, 4, 224"),
         (["torchvision.models:alexnet"], 1, "missing 1 required"),
     ],
 )

@@ -8,6 +8,7 @@ from fxcount.formulas import (  # noqa: F401  # a family registers its formulas 
     distances,
     fft,
     free,
+    fused,
     linalg,
     losses,
     normalization,
@@ -19,6 +20,7 @@ from fxcount.formulas import (  # noqa: F401  # a family registers its formulas 
     reductions,
     sparse,
     special,
+    synchronized,
     vision,
     windows,
 )

@@ -24,7 +24,7 @@ class Arithmetic(Enum):
         for tensor in tensors(values):
             if tensor.dtype.is_complex:
                 return cls.COMPLEX
-            if tensor.dtype.is_floating_point:
+            if tensor.dtype.is_floating_point or tensor.is_quantized:
                 found = cls.REAL
         return found
 

@@ -1,4 +1,4 @@
-"""Scaled dot product attention, the same on every backend."""
+"""Scaled dot product attention, the same on every backend, and the kernels that fuse a layer around it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from fxcount.formulas.arithmetic import first_tensor
 from fxcount.formulas.formula import Quantities
 from fxcount.formulas.registry import formula
 
@@ -19,28 +20,186 @@ ATTENTION = (
 Ev = value_width columns of S terms each; then one scaling per score, the mask and the softmax over S."""
 
 
-def attention_quantities(query: Any, key: Any, value: Any, mask: Any, dropout_p: float, causal: bool) -> Quantities:
-    """The quantities of ``ATTENTION`` for a query [B, H, L, E], key [B, G, S, E] and value [B, G, S, Ev]."""
-    batch = prod(torch.broadcast_shapes(query.shape[:-3], key.shape[:-3])) * query.shape[-3] if query.dim() > 2 else 1
-    rows = batch * query.shape[-2]
-    scores = rows * key.shape[-2]
+def attention_quantities(
+    rows: int, keys: int, width: int, value_width: int, mask: Any, causal: bool = False, dropout_p: float = 0
+) -> Quantities:
+    """The quantities of ``ATTENTION`` for so many rows of queries (over all batches and heads) and keys for each."""
+    scores = rows * keys
     boolean = mask is not None and mask.dtype == torch.bool
     return {
         "scores": scores,
         "rows": rows if scores else 0,
-        "width": query.shape[-1],
-        "value_width": value.shape[-1],
+        "width": width,
+        "value_width": value_width,
         "dropped": int(dropout_p > 0),
         "added": int(mask is not None and not boolean),
         "selected": int(boolean or causal),
     }
 
 
-@formula("scaled_dot_product_attention _scaled_dot_product_attention_math", ATTENTION)
+@formula(
+    "scaled_dot_product_attention _scaled_dot_product_attention_math _scaled_dot_product_attention_math_for_mps "
+    "_scaled_dot_product_flash_attention _scaled_dot_product_flash_attention_for_cpu "
+    "_scaled_dot_product_efficient_attention _scaled_dot_product_cudnn_attention "
+    "_scaled_dot_product_fused_attention_overrideable _triton_scaled_dot_attention",
+    ATTENTION,
+)
 def scaled_dot_product_attention(
-    query: Any, key: Any, value: Any, attn_mask: Any, dropout_p: float, is_causal: bool
+    query: Any,
+    key: Any,
+    value: Any,
+    *,
+    attn_mask: Any = None,
+    attn_bias: Any = None,
+    dropout_p: float,
+    is_causal: bool = False,
+    out: Any,
 ) -> Quantities:
     """softmax(scale Q K^T + mask) V, as defined in the documentation of
     ``torch.nn.functional.scaled_dot_product_attention``. A mask of numbers is added, a boolean or causal one selects;
     masked scores count in full. Grouped keys count per query head."""
-    return attention_quantities(query, key, value, attn_mask, dropout_p, is_causal)
+    mask = attn_bias if attn_mask is None else attn_mask
+    rows = prod(first_tensor(out).shape[:-1])
+    return attention_quantities(rows, key.shape[-2], query.shape[-1], value.shape[-1], mask, is_causal, dropout_p)
+
+
+def _padded_rows(query: Any, starts: Any, longest: int) -> int:
+    """The rows of queries in a batch; with the places where its sequences start, [total, H, E] stands for B sequences
+    whose lengths are data: each counts as the longest."""
+    return prod(query.shape[:-1]) if starts is None else (starts.shape[0] - 1) * longest * query.shape[-2]
+
+
+@formula(
+    "_flash_attention_forward _flash_attention_forward_no_dropout_inplace _cudnn_attention_forward "
+    "torch_attn._varlen_attn torch_attn._varlen_attn_out",
+    ATTENTION,
+)
+def attention_of_lengths(
+    *,
+    query: Any,
+    value: Any,
+    cum_seq_q: Any = None,
+    cu_seq_q: Any = None,
+    max_q: int,
+    max_k: int,
+    attn_bias: Any = None,
+    alibi_slopes: Any = None,
+    dropout_p: float = 0,
+    is_causal: bool,
+    window_size: Any = None,
+    window_size_left: int | None = None,
+    window_size_right: int | None = None,
+) -> Quantities:
+    """As ``scaled_dot_product_attention``, over sequences of at most max_q queries and max_k keys. Slopes of a linear
+    bias are added as a mask of numbers, a window selects as a causal mask does."""
+    rows = _padded_rows(query, cu_seq_q if cum_seq_q is None else cum_seq_q, max_q)
+    windows = (*(window_size or ()), window_size_left, window_size_right)
+    selecting = is_causal or any(window not in (None, -1) for window in windows)
+    mask = alibi_slopes if attn_bias is None else attn_bias
+    return attention_quantities(rows, max_k, query.shape[-1], value.shape[-1], mask, selecting, dropout_p)
+
+
+@formula("_efficient_attention_forward", ATTENTION)
+def efficient_attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    bias: Any,
+    *,
+    cu_seqlens_q: Any,
+    max_seqlen_q: int,
+    max_seqlen_k: int | None,
+    dropout_p: float,
+    custom_mask_type: int,
+    window_size: int | None,
+) -> Quantities:
+    """As ``scaled_dot_product_attention``, for a query [B, L, H, E]. The types of mask are none and two causal ones,
+    aligned with the first key or with the last; a window selects as they do."""
+    rows = _padded_rows(query, cu_seqlens_q, max_seqlen_q)
+    keys = key.shape[1] if max_seqlen_k is None else max_seqlen_k
+    selecting = custom_mask_type != 0 or bool(window_size)
+    return attention_quantities(rows, keys, query.shape[-1], value.shape[-1], bias, selecting, dropout_p)
+
+
+@formula(
+    "_masked_softmax",
+    "cmp = elements + elements - lines, add = 2 * elements - lines, special = elements, div = elements",
+)
+def masked_softmax(x: Any, mask: Any, dim: int | None) -> Quantities:
+    """One selection per element, then a softmax along the axis, by default the last."""
+    return {"elements": x.numel(), "lines": x.numel() // max(1, x.shape[-1 if dim is None else dim])}
+
+
+@formula("_transform_bias_rescale_qkv", "add = inputs, mul = inputs // 3")
+def bias_and_scale(qkv: Any) -> Quantities:
+    """q, k and v each plus a bias; q times 1 / sqrt(E)."""
+    return {"inputs": qkv.numel()}
+
+
+MULTI_HEAD_ATTENTION = (
+    "macs = projected * embed * embed + scores * (width + value_width), mul = scaled, "
+    "add = projected * embed + scores * added + scores + scores - rows + averaged * (heads - 1), "
+    "cmp = scores * selected + scores - rows, special = scores, div = scores + averaged"
+)
+"""The rows of queries, keys, values and results are projected, with biases; attention in between."""
+
+
+@formula("_native_multi_head_attention _triton_multi_head_attention", MULTI_HEAD_ATTENTION)
+def multi_head_attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    embed_dim: int,
+    num_head: int,
+    *,
+    mask: Any,
+    need_weights: bool = False,
+    average_attn_weights: bool = False,
+) -> Quantities:
+    """What ``torch.nn.MultiheadAttention`` computes: projections of [B, L, D] and [B, S, D], and
+    ``scaled_dot_product_attention`` with head widths E = D / H. Where the weights are wanted, the queries are scaled
+    instead of the scores, and the weights may be averaged over the heads."""
+    batch, queries, keys = query.shape[0], query.shape[1], key.shape[1]
+    attention = _projected_attention(batch, queries, keys, embed_dim, num_head, mask)
+    return {
+        **attention,
+        "scaled": batch * queries * embed_dim if need_weights else attention["scores"],
+        "heads": num_head,
+        "averaged": batch * queries * keys if need_weights and average_attn_weights else 0,
+    }
+
+
+def _projected_attention(batch: int, queries: int, keys: int, embed: int, heads: int, mask: Any) -> Quantities:
+    width = embed // heads
+    return {
+        "projected": 2 * batch * (queries + keys),
+        "embed": embed,
+        **attention_quantities(batch * heads * queries, keys, width, width, mask),
+    }
+
+
+ENCODER_LAYER = (
+    "macs = projected * embed * embed + scores * (width + value_width) + 2 * inner * embed, "
+    "mul = scores + 4 * elements + 3 * inner * gelu, "
+    "add = projected * embed + scores * added + scores + scores - rows + inner + elements + 2 * elements "
+    "+ 2 * (4 * elements - tokens) + inner * gelu, "
+    "cmp = scores * selected + scores - rows + inner * (1 - gelu), "
+    "special = scores + 2 * tokens + inner * gelu, div = scores + 2 * (elements + 2 * tokens)"
+)
+"""Attention as in ``MULTI_HEAD_ATTENTION``; two linear layers with biases over inner = B L F elements, and a gelu or a
+relu between them; two sums with the layer's input; two layer norms with a statistic for each of the tokens."""
+
+
+@formula("_transformer_encoder_layer_fwd", ENCODER_LAYER)
+def transformer_encoder_layer(
+    src: Any, embed_dim: int, num_heads: int, *, use_gelu: bool, ffn_weight_1: Any, mask: Any
+) -> Quantities:
+    """What ``torch.nn.TransformerEncoderLayer`` computes in eval, with either order of norms and sums."""
+    batch, length = src.shape[0], src.shape[1]
+    return {
+        **_projected_attention(batch, length, length, embed_dim, num_heads, mask),
+        "tokens": batch * length,
+        "elements": src.numel(),
+        "inner": batch * length * ffn_weight_1.shape[0],
+        "gelu": int(use_gelu),
+    }

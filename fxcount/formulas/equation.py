@@ -41,9 +41,10 @@ class Equation:
             if field not in FIELDS or field in self.terms or not expression:
                 raise FormulaError(f"not an equation: {term!r} in {text!r}; a Cost has {', '.join(FIELDS)}")
             self.terms[field] = expression
-        source = f"({''.join(self.terms.get(field, '0') + ', ' for field in FIELDS)})"
-        tree = ast.parse(source, mode="eval")
-        self.names = _names(tree, text)
+        trees = [_parsed(self.terms.get(field, "0"), text) for field in FIELDS]
+        row = ast.Tuple(trees, ast.Load())
+        self.names = frozenset(node.id for node in ast.walk(row) if isinstance(node, ast.Name)) - FUNCTIONS.keys()
+        tree = ast.fix_missing_locations(ast.Expression(row))
         self._code = compile(tree, f"<equation {self.text}>", "eval")
 
     def cost(self, quantities: Mapping[str, int]) -> Cost:
@@ -54,16 +55,22 @@ class Equation:
         return f"Equation({self.text!r})"
 
 
-def _names(tree: ast.AST, text: str) -> frozenset[str]:
-    """The quantities that an equation reads; refuses anything that is not whole-number arithmetic."""
-    structure = (ast.Expression, ast.Tuple, ast.BinOp, ast.UnaryOp, ast.Call, ast.Name, ast.Load, ast.Constant)
+def _parsed(expression: str, text: str) -> ast.expr:
+    """The syntax tree of an expression; refuses anything that is not whole-number arithmetic."""
+    try:
+        tree = ast.parse(expression, mode="eval").body
+    except SyntaxError:
+        raise FormulaError(f"not an expression: {expression!r} in {text!r}") from None
+    if not all(map(_is_arithmetic, ast.walk(tree))):
+        raise FormulaError(f"only whole-number arithmetic belongs in an equation: {expression!r} in {text!r}")
+    return tree
+
+
+def _is_arithmetic(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS and not node.keywords
+    if isinstance(node, ast.Constant):
+        return type(node.value) is int
+    structure = (ast.BinOp, ast.UnaryOp, ast.Name, ast.Load)
     operations = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Pow, ast.USub)
-    names = set()
-    for node in ast.walk(tree):
-        if not isinstance(node, structure + operations) or (
-            isinstance(node, ast.Constant) and not isinstance(node.value, int)
-        ):
-            raise FormulaError(f"only whole-number arithmetic belongs in an equation: {text!r}")
-        if isinstance(node, ast.Name) and node.id not in FUNCTIONS:
-            names.add(node.id)
-    return frozenset(names)
+    return isinstance(node, structure + operations)

@@ -1,1 +1,168 @@
-"""Loss functions."""
+"""Loss functions: a loss per element or example, then its sum or mean.
+
+The equations are those in the documentation of ``torch.nn``. Losses that are not here (cross entropy, KL divergence,
+L1, hinge, triplet and so on) are made of the same operators on every device, and cost what those cost.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import torch
+
+from fxcount.formulas.formula import Quantities
+from fxcount.formulas.registry import formula, formulas
+
+
+def _reduced(losses: int, reduction: int) -> dict[str, int]:
+    """A sum of n losses takes n - 1 additions, a mean a division besides; ``reduction`` is 0 for none, 1 for the mean,
+    2 for the sum."""
+    reducing = int(reduction != 0 and losses != 0)
+    return {"summed": reducing * (losses - 1), "averaged": int(reducing and reduction == 1)}
+
+
+def _elementwise(x: Any, target: Any, reduction: int) -> dict[str, int]:
+    elements = prod(torch.broadcast_shapes(x.shape, target.shape))
+    return {"elements": elements, **_reduced(elements, reduction)}
+
+
+@formulas(
+    {
+        # (x - y)^2
+        "add = elements + summed, mul = elements, div = averaged": "mse_loss",
+        # 0.5 (x - y)^2 where |x - y| < delta, else delta (|x - y| - 0.5 delta)
+        "cmp = 2 * elements, add = 2 * elements + summed, mul = 3 * elements, div = averaged": "huber_loss",
+        # log(1 + exp(-y x))
+        "cmp = elements, mul = elements, special = 2 * elements, add = elements + summed, div = averaged": (
+            "soft_margin_loss"
+        ),
+    }
+)
+def elementwise_loss(x: Any, target: Any, *, reduction: int) -> Quantities:
+    """The loss's definition in the PyTorch documentation, both of its branches for every element, then the sum or
+    mean. Half of delta is one number for the whole call."""
+    return _elementwise(x, target, reduction)
+
+
+@formula(
+    "smooth_l1_loss",
+    "cmp = elements + curved, add = elements + curved + summed, mul = 2 * curved, div = curved + averaged",
+)
+def smooth_l1_loss(x: Any, target: Any, *, reduction: int, beta: float) -> Quantities:
+    """0.5 (x - y)^2 / beta where |x - y| < beta, else |x - y| - 0.5 beta; for a beta of 0 this is |x - y|, the L1
+    loss."""
+    quantities = _elementwise(x, target, reduction)
+    return {**quantities, "curved": quantities["elements"] if beta != 0 else 0}
+
+
+@formula(
+    "binary_cross_entropy",
+    "cmp = 3 * elements, add = 3 * elements + summed, mul = elements * (2 + weighted), special = 2 * elements, "
+    "div = averaged",
+)
+def binary_cross_entropy(x: Any, target: Any, weight: Any, *, reduction: int) -> Quantities:
+    """-w (y log x + (1 - y) log(1 - x)), both logarithms at least -100."""
+    return {**_elementwise(x, target, reduction), "weighted": int(weight is not None)}
+
+
+@formula(
+    "binary_cross_entropy_with_logits",
+    "cmp = elements, add = 4 * elements + summed, mul = elements * (2 + weighted + positive), "
+    "special = 3 * elements, div = elements + averaged",
+)
+def binary_cross_entropy_with_logits(
+    x: Any, target: Any, weight: Any, pos_weight: Any, *, reduction: int
+) -> Quantities:
+    """-w (p y log sigmoid(x) + (1 - y) log(1 - sigmoid(x))): a sigmoid is a special function, an addition and a
+    division."""
+    return {
+        **_elementwise(x, target, reduction),
+        "weighted": int(weight is not None),
+        "positive": int(pos_weight is not None),
+    }
+
+
+@formula(
+    "nll_loss_forward nll_loss2d_forward",
+    "cmp = losses, mul = losses * weighted, add = summed * (1 + averaged * weighted), div = averaged",
+)
+def negative_log_likelihood(x: Any, target: Any, weight: Any, *, reduction: int) -> Quantities:
+    """-w_y x_y for each target; a mean divides by the sum of the weights w_y, or without weights by the number of
+    targets. Ignored targets count in full."""
+    losses = target.numel()
+    return {"losses": losses, "weighted": int(weight is not None), **_reduced(losses, reduction)}
+
+
+@formula(
+    "multi_margin_loss",
+    "cmp = margins, add = 2 * margins + summed, mul = margins * (squared + weighted), div = losses + averaged",
+)
+def multi_margin_loss(x: Any, target: Any, p: float, *, weight: Any, reduction: int) -> Quantities:
+    """sum over i other than y of w_y max(0, margin - x_y + x_i)^p, divided by the number of classes; p is 1 or 2. Per
+    example one subtraction in margin - x_y, and in the sum one addition less than there are terms: together with + x_i
+    two additions per term."""
+    losses = target.numel()
+    return {
+        "losses": losses,
+        "margins": x.numel() - losses,
+        "squared": int(p == 2),
+        "weighted": int(weight is not None),
+        **_reduced(losses, reduction),
+    }
+
+
+@formula("multilabel_margin_loss_forward", "cmp = pairs, add = 3 * pairs - losses + summed, div = losses + averaged")
+def multilabel_margin_loss(x: Any, *, reduction: int) -> Quantities:
+    """sum over i and j of max(0, 1 - (x_{y_j} - x_i)), divided by the number of classes. How many of the classes are
+    targets is data: all pairs of classes count."""
+    classes = x.shape[-1] if x.dim() else 1
+    losses = x.numel() // max(1, classes)
+    return {"losses": losses, "pairs": losses * classes**2, **_reduced(losses, reduction)}
+
+
+CTC = (
+    "cmp = 2 * updates + 2 * losses + replaced, add = 7 * updates + 4 * losses + summed, "
+    "special = 4 * updates + 3 * losses, div = normalized + averaged"
+)
+"""The forward algorithm of Graves et al. 2006, Connectionist Temporal Classification, in log space, over T steps and
+the 2 S + 1 states of a target of length S with blanks around its labels:
+
+    alpha_t(s) = logsumexp(alpha_{t-1}(s), alpha_{t-1}(s-1), alpha_{t-1}(s-2)) + log p_t(s)
+    loss = -logsumexp(alpha_T(2S), alpha_T(2S + 1))
+
+Every state is updated T - 1 times, from three states where fewer are allowed too. A logsumexp of n is n - 1
+comparisons, 2 n additions and n + 1 special functions."""
+
+
+def _ctc(log_probs: Any, targets: Any) -> dict[str, int]:
+    """Targets are [N, S] or all in one line: either way their elements are the labels of all examples."""
+    losses = log_probs.shape[1] if log_probs.dim() == 3 else 1
+    states = 2 * targets.numel() + losses
+    return {
+        "updates": (log_probs.shape[0] - 1) * states,
+        "losses": losses,
+        "replaced": 0,
+        "normalized": 0,
+        **_reduced(losses, 0),
+    }
+
+
+@formula("_ctc_loss _cudnn_ctc_loss miopen_ctc_loss", CTC)
+def ctc_losses(log_probs: Any, targets: Any) -> Quantities:
+    """The loss of each example. Input and target lengths are data: every example counts as the longest."""
+    return _ctc(log_probs, targets)
+
+
+@formula("ctc_loss", CTC)
+def ctc_loss(log_probs: Any, targets: Any, *, reduction: int, zero_infinity: bool) -> Quantities:
+    """As ``_ctc_loss``; a mean divides each loss by its target's length first, and infinite losses may be replaced
+    by 0."""
+    quantities = _ctc(log_probs, targets)
+    losses = quantities["losses"]
+    return {
+        **quantities,
+        "replaced": losses if zero_infinity else 0,
+        "normalized": losses if reduction == 1 else 0,
+        **_reduced(losses, reduction),
+    }

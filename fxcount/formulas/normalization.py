@@ -65,17 +65,28 @@ def _batch(x: Any, from_input: bool, channels: int, weight: Any, bias: Any) -> Q
     }
 
 
+def _channels(x: Any) -> Any:
+    """The size of the second axis; torch also takes an empty input of one axis."""
+    return x.shape[1] if x.dim() > 1 else 0
+
+
 @formula(
     "batch_norm native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training "
-    "_native_batch_norm_legit_functional _batch_norm_with_update _batch_norm_with_update_functional "
-    "_batch_norm_no_update _batch_norm_impl_index cudnn_batch_norm miopen_batch_norm",
+    "_native_batch_norm_legit_functional _batch_norm_no_update _batch_norm_impl_index cudnn_batch_norm "
+    "miopen_batch_norm",
     BATCH,
 )
 def batch_norm(x: Any, weight: Any, bias: Any, *, training: bool = False) -> Quantities:
     """(x - mean) / sqrt(var + eps) * gamma + beta per channel: each element is squared once for the variance (in
     training) or multiplied once with 1/sigma (with running statistics), and scaled once by gamma. Updating the
     running statistics does not reach the output and costs nothing."""
-    return _batch(x, training, x.shape[1], weight, bias)
+    return _batch(x, training, _channels(x), weight, bias)
+
+
+@formula("_batch_norm_with_update _batch_norm_with_update_functional", BATCH)
+def batch_norm_with_update(x: Any, weight: Any, bias: Any) -> Quantities:
+    """As batch norm in training: it is only there that running statistics are updated."""
+    return _batch(x, True, _channels(x), weight, bias)
 
 
 @formula("instance_norm", BATCH)

@@ -1,1 +1,116 @@
-"""Fused optimizer steps and gradient scaling."""
+"""Fused optimizer steps and gradient scaling.
+
+A fused step costs what the step costs operator by operator (``_single_tensor_adam`` and its like in ``torch.optim``);
+step counters and what is computed once per tensor or per call (bias corrections, learning rates) are not counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fxcount.formulas.arithmetic import tensors
+from fxcount.formulas.formula import Quantities
+from fxcount.formulas.registry import formula
+
+
+def _elements(params: Sequence[Any]) -> int:
+    return sum(param.numel() for param in tensors(params))
+
+
+ADAM = (
+    "mul = elements * (5 + decayed), add = elements * (5 + regularized), div = elements * (2 + unscaled), "
+    "cmp = elements * (negated + maximal), special = elements"
+)
+"""m += (1 - beta1) (g - m): add 2 mul 1; v = beta2 v + (1 - beta2) g g: mul 3 add 1; p -= step m / (sqrt(v) / c + eps):
+special 1, div 2, add 2, mul 1."""
+
+
+def _adam(
+    params: Sequence[Any], weight_decay: float, amsgrad: bool, maximize: bool, grad_scale: Any, decoupled: bool
+) -> Quantities:
+    return {
+        "elements": _elements(params),
+        "decayed": int(weight_decay != 0),
+        "regularized": int(weight_decay != 0 and not decoupled),
+        "unscaled": int(grad_scale is not None),
+        "negated": int(maximize),
+        "maximal": int(amsgrad),
+    }
+
+
+@formula("_fused_adam", ADAM)
+def adam(params: Sequence[Any], *, weight_decay: float, amsgrad: bool, maximize: bool, grad_scale: Any) -> Quantities:
+    """``torch.optim.Adam`` per element: m += (1 - beta1) (g - m), v = beta2 v + (1 - beta2) g g,
+    p -= step m / (sqrt(v) / c + eps). Weight decay adds wd p to the gradient, maximizing negates it, AMSGrad takes the
+    larger of v and its largest, a gradient scale divides it."""
+    return _adam(params, weight_decay, amsgrad, maximize, grad_scale, decoupled=False)
+
+
+@formula("_fused_adamw", ADAM)
+def adamw(params: Sequence[Any], *, weight_decay: float, amsgrad: bool, maximize: bool, grad_scale: Any) -> Quantities:
+    """As ``_fused_adam``, but weight decay multiplies the parameter with 1 - lr wd."""
+    return _adam(params, weight_decay, amsgrad, maximize, grad_scale, decoupled=True)
+
+
+@formula(
+    "_fused_sgd",
+    "mul = elements * (1 + regularized + averaged * (1 + damped) + nesterov), "
+    "add = elements * (1 + regularized + averaged + nesterov), div = elements * unscaled, cmp = elements * negated",
+)
+def sgd(
+    params: Sequence[Any],
+    *,
+    weight_decay: float,
+    momentum: float,
+    dampening: float,
+    nesterov: bool,
+    maximize: bool,
+    is_first_step: bool,
+    grad_scale: Any,
+) -> Quantities:
+    """``torch.optim.SGD`` per element: p -= lr g. Weight decay adds wd p to the gradient; momentum takes
+    b = momentum b + (1 - dampening) g (in the first step b = g), Nesterov's then g + momentum b."""
+    return {
+        "elements": _elements(params),
+        "regularized": int(weight_decay != 0),
+        "averaged": int(momentum != 0 and not is_first_step),
+        "damped": int(dampening != 0),
+        "nesterov": int(momentum != 0 and nesterov),
+        "unscaled": int(grad_scale is not None),
+        "negated": int(maximize),
+    }
+
+
+@formula(
+    "_fused_adagrad",
+    "mul = elements * (2 + regularized), add = elements * (3 + regularized), div = elements * (1 + unscaled), "
+    "cmp = elements * negated, special = elements",
+)
+def adagrad(params: Sequence[Any], *, weight_decay: float, maximize: bool, grad_scale: Any) -> Quantities:
+    """``torch.optim.Adagrad`` per element: s += g g, p -= step g / (sqrt(s) + eps); weight decay adds wd p to the
+    gradient."""
+    return {
+        "elements": _elements(params),
+        "regularized": int(weight_decay != 0),
+        "unscaled": int(grad_scale is not None),
+        "negated": int(maximize),
+    }
+
+
+@formula("inductor.accumulate_grad_", "add = accumulated")
+def accumulate(variable: Any, gradient: Any) -> Quantities:
+    """variable.grad += gradient; the first gradient is only kept."""
+    return {"accumulated": 0 if gradient is None else gradient.numel()}
+
+
+@formula("_amp_foreach_non_finite_check_and_unscale", "mul = elements, cmp = elements")
+def unscale(grads: Sequence[Any]) -> Quantities:
+    """g *= inv_scale, and whether each g is finite."""
+    return {"elements": _elements(grads)}
+
+
+@formula("_amp_update_scale", "mul = elements, cmp = elements")
+def update_scale(scale: Any) -> Quantities:
+    """scale *= backoff factor after an overflow, else in time *= growth factor; one question about found_inf."""
+    return {"elements": scale.numel()}

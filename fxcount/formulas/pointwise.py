@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
+
+import torch
 
 from fxcount.formulas.arithmetic import first_tensor
 from fxcount.formulas.formula import Quantities
 from fxcount.formulas.registry import formula, formulas
 
 POINTWISE = {
-    "mul = outputs": "mul square outer ger kron deg2rad rad2deg ldexp",
+    "mul = outputs": "mul square outer ger kron deg2rad rad2deg ldexp _fused_dropout _masked_scale",
     "div = outputs": "reciprocal",
     "add = outputs": "",
     "cmp = outputs": (
         "relu neg abs sign sgn round ceil floor trunc eq ne lt le gt ge minimum maximum fmin fmax where masked_fill "
         "clamp_min clamp_max threshold isnan isinf isposinf isneginf isfinite signbit copysign heaviside nextafter "
-        "logical_and logical_or logical_xor logical_not isreal"
+        "logical_and logical_or logical_xor logical_not isreal frexp"
     ),
     "cmp = 2 * outputs": "hardtanh hardshrink",
     "cmp = 3 * outputs": "nan_to_num",
@@ -34,7 +37,7 @@ POINTWISE = {
     "special = 2 * outputs, add = outputs": "log_sigmoid log_sigmoid_forward softplus",
     "special = 3 * outputs, add = outputs": "logaddexp logaddexp2",
     "special = 3 * outputs, add = outputs, mul = outputs": "mish",
-    "cmp = outputs, mul = outputs": "leaky_relu _prelu_kernel prelu",
+    "cmp = outputs, mul = outputs": "leaky_relu _prelu_kernel prelu rrelu_with_noise rrelu_with_noise_functional",
     "cmp = outputs, special = outputs, add = outputs, mul = outputs": "elu celu selu",
     "add = outputs, cmp = 2 * outputs, div = outputs": "hardsigmoid",
     "add = outputs, cmp = 2 * outputs, div = outputs, mul = outputs": "hardswish",
@@ -67,16 +70,21 @@ def addition_relu(*, alpha: Any = 1, out: Any) -> Quantities:
     return {"outputs": out.numel(), "scaled": int(alpha != 1)}
 
 
+def _is_factor(value: Any) -> int:
+    """Whether there is a product with a value: not with the number 1."""
+    return int(isinstance(value, torch.Tensor) or value != 1)
+
+
 @formula("addcmul", "mul = outputs * (1 + scaled), add = outputs")
-def addcmul(*, value: Any = 1, out: Any) -> Quantities:
-    """x + value a b; a value of 1 is not multiplied with."""
-    return {"outputs": out.numel(), "scaled": int(value != 1)}
+def addcmul(*, value: Any = 1, scalars: Any = 1, out: Any) -> Quantities:
+    """x + value a b; a value of 1 is not multiplied with. Of lists of tensors each may have its own of ``scalars``."""
+    return {"outputs": out.numel(), "scaled": max(_is_factor(value), _is_factor(scalars))}
 
 
 @formula("addcdiv", "div = outputs, add = outputs, mul = outputs * scaled")
-def addcdiv(*, value: Any = 1, out: Any) -> Quantities:
-    """x + value a / b; a value of 1 is not multiplied with."""
-    return {"outputs": out.numel(), "scaled": int(value != 1)}
+def addcdiv(*, value: Any = 1, scalars: Any = 1, out: Any) -> Quantities:
+    """x + value a / b, as ``addcmul``."""
+    return {"outputs": out.numel(), "scaled": max(_is_factor(value), _is_factor(scalars))}
 
 
 @formula("div", "div = outputs, cmp = outputs * rounded")
@@ -136,3 +144,31 @@ def logit(x: Any, eps: float | None, *, out: Any) -> Quantities:
 def polar(*, out: Any) -> Quantities:
     """abs cos(angle) + i abs sin(angle)."""
     return {"outputs": out.numel()}
+
+
+@formula("isclose allclose", "mul = outputs, add = 2 * outputs, cmp = 3 * outputs")
+def closeness(x: Any, other: Any) -> Quantities:
+    """|x - y| <= atol + rtol |y| for every pair; whether all pairs are close is a question about booleans, and free."""
+    return {"outputs": prod(torch.broadcast_shapes(x.shape, other.shape))}
+
+
+BISECTION = "cmp = outputs * ceil_log2(edges + 1)"
+"""Which of the places before, between and after the edges a value has, is found by bisection."""
+
+
+@formula("bucketize", BISECTION)
+def bucketize(*, boundaries: Any, out: Any) -> Quantities:
+    """Every value is placed among the same edges."""
+    return {"outputs": out.numel(), "edges": boundaries.shape[-1]}
+
+
+@formula("searchsorted", BISECTION)
+def searchsorted(*, sorted_sequence: Any, out: Any) -> Quantities:
+    """Every value is placed among the edges of its own line."""
+    return {"outputs": out.numel(), "edges": sorted_sequence.shape[-1]}
+
+
+@formula("isin", "cmp = outputs * candidates")
+def isin(elements: Any, candidates: Any, *, out: Any) -> Quantities:
+    """Every element is compared with every candidate."""
+    return {"outputs": out.numel(), "candidates": candidates.numel() if isinstance(candidates, torch.Tensor) else 1}

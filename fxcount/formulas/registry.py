@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import torch
 
 from fxcount.errors import FormulaError
 from fxcount.formulas.equation import Equation
 from fxcount.formulas.formula import EachFormula, Formula, Measure, OperatorFormula
+
+AnyMeasure = TypeVar("AnyMeasure", bound=Measure)
 
 FORMULAS: dict[str, Formula] = {}
 """Operator name, such as ``aten.conv2d``, to its formula; an in-place operator has that of its functional form."""
@@ -18,10 +21,10 @@ REFUSED: dict[str, str] = {}
 """Operators that are deliberately not counted, with the reason that a user reads."""
 
 
-def formula(operators: str, equation: str, *, complex_stated: bool = False) -> Callable[[Measure], Measure]:
+def formula(operators: str, equation: str, *, complex_stated: bool = False) -> Callable[[AnyMeasure], AnyMeasure]:
     """Registers the decorated function as the formula of ``operators``, names parted by blanks, ``aten.`` left out."""
 
-    def register(measure: Measure) -> Measure:
+    def register(measure: AnyMeasure) -> AnyMeasure:
         family = measure.__module__.rpartition(".")[2]
         priced = Formula(measure, family, Equation(equation), complex_stated)
         for name in operators.split():
@@ -31,10 +34,10 @@ def formula(operators: str, equation: str, *, complex_stated: bool = False) -> C
     return register
 
 
-def formulas(table: Mapping[str, str], *, complex_stated: bool = False) -> Callable[[Measure], Measure]:
+def formulas(table: Mapping[str, str], *, complex_stated: bool = False) -> Callable[[AnyMeasure], AnyMeasure]:
     """Registers a family whose members differ only in their equation: a table from equation to operators."""
 
-    def register(measure: Measure) -> Measure:
+    def register(measure: AnyMeasure) -> AnyMeasure:
         for equation, operators in table.items():
             formula(operators, equation, complex_stated=complex_stated)(measure)
         return measure

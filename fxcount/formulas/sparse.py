@@ -1,1 +1,233 @@
-"""Sparse and nested tensors: work on stored values."""
+"""Sparse and nested tensors: work on stored values.
+
+A sparse tensor costs what is done with the values that it stores: zeros that are not stored are not multiplied with.
+How many values are stored is in the tensor's data, so a sparse tensor on the meta device cannot be counted.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import torch
+
+from fxcount.cost import Cost
+from fxcount.formulas.arithmetic import Arithmetic
+from fxcount.formulas.equation import Equation
+from fxcount.formulas.formula import Quantities, RefusedError
+from fxcount.formulas.registry import formula, formulas, refuse
+
+COMPRESSED = (torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
+
+
+def is_sparse(x: Any) -> bool:
+    """Whether ``x`` stores only some of its values."""
+    return isinstance(x, torch.Tensor) and (x.layout is torch.sparse_coo or x.layout in COMPRESSED)
+
+
+def stored_values(x: Any) -> Any:
+    """The tensor of the values that ``x`` stores, ``x`` itself where it stores all.
+
+    Raises:
+        RefusedError: ``x`` is sparse and has no data.
+    """
+    if not is_sparse(x):
+        return x
+    if x.is_meta:
+        raise RefusedError("how many values a sparse tensor stores is not known on the meta device")
+    return x._values() if x.layout is torch.sparse_coo else x.values()
+
+
+def stored(x: Any) -> int:
+    """How many values ``x`` stores."""
+    count: int = stored_values(x).numel()
+    return count
+
+
+def _met(a: Any, b: Any) -> int:
+    """How many pairs of stored values meet in the product of two sparse matrices: for each k, those in column k of
+    ``a`` times those in row k of ``b``."""
+    stored_values(a), stored_values(b)
+    columns, rows = a.to_sparse_coo()._indices()[1], b.to_sparse_coo()._indices()[0]
+    length = a.shape[1]
+    pairs = torch.bincount(columns, minlength=length) * torch.bincount(rows, minlength=length)
+    return int(pairs.sum())
+
+
+def products(a: Any, b: Any) -> int:
+    """The multiply-accumulates of ``a @ b`` where at least one is sparse: a stored value of ``a`` meets each column of
+    a dense ``b``, one of ``b`` each row of a dense ``a``, and two stored values meet where their index is the same.
+
+    Raises:
+        RefusedError: a sparse operand has no data.
+    """
+    if is_sparse(a) and is_sparse(b):
+        return _met(a, b)
+    if is_sparse(a):
+        columns: int = b.shape[-1] if b.dim() > 1 else 1
+        return stored(a) * columns
+    rows: int = prod(a.shape[:-1]) // max(1, prod(b.shape[:-2]))
+    return stored(b) * rows
+
+
+ADDED = "macs = products, add = outputs * added, mul = outputs * scales"
+
+
+def added_products(x: Any, a: Any, b: Any, beta: Any, alpha: Any, outputs: int) -> Quantities:
+    """The quantities of ``ADDED``: beta x + alpha (a b) for a sparse operand."""
+    return {
+        "products": products(a, b),
+        "outputs": outputs,
+        "added": int(beta != 0),
+        "scales": int(beta not in (0, 1)) + int(alpha != 1),
+    }
+
+
+def added_product_cost(x: Any, a: Any, b: Any, beta: Any, alpha: Any, outputs: int) -> Cost:
+    """What beta x + alpha (a b) costs for a sparse operand, for operators that also take dense ones."""
+    cost = Equation(ADDED).cost(added_products(x, a, b, beta, alpha, outputs))
+    return Arithmetic.of((x, a, b)).perform(cost)
+
+
+@formula("smm hspmm _sparse_sparse_matmul", "macs = products")
+def sparse_product(a: Any, b: Any) -> Quantities:
+    """a b by stored values."""
+    return {"products": products(a, b)}
+
+
+@formula("_sparse_addmm sspaddmm", ADDED)
+def sparse_added_product(x: Any, a: Any, b: Any, *, beta: Any, alpha: Any, out: Any) -> Quantities:
+    """beta x + alpha (a b) by stored values. A beta of 0 drops x."""
+    return added_products(x, a, b, beta, alpha, stored(out))
+
+
+@formula("sparse_sampled_addmm", ADDED)
+def sampled_product(x: Any, a: Any, b: Any, *, beta: Any, alpha: Any) -> Quantities:
+    """alpha (a b) at the places that the sparse x stores, each a sum of products over K, plus beta x."""
+    outputs = stored(x)
+    return {
+        "products": outputs * a.shape[-1],
+        "outputs": outputs,
+        "added": int(beta != 0),
+        "scales": int(beta not in (0, 1)) + int(alpha != 1),
+    }
+
+
+@formula(
+    "_sparse_mm _sparse_mm_reduce_impl",
+    "macs = products * summing, mul = products * comparing, cmp = products * comparing, div = averaged",
+)
+def reduced_product(a: Any, b: Any, *, reduce: str = "sum", out: Any) -> Quantities:
+    """a b by stored values; a mean divides every output, a maximum or minimum compares products instead of adding."""
+    result = out[0] if isinstance(out, tuple) else out
+    return {
+        "products": products(a, b),
+        "summing": int(reduce in ("sum", "mean")),
+        "comparing": int(reduce in ("amax", "amin")),
+        "averaged": stored(result) if reduce == "mean" else 0,
+    }
+
+
+HALF = "macs = outputs * kept, add = biases, mul = outputs * scales, cmp = outputs * rectified"
+"""Two of four weights are stored: kept = K / 2 products for each output element."""
+
+
+@formula("_cslt_sparse_mm", HALF)
+def half_sparse_product(a: Any, b: Any, bias: Any, alpha: Any, *, out: Any) -> Quantities:
+    """alpha (A b) + bias for an A of which two of four values are stored, compressed to one row of bytes."""
+    return {
+        "outputs": out.numel(),
+        "kept": b.shape[0] // 2,
+        "biases": 0 if bias is None else out.numel(),
+        "scales": int(alpha is not None),
+        "rectified": 0,
+    }
+
+
+@formula("_sparse_semi_structured_linear", f"{HALF}, div = outputs * sigmoid, special = outputs * sigmoid")
+def half_sparse_linear(x: Any, weight: Any, *, bias: Any, activation: str | None, out: Any) -> Quantities:
+    """f(x W^T + b) for a W [outputs, K / 2] of which two of four values are stored; f is relu, silu or nothing."""
+    silu = int(activation == "silu")
+    return {
+        "outputs": out.numel(),
+        "kept": weight.shape[1],
+        "biases": (bias is not None) * out.numel() + silu * out.numel(),
+        "scales": silu,
+        "rectified": int(activation == "relu"),
+        "sigmoid": silu,
+    }
+
+
+@formula("_sparse_semi_structured_mm", "macs = outputs * kept")
+def half_sparse_mm(a: Any, *, out: Any) -> Quantities:
+    """A b for an A [outputs, K / 2] of which two of four values are stored."""
+    return {"outputs": out.numel(), "kept": a.shape[1]}
+
+
+@formula("_sparse_semi_structured_addmm", "macs = outputs * kept, add = outputs * added, mul = outputs * scales")
+def half_sparse_addmm(x: Any, a: Any, *, alpha: Any, beta: Any, out: Any) -> Quantities:
+    """beta x + alpha (A b) for an A [outputs, K / 2] of which two of four values are stored."""
+    return {
+        "outputs": out.numel(),
+        "kept": a.shape[1],
+        "added": int(beta != 0),
+        "scales": int(beta not in (0, 1)) + int(alpha != 1),
+    }
+
+
+@formula("_sparse_semi_structured_tile", "cmp = elements * 4")
+def half_sparse_tiles(x: Any) -> Quantities:
+    """Each tile of 4 by 4 keeps its largest values: an order of 16, log2 16 comparisons for each."""
+    return {"elements": x.numel()}
+
+
+@formula("coalesce _coalesce", "add = merged")
+def coalesce(x: Any, *, out: Any) -> Quantities:
+    """Values that are stored for the same place are summed: one addition for each that disappears."""
+    return {"merged": stored(x) - stored(out)}
+
+
+@formulas({"add = elements - results": "_sparse_sum _sparse_csr_sum", "mul = elements - results": "_sparse_csr_prod"})
+def reduction(x: Any, *, out: Any) -> Quantities:
+    """The stored values come down to fewer."""
+    elements = stored(x)
+    return {"elements": elements, "results": min(elements, stored(out))}
+
+
+def _lines(x: Any, dim: int) -> int:
+    """How many lines along ``dim`` have a stored value."""
+    elements = stored(x)
+    x = x if x.layout is torch.sparse_coo else x.to_sparse_coo()
+    dim = dim % x.dim()
+    if dim >= x.sparse_dim():
+        length: int = x.shape[dim]
+        return elements // max(1, length)
+    if not elements:
+        return 0
+    indices = x._indices().clone()
+    indices[dim] = 0
+    lines: int = torch.unique(indices, dim=1).shape[1] * (elements // x._nnz())
+    return lines
+
+
+@formulas(
+    {
+        "cmp = elements - lines, add = 2 * elements - lines, special = elements, div = elements": "_sparse_softmax",
+        "cmp = elements - lines, add = 3 * elements - lines, special = elements + lines": "_sparse_log_softmax",
+    }
+)
+def sparse_softmax(x: Any, dim: int) -> Quantities:
+    """As a softmax over the stored values of each line; what is not stored counts as minus infinity."""
+    return {"elements": stored(x), "lines": _lines(x, dim)}
+
+
+@formula(
+    "_nested_tensor_softmax_with_shape",
+    "cmp = elements - lines, add = 2 * elements - lines, special = elements, div = elements",
+)
+def nested_softmax(x: Any) -> Quantities:
+    """As a softmax over the last axis; padding counts in full."""
+    return {"elements": x.numel(), "lines": x.numel() // max(1, x.shape[-1])}
+
+
+refuse("_spsolve", "how many values a sparse factorization fills in depends on the data")

@@ -16,7 +16,8 @@ from fxcount.formulas.registry import formula, formulas
     {
         "cmp = outputs * (taps - 1)": (
             "max_pool1d max_pool2d max_pool3d max_pool1d_with_indices max_pool2d_with_indices max_pool3d_with_indices "
-            "fractional_max_pool2d fractional_max_pool3d quantized_max_pool1d quantized_max_pool2d quantized_max_pool3d"
+            "fractional_max_pool2d fractional_max_pool3d quantized_max_pool1d quantized_max_pool2d "
+            "quantized_max_pool3d mkldnn_max_pool2d mkldnn_max_pool3d"
         ),
         "add = outputs * (taps - 1), div = outputs": "avg_pool1d avg_pool2d avg_pool3d",
     }
@@ -30,7 +31,8 @@ def pooling(x: Any, kernel_size: Sequence[int], *, out: Any) -> Quantities:
     {
         "cmp = taps - outputs": "adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d",
         "add = taps - outputs, div = outputs": (
-            "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d"
+            "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d "
+            "mkldnn_adaptive_avg_pool2d"
         ),
     }
 )
@@ -59,7 +61,7 @@ def interpolation(*, out: Any) -> Quantities:
 
 
 @formula(
-    "grid_sampler grid_sampler_2d grid_sampler_3d cudnn_grid_sampler",
+    "grid_sampler grid_sampler_2d grid_sampler_3d cudnn_grid_sampler _grid_sampler_2d_cpu_fallback",
     "mul = sampled * taps, add = sampled * (taps - 1)",
 )
 def grid_sample(x: Any, grid: Any, interpolation_mode: int = 0, *, out: Any) -> Quantities:

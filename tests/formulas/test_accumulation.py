@@ -1,0 +1,100 @@
+"""Scattering with a sum against counts worked out by hand: one step per accumulated element."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812
+
+from fxcount import Cost
+from tests.costing import calls_of, cost_of
+
+meta = partial(torch.empty, device="meta")
+x = meta(4, 5)
+
+
+def index(*shape: int) -> torch.Tensor:
+    return torch.zeros(shape, dtype=torch.int64, device="meta")
+
+
+def mask(*shape: int) -> torch.Tensor:
+    return torch.ones(shape, dtype=torch.bool, device="meta")
+
+
+def bag(mode: str, **options: Any) -> Callable[[], Any]:
+    """Two bags of seven rows together, three wide."""
+    return partial(F.embedding_bag, index(7), meta(10, 3), index(2), mode=mode, **options)
+
+
+CASES: dict[str, tuple[Callable[[], Any], Cost]] = {
+    "index_add": (partial(x.index_add, 0, index(3), meta(3, 5)), Cost(add=15)),
+    "index_add, alpha": (partial(x.index_add, 0, index(3), meta(3, 5), alpha=2), Cost(add=15, mul=15)),
+    "index_add of nothing": (partial(x.index_add, 0, index(0), meta(0, 5)), Cost()),
+    "index_add, last axis": (partial(x.index_add, -1, index(3), meta(4, 3)), Cost(add=12)),
+    "index_add of integers": (partial(index(4).index_add, 0, index(3), index(3)), Cost()),
+    "scatter_add": (partial(x.scatter_add, 0, index(2, 3), meta(4, 5)), Cost(add=2 * 3)),
+    "scatter": (partial(x.scatter, 0, index(2, 3), meta(4, 5)), Cost()),
+    "scatter, a value": (partial(x.scatter, 0, index(2, 3), 1.0), Cost()),
+    "scatter, add": (partial(x.scatter, 0, index(2, 3), meta(4, 5), reduce="add"), Cost(add=6)),
+    "scatter, multiply": (partial(x.scatter, 0, index(2, 3), meta(4, 5), reduce="multiply"), Cost(mul=6)),
+    "scatter, multiply by a value": (partial(x.scatter, 0, index(2, 3), 2.0, reduce="multiply"), Cost(mul=6)),
+    "scatter_reduce, sum": (partial(x.scatter_reduce, 0, index(2, 3), meta(4, 5), "sum"), Cost(add=6)),
+    "scatter_reduce, prod": (partial(x.scatter_reduce, 0, index(2, 3), meta(4, 5), "prod"), Cost(mul=6)),
+    "scatter_reduce, amax": (partial(x.scatter_reduce, 0, index(2, 3), meta(4, 5), "amax"), Cost(cmp=6)),
+    "scatter_reduce, amin": (partial(x.scatter_reduce, 0, index(2, 3), meta(4, 5), "amin"), Cost(cmp=6)),
+    "scatter_reduce, mean": (partial(x.scatter_reduce, 0, index(2, 3), meta(4, 5), "mean"), Cost(add=6, div=20)),
+    # an index names a whole slice
+    "index_reduce, prod": (partial(x.index_reduce, 0, index(3), meta(3, 5), "prod"), Cost(mul=15)),
+    "index_reduce, mean": (partial(x.index_reduce, 0, index(3), meta(3, 5), "mean"), Cost(add=15, div=20)),
+    "index_reduce, amax": (partial(x.index_reduce, 1, index(3), meta(4, 3), "amax"), Cost(cmp=12)),
+    "index_put": (partial(x.index_put, (index(3),), meta(3, 5)), Cost()),
+    "index_put, summed": (partial(x.index_put, (index(3),), meta(3, 5), accumulate=True), Cost(add=15)),
+    "index_put, summed, broadcast": (partial(x.index_put, (index(3),), meta(()), accumulate=True), Cost(add=15)),
+    "index_put, summed, second axis": (
+        partial(torch.ops.aten.index_put, x, [None, index(3)], meta(4, 1), True),
+        Cost(add=4 * 3),
+    ),
+    "index_put, summed, broadcast indices": (
+        partial(x.index_put, (index(3, 1), index(2)), meta(3, 2), accumulate=True),
+        Cost(add=3 * 2),
+    ),
+    "index_put, summed, mask": (partial(x.index_put, (mask(4),), meta(2, 5), accumulate=True), Cost(add=2 * 5)),
+    "index_put, summed, whole mask": (partial(x.index_put, (mask(4, 5),), meta(7), accumulate=True), Cost(add=7)),
+    "put": (partial(x.put, index(3), meta(3)), Cost()),
+    "put, summed": (partial(x.put, index(3), meta(3), accumulate=True), Cost(add=3)),
+    "an assignment": (partial(meta(4, 5).__setitem__, index(3), meta(3, 5)), Cost()),
+    "bag, sum": (bag("sum"), Cost(add=7 * 3)),
+    "bag, mean": (bag("mean"), Cost(add=7 * 3, div=2 * 3)),
+    "bag, max": (bag("max"), Cost(cmp=7 * 3)),
+    "bag, weighted": (bag("sum", per_sample_weights=meta(7)), Cost(add=7 * 3, mul=7 * 3)),
+    "bag, padded": (bag("sum", padding_idx=0), Cost(add=7 * 3)),
+    "bags of equal size": (partial(F.embedding_bag, index(2, 4), meta(10, 3)), Cost(add=2 * 4 * 3, div=2 * 3)),
+    "bag of nothing": (partial(F.embedding_bag, index(0), meta(10, 3), index(2), mode="sum"), Cost()),
+}
+
+
+@pytest.mark.parametrize(("call", "expected"), CASES.values(), ids=CASES)
+def test_cost(call: Callable[[], Any], expected: Cost) -> None:
+    assert cost_of(call) == expected
+
+
+def test_one_value_to_as_many_places_as_a_mask_selects_is_not_counted() -> None:
+    [call] = [call for call in calls_of(x.index_put, (mask(4),), meta(5), accumulate=True) if call.uncounted]
+    assert call.name == "aten.index_put"
+    assert "mask" in call.uncounted
+
+
+def test_every_form_costs_the_same() -> None:
+    forms = [
+        partial(torch.index_add, x, 0, index(3), meta(3, 5)),
+        partial(x.index_add, 0, index(3), meta(3, 5)),
+        partial(meta(4, 5).index_add_, 0, index(3), meta(3, 5)),
+        partial(torch.index_add, x, 0, index(3), meta(3, 5), out=meta(4, 5)),
+        partial(meta(4, 5).scatter_add_, 0, index(3, 5), meta(3, 5)),
+        partial(meta(4, 5).index_put_, (index(3),), meta(3, 5), accumulate=True),
+        partial(nn.EmbeddingBag(10, 5, mode="sum", device="meta"), index(3), index(1)),
+    ]
+    assert [cost_of(form) for form in forms] == [Cost(add=15)] * len(forms)

@@ -1,0 +1,319 @@
+"""Pointwise operators against the cost model: so much per output element."""
+
+import operator
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from fxcount import Cost
+from tests.costing import cost_of
+
+meta = partial(torch.empty, device="meta")
+ONE = {field: Cost(**{field: 1}) for field in ("mul", "add", "div", "cmp", "special")}
+mul, add, div, cmp, special = ONE.values()
+
+SPECIAL = (
+    "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf "
+    "erfc erfinv lgamma digamma"
+)
+
+PER_ELEMENT: list[tuple[Cost, list[Callable[[Any], Any]]]] = [
+    (
+        add,
+        [
+            lambda x: x + x,
+            lambda x: x + 1,
+            lambda x: 1 + x,
+            lambda x: x - x,
+            lambda x: 1 - x,
+            lambda x: torch.rsub(x, x),
+            lambda x: torch.add(x, x, alpha=1),
+            lambda x: torch.subtract(x, 2),
+        ],
+    ),
+    (
+        add + mul,
+        [
+            lambda x: torch.add(x, x, alpha=2),
+            lambda x: torch.sub(x, x, alpha=0.5),
+            lambda x: torch.rsub(x, x, alpha=-1),
+            lambda x: torch.add(x, 3, alpha=2),
+        ],
+    ),
+    (mul, [lambda x: x * x, lambda x: 2 * x, torch.square, lambda x: torch.multiply(x, x)]),
+    (div, [lambda x: x / x, lambda x: x / 2, torch.reciprocal, lambda x: torch.true_divide(x, x)]),
+    (mul + add, [lambda x: torch.addcmul(x, x, x)]),
+    (2 * mul + add, [lambda x: torch.addcmul(x, x, x, value=2)]),
+    (div + add, [lambda x: torch.addcdiv(x, x, x)]),
+    (div + add + mul, [lambda x: torch.addcdiv(x, x, x, value=0.1)]),
+    (2 * add + mul, [lambda x: torch.lerp(x, x, 0.3), lambda x: torch.lerp(x, x, x)]),
+    (
+        cmp,
+        [
+            torch.relu,
+            torch.neg,
+            lambda x: -x,
+            torch.abs,
+            abs,
+            torch.sign,
+            torch.round,
+            partial(torch.round, decimals=2),
+            torch.floor,
+            torch.ceil,
+            torch.trunc,
+            lambda x: x == x,
+            lambda x: x != 1,
+            lambda x: x < x,
+            lambda x: x >= 0,
+            lambda x: torch.where(torch.ones_like(x, dtype=torch.bool), x, x),
+            torch.isnan,
+            lambda x: torch.minimum(x, x),
+            lambda x: torch.maximum(x, x),
+            lambda x: torch.max(x, x),
+            lambda x: torch.min(x, x),
+            lambda x: torch.fmax(x, x),
+            lambda x: torch.clamp(x, min=0),
+            lambda x: torch.clamp(x, max=x),
+            lambda x: torch.clamp_min(x, 0),
+            lambda x: F.threshold(x, 1, 0),
+        ],
+    ),
+    (
+        2 * cmp,
+        [lambda x: torch.clamp(x, 0, 1), lambda x: torch.clip(x, x, x), F.hardtanh, F.relu6, lambda x: x.clamp(0, 6)],
+    ),
+    (
+        special,
+        [getattr(torch, name) for name in SPECIAL.split()] + [lambda x: torch.atan2(x, x)],
+    ),
+    (special + add + div, [torch.sigmoid, F.sigmoid, torch.special.expit]),
+    (special + add + div + mul, [F.silu]),
+    (2 * special + add, [F.logsigmoid, F.softplus]),
+    (3 * mul + add + special, [F.gelu]),
+    (6 * mul + 2 * add + special, [lambda x: F.gelu(x, approximate="tanh")]),
+    (cmp + mul, [F.leaky_relu, lambda x: F.prelu(x, x.new_empty(1))]),
+    (cmp + special + add + mul, [F.elu, F.celu, F.selu]),
+    (add + 2 * cmp + div, [F.hardsigmoid]),
+    (add + 2 * cmp + div + mul, [F.hardswish]),
+    (3 * special + add + mul, [F.mish]),
+    (mul, [lambda x: F.dropout(x, 0.3), lambda x: torch.dropout(x, 0.3, True)]),
+    (Cost(), [lambda x: F.dropout(x, 0.3, training=False), lambda x: torch.dropout(x, 0.3, False)]),
+    # x^n: floor(log2 n) squarings, and a product for each further set bit
+    (Cost(), [lambda x: x**0, lambda x: x**1, lambda x: torch.pow(x, 1.0)]),
+    (mul, [lambda x: x**2, lambda x: x**2.0, lambda x: torch.pow(x, 2), lambda x: torch.float_power(x, 2)]),
+    (2 * mul, [lambda x: x**3, lambda x: x**4]),  # 3 = 0b11, 4 = 0b100
+    (4 * mul, [lambda x: x**7, lambda x: x**12]),  # 7 = 0b111: 2 + 2; 12 = 0b1100: 3 + 1
+    (3 * mul, [lambda x: x**5, lambda x: x**8]),
+    (div, [lambda x: x**-1]),
+    (mul + div, [lambda x: x**-2, lambda x: x**-2.0]),
+    (
+        special,
+        [
+            lambda x: x**0.5,
+            lambda x: x**-0.5,
+            lambda x: x**2.5,
+            lambda x: 2**x,
+            lambda x: x**x,
+            lambda x: torch.pow(x, meta(())),
+            lambda x: torch.pow(x, float("inf")),
+            lambda x: torch.pow(x, float("nan")),
+        ],
+    ),
+    # views, copies, casts, creation
+    (
+        Cost(),
+        [
+            lambda x: x.clone(),
+            lambda x: x.half(),
+            lambda x: x.reshape(-1),
+            torch.zeros_like,
+            torch.rand_like,
+            lambda x: x.contiguous(),
+            lambda x: torch.cat([x.reshape(-1), x.reshape(-1)]),
+            lambda x: x.detach(),
+            lambda x: x.unsqueeze(0).expand(3, *x.shape),
+            lambda x: F.pad(x.reshape(-1), (1, 2)),
+        ],
+    ),
+]
+
+OPERANDS: dict[str, Tensor] = {
+    "three axes": meta(2, 3, 5),
+    "scalar": meta(()),
+    "empty": meta(3, 0, 5),
+    "axes of one": meta(1, 7, 1),
+    "transposed": meta(5, 3, 2).transpose(0, 2),
+    "strided": meta(4, 6)[::2, 1::2],
+    "expanded": meta(3, 1).expand(3, 5),
+    "half": meta(3, 5, dtype=torch.float16),
+    "bfloat16": meta(3, 5, dtype=torch.bfloat16),
+}
+
+
+@pytest.mark.parametrize("x", OPERANDS.values(), ids=OPERANDS)
+@pytest.mark.parametrize(("per_element", "functions"), PER_ELEMENT, ids=[str(cost) for cost, _ in PER_ELEMENT])
+def test_per_element(per_element: Cost, functions: list[Callable[[Any], Any]], x: Tensor) -> None:
+    assert [cost_of(function, x) for function in functions] == [per_element * x.numel()] * len(functions)
+
+
+BROADCAST: dict[str, tuple[Callable[[], Any], Cost]] = {
+    "add": (partial(operator.add, meta(3, 1), meta(5)), 15 * add),
+    "add, alpha": (partial(torch.add, meta(3, 1), meta(5), alpha=2), 15 * (add + mul)),
+    "a scalar tensor": (partial(operator.mul, meta(3, 5), meta(())), 15 * mul),
+    "nothing": (partial(operator.mul, meta(0, 1), meta(5)), Cost()),
+    "where": (partial(torch.where, meta(3, 1, dtype=torch.bool), meta(5), meta(2, 1, 1)), 30 * cmp),
+    "addcmul": (partial(torch.addcmul, meta(5), meta(3, 1), meta(2, 1, 1)), 30 * (mul + add)),
+    "clamp": (partial(torch.clamp, meta(5), meta(3, 1), meta(2, 1, 1)), 60 * cmp),
+    "pow": (partial(torch.pow, meta(3, 1), meta(5)), 15 * special),
+    "lerp": (partial(torch.lerp, meta(5), meta(3, 1), 0.5), 15 * (2 * add + mul)),
+    "prelu per channel": (partial(F.prelu, meta(2, 3, 5), meta(3)), 30 * (cmp + mul)),
+}
+
+
+@pytest.mark.parametrize(("call", "expected"), BROADCAST.values(), ids=BROADCAST)
+def test_broadcasting(call: Callable[[], Any], expected: Cost) -> None:
+    assert cost_of(call) == expected
+
+
+x, y, out = meta(3, 5), meta(3, 5), meta(3, 5)
+
+
+def augmented(operation: str) -> Callable[[], Any]:
+    return partial(getattr(meta(3, 5), f"__i{operation}__"), y)
+
+
+FORMS: dict[str, tuple[Cost, list[Callable[[], Any]]]] = {
+    "add": (
+        add,
+        [
+            lambda: torch.add(x, y),
+            lambda: x.add(y),
+            lambda: x + y,
+            lambda: torch.add(x, y, out=out),
+            lambda: x.clone().add_(y),
+            augmented("add"),
+            lambda: torch.ops.aten.add.Tensor(x, y),
+            lambda: torch._foreach_add([x], [y]),
+        ],
+    ),
+    "sub": (
+        add,
+        [
+            lambda: torch.sub(x, y),
+            lambda: x - y,
+            lambda: torch.rsub(y, x),
+            lambda: x.clone().subtract_(y),
+            augmented("sub"),
+        ],
+    ),
+    "mul": (
+        mul,
+        [
+            lambda: torch.mul(x, y),
+            lambda: x.mul(y),
+            lambda: x * y,
+            lambda: torch.mul(x, y, out=out),
+            augmented("mul"),
+            lambda: torch._foreach_mul_([x], [y]),
+        ],
+    ),
+    "div": (div, [lambda: torch.div(x, y), lambda: x / y, lambda: torch.div(x, y, out=out), augmented("truediv")]),
+    "pow": (mul, [lambda: x**2, lambda: x.pow(2), lambda: x.clone().pow_(2), lambda: torch.pow(x, 2, out=out)]),
+    "relu": (
+        cmp,
+        [
+            lambda: F.relu(x),
+            lambda: F.relu(x.clone(), inplace=True),
+            lambda: x.relu(),
+            lambda: x.clone().relu_(),
+            partial(nn.ReLU(), x),
+            lambda: nn.ReLU(inplace=True)(x.clone()),
+            lambda: torch.ops.aten.relu.out(x, out=out),
+        ],
+    ),
+    "hardtanh": (
+        2 * cmp,
+        [
+            lambda: F.hardtanh(x),
+            lambda: F.hardtanh(x.clone(), inplace=True),
+            partial(nn.Hardtanh(), x),
+            partial(nn.ReLU6(), x),
+            lambda: x.clamp(0, 6),
+            lambda: x.clone().clamp_(0, 6),
+            lambda: torch.clamp(x, 0, 6, out=out),
+        ],
+    ),
+    "sigmoid": (
+        special + add + div,
+        [
+            lambda: torch.sigmoid(x),
+            lambda: x.sigmoid(),
+            lambda: x.clone().sigmoid_(),
+            partial(nn.Sigmoid(), x),
+            lambda: torch.sigmoid(x, out=out),
+        ],
+    ),
+    "silu": (
+        special + add + div + mul,
+        [
+            lambda: F.silu(x),
+            lambda: F.silu(x.clone(), inplace=True),
+            partial(nn.SiLU(), x),
+            lambda: x * torch.sigmoid(x),
+        ],
+    ),
+    "gelu": (3 * mul + add + special, [lambda: F.gelu(x), partial(nn.GELU(), x), lambda: torch.ops.aten.gelu_(out)]),
+    "elu": (
+        cmp + special + add + mul,
+        [lambda: F.elu(x), lambda: F.elu(x.clone(), inplace=True), partial(nn.ELU(), x), partial(nn.SELU(), x)],
+    ),
+    "exp": (special, [lambda: x.exp(), lambda: torch.exp(x, out=out), lambda: x.clone().exp_()]),
+    "compare": (cmp, [lambda: x > y, lambda: x.gt(y), lambda: torch.gt(x, y), lambda: x.clone().gt_(y)]),
+    "dropout": (
+        mul,
+        [
+            lambda: F.dropout(x),
+            partial(nn.Dropout(), x),
+            lambda: F.dropout(x.clone(), inplace=True),
+            lambda: torch.native_dropout(x, 0.5, True),
+        ],
+    ),
+    "dropout in eval": (
+        Cost(),
+        [partial(nn.Dropout().eval(), x), lambda: torch.native_dropout(x, 0.5, False), partial(nn.Identity(), x)],
+    ),
+    "addcmul": (
+        2 * mul + add,
+        [
+            lambda: torch.addcmul(x, x, y, value=2),
+            lambda: x.clone().addcmul_(x, y, value=2),
+            lambda: torch.addcmul(x, x, y, value=2, out=out),
+            lambda: torch._foreach_addcmul([x], [x], [y], value=2),
+            lambda: torch._foreach_addcmul([x], [x], [y], [2.0]),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("per_element", "forms"), FORMS.values(), ids=FORMS)
+def test_every_form_costs_the_same(per_element: Cost, forms: list[Callable[[], Any]]) -> None:
+    assert [cost_of(form) for form in forms] == [15 * per_element] * len(forms)
+
+
+def test_lists_of_tensors_cost_what_their_tensors_cost() -> None:
+    tensors = [meta(3), meta(2, 5), meta(0), meta(())]  # 14 elements
+    assert cost_of(torch._foreach_add, tensors, tensors, alpha=2) == 14 * (add + mul)
+    assert cost_of(torch._foreach_mul_, tensors, 3.0) == 14 * mul
+    assert cost_of(torch._foreach_sqrt, tensors) == 14 * special
+    assert cost_of(torch._foreach_pow, tensors, [2, 3, 2, 0.5]) == (3 + 2 * 10) * mul + special
+    # a value of 1 is not multiplied with
+    assert (
+        cost_of(torch._foreach_addcdiv_, tensors, tensors, tensors, [1.0, 2.0, 3.0, 1.0]) == 14 * (div + add) + 10 * mul
+    )
+    assert cost_of(torch._foreach_norm, [meta(3), meta(2, 5)]) == 13 * mul + (2 + 9) * add + 2 * special
+    assert cost_of(torch._foreach_copy_, tensors, tensors) == Cost()

@@ -1,0 +1,224 @@
+"""Reductions against the cost model: N elements come down to M results."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from fxcount import Cost
+from tests.costing import cost_of
+
+meta = partial(torch.empty, device="meta")
+
+
+def along(dim: Any, function: Callable[..., Any]) -> Callable[[Any], Any]:
+    return lambda x: function(x, dim=dim)
+
+
+# What of a tensor is reduced over dim, with and without the axis kept.
+REDUCED: dict[str, tuple[Callable[..., Any], Callable[[int, int], Cost]]] = {
+    "sum": (torch.sum, lambda n, m: Cost(add=n - m)),
+    "mean": (torch.mean, lambda n, m: Cost(add=n - m, div=m)),
+    "amax": (torch.amax, lambda n, m: Cost(cmp=n - m)),
+    "amin": (torch.amin, lambda n, m: Cost(cmp=n - m)),
+    "any": (torch.any, lambda n, m: Cost(cmp=n - m)),
+    "all": (torch.all, lambda n, m: Cost(cmp=n - m)),
+    # the mean (n - m additions, m divisions), then a deviation, a square and a term of the sum, and m divisions
+    "var": (torch.var, lambda n, m: Cost(add=(n - m) + n + (n - m), mul=n, div=2 * m)),
+    "var_mean": (torch.var_mean, lambda n, m: Cost(add=(n - m) + n + (n - m), mul=n, div=2 * m)),
+    "biased var": (partial(torch.var, correction=0), lambda n, m: Cost(add=(n - m) + n + (n - m), mul=n, div=2 * m)),
+    "std": (torch.std, lambda n, m: Cost(add=(n - m) + n + (n - m), mul=n, div=2 * m, special=m)),
+    "std_mean": (torch.std_mean, lambda n, m: Cost(add=(n - m) + n + (n - m), mul=n, div=2 * m, special=m)),
+    "norm": (torch.linalg.vector_norm, lambda n, m: Cost(mul=n, add=n - m, special=m)),
+    "logsumexp": (torch.logsumexp, lambda n, m: Cost(cmp=n - m, add=n + (n - m) + m, special=n + m)),
+}
+
+# The tensor, the axes, and N and M.
+AXES: dict[str, tuple[Tensor, Any, int, int]] = {
+    "first": (meta(3, 5, 7), 0, 105, 35),
+    "last": (meta(3, 5, 7), -1, 105, 15),
+    "two": (meta(3, 5, 7), (0, 2), 105, 5),
+    "two, negative": (meta(3, 5, 7), (-1, -3), 105, 5),
+    "all": (meta(3, 5, 7), (0, 1, 2), 105, 1),
+    "one of one": (meta(3, 1), 1, 3, 3),
+    "scalar": (meta(()), 0, 1, 1),
+    "no elements": (meta(0, 5), 1, 0, 0),
+    "strided": (meta(7, 10).t()[::2], 1, 35, 5),
+    "half": (meta(3, 5, dtype=torch.float16), 1, 15, 3),
+}
+
+
+@pytest.mark.parametrize("keepdim", [False, True])
+@pytest.mark.parametrize(("x", "dim", "n", "m"), AXES.values(), ids=AXES)
+@pytest.mark.parametrize(("function", "expected"), REDUCED.values(), ids=REDUCED)
+def test_reduced(
+    function: Callable[..., Any],
+    expected: Callable[[int, int], Cost],
+    x: Tensor,
+    dim: Any,
+    n: int,
+    m: int,
+    keepdim: bool,
+) -> None:
+    assert cost_of(function, x, dim=dim, keepdim=keepdim) == expected(n, m)
+
+
+# Of [3, 5, 7]: one axis of 5, 105 elements in 21 lines.
+LINES: dict[str, tuple[Callable[[Any], Any], Cost]] = {
+    "prod": (along(1, torch.prod), Cost(mul=105 - 21)),
+    "max": (along(1, torch.max), Cost(cmp=105 - 21)),
+    "min": (along(-2, torch.min), Cost(cmp=105 - 21)),
+    "argmax": (along(1, torch.argmax), Cost(cmp=105 - 21)),
+    "argmin": (along(1, torch.argmin), Cost(cmp=105 - 21)),
+    "aminmax": (lambda x: torch.aminmax(x, dim=1), Cost(cmp=2 * (105 - 21))),
+    "cumsum": (along(1, torch.cumsum), Cost(add=105 - 21)),
+    "cumprod": (along(1, torch.cumprod), Cost(mul=105 - 21)),
+    "cummax": (along(1, torch.cummax), Cost(cmp=105 - 21)),
+    # maximum; subtract it; exp; sum; divide
+    "softmax": (along(1, F.softmax), Cost(cmp=84, add=105 + 84, special=105, div=105)),
+    "softmax, negative axis": (along(-2, F.softmax), Cost(cmp=84, add=105 + 84, special=105, div=105)),
+    # maximum; subtract it; exp; sum; log of it; subtract it
+    "log_softmax": (along(1, F.log_softmax), Cost(cmp=84, add=105 + 84 + 105, special=105 + 21)),
+    "softmin": (along(1, F.softmin), Cost(cmp=105 + 84, add=105 + 84, special=105, div=105)),
+    "sort": (along(1, torch.sort), Cost(cmp=105 * 3)),  # ceil(log2 5)
+    "sort, descending": (lambda x: x.sort(dim=1, descending=True), Cost(cmp=105 * 3)),
+    "sort, stable": (lambda x: x.sort(dim=1, stable=True), Cost(cmp=105 * 3)),
+    "argsort": (along(1, torch.argsort), Cost(cmp=105 * 3)),
+    "msort": (torch.msort, Cost(cmp=105 * 2)),  # over the first axis, of 3
+    "topk": (lambda x: x.topk(2, dim=1), Cost(cmp=105 * 3)),
+    "topk of the last axis": (lambda x: x.topk(2), Cost(cmp=105 * 3)),  # ceil(log2 7)
+    "median of a line": (along(1, torch.median), Cost(cmp=105 * 3)),
+    "median of everything": (torch.median, Cost(cmp=105 * 7)),  # ceil(log2 105)
+}
+
+WHOLE: dict[str, tuple[Callable[[Any], Any], Cost]] = {
+    "sum": (torch.sum, Cost(add=104)),
+    "mean": (torch.mean, Cost(add=104, div=1)),
+    "prod": (torch.prod, Cost(mul=104)),
+    "max": (torch.max, Cost(cmp=104)),
+    "min": (torch.min, Cost(cmp=104)),
+    "argmax": (torch.argmax, Cost(cmp=104)),
+    "amax": (torch.amax, Cost(cmp=104)),
+    "any": (torch.any, Cost(cmp=104)),
+    "all": (torch.all, Cost(cmp=104)),
+    "var": (torch.var, Cost(add=104 + 105 + 104, mul=105, div=2)),
+    "std": (torch.std, Cost(add=104 + 105 + 104, mul=105, div=2, special=1)),
+    "norm": (torch.norm, Cost(mul=105, add=104, special=1)),
+    "linalg norm": (torch.linalg.vector_norm, Cost(mul=105, add=104, special=1)),
+}
+
+
+@pytest.mark.parametrize(("function", "expected"), LINES.values(), ids=LINES)
+def test_along_an_axis(function: Callable[[Any], Any], expected: Cost) -> None:
+    assert cost_of(function, meta(3, 5, 7)) == expected
+
+
+@pytest.mark.parametrize(("function", "expected"), WHOLE.values(), ids=WHOLE)
+def test_over_everything(function: Callable[[Any], Any], expected: Cost) -> None:
+    assert cost_of(function, meta(3, 5, 7)) == expected
+
+
+@pytest.mark.parametrize("function", [torch.sum, torch.mean, torch.prod, torch.var, torch.any, torch.norm])
+def test_nothing_to_reduce(function: Callable[[Any], Any]) -> None:
+    assert cost_of(function, meta(3, 0)) == Cost()
+
+
+@pytest.mark.parametrize(
+    "function", [F.softmax, F.log_softmax, torch.cumsum, torch.cumprod, torch.sort, torch.logsumexp]
+)
+def test_nothing_along_an_axis(function: Callable[..., Any]) -> None:
+    assert cost_of(function, meta(0, 5), dim=1) == Cost()
+    assert cost_of(function, meta(5, 0), dim=0) == Cost()
+
+
+def test_a_trace_sums_the_diagonal() -> None:
+    assert cost_of(torch.trace, meta(3, 5)) == Cost(add=3 - 1)
+    assert cost_of(torch.trace, meta(0, 5)) == Cost()
+
+
+def test_scalars_along_an_axis() -> None:
+    scalar = meta(())
+    assert cost_of(torch.softmax, scalar, 0) == Cost(add=1, special=1, div=1)
+    assert cost_of(torch.log_softmax, scalar, 0) == Cost(add=2, special=2)
+    assert cost_of(torch.cumsum, scalar, 0) == Cost()
+    assert cost_of(torch.sort, scalar) == Cost()
+
+
+VECTOR = meta(3, 5)
+NORMS: dict[Any, Cost] = {
+    2: Cost(mul=15, add=12, special=3),
+    1: Cost(cmp=15, add=12),  # magnitudes
+    0: Cost(cmp=15, add=12),  # places that are not 0
+    float("inf"): Cost(cmp=15 + 12),  # magnitudes and their maximum
+    -float("inf"): Cost(cmp=15 + 12),
+    3: Cost(cmp=15, add=12, special=15 + 3),
+}
+
+
+@pytest.mark.parametrize("order", NORMS)
+def test_norms(order: Any) -> None:
+    assert cost_of(torch.linalg.vector_norm, VECTOR, order, dim=1) == NORMS[order]
+    assert cost_of(torch.norm, VECTOR, order, dim=1) == NORMS[order]
+    assert cost_of(VECTOR.norm, order, 1) == NORMS[order]
+
+
+x = meta(3, 5, 7)
+FORMS: dict[str, tuple[Cost, list[Callable[[], Any]]]] = {
+    "sum": (
+        Cost(add=84),
+        [
+            lambda: torch.sum(x, 1),
+            lambda: x.sum(1),
+            lambda: x.sum(dim=-2, keepdim=True),
+            partial(torch.sum, x, [1], out=meta(3, 7)),
+            lambda: torch.einsum("ijk->ik", x),
+        ],
+    ),
+    "mean": (
+        Cost(add=84, div=21),
+        [lambda: torch.mean(x, 1), lambda: x.mean(-2), partial(torch.mean, x, 1, out=meta(3, 7))],
+    ),
+    "max": (
+        Cost(cmp=84),
+        [
+            lambda: torch.max(x, 1),
+            lambda: x.max(1),
+            lambda: x.amax(1),
+            partial(torch.max, x, 1, out=(meta(3, 7), meta(3, 7, dtype=torch.int64))),
+        ],
+    ),
+    "softmax": (
+        Cost(cmp=84, add=105 + 84, special=105, div=105),
+        [
+            lambda: F.softmax(x, 1),
+            lambda: x.softmax(1),
+            lambda: torch.softmax(x, 1),
+            lambda: torch.special.softmax(x, 1),
+            lambda: torch._softmax(x, 1, False),
+            partial(nn.Softmax(1), x),
+            lambda: torch.softmax(x, dim=-2),
+        ],
+    ),
+    "log_softmax": (
+        Cost(cmp=84, add=105 + 84 + 105, special=105 + 21),
+        [
+            lambda: F.log_softmax(x, 1),
+            lambda: x.log_softmax(1),
+            lambda: torch._log_softmax(x, 1, False),
+            partial(nn.LogSoftmax(1), x),
+        ],
+    ),
+    "cumsum": (
+        Cost(add=84),
+        [lambda: x.cumsum(1), lambda: x.clone().cumsum_(1), partial(torch.cumsum, x, 1, out=meta(3, 5, 7))],
+    ),
+}
+
+
+@pytest.mark.parametrize(("expected", "forms"), FORMS.values(), ids=FORMS)
+def test_every_form_costs_the_same(expected: Cost, forms: list[Callable[[], Any]]) -> None:
+    assert [cost_of(form) for form in forms] == [expected] * len(forms)

@@ -1,0 +1,236 @@
+"""The registry: what it refuses, and that it leaves no operator of torch out."""
+
+from collections.abc import Iterator
+from types import CodeType, FunctionType
+from typing import Any
+
+import pytest
+import torch
+
+from fxcount import Cost
+from fxcount.cost import FIELDS
+from fxcount.errors import FormulaError
+from fxcount.formulas import FORMULAS, REFUSED, find_formula, operator_name
+from fxcount.formulas.equation import Equation
+from fxcount.formulas.formula import Formula, OperatorFormula, RefusedError
+from fxcount.formulas.registry import formula, formula_of, formulas, refuse
+
+aten = torch.ops.aten
+
+
+def overloads(name: str) -> list[torch._ops.OpOverload]:
+    """The overloads of an operator such as ``aten.conv2d``; none where this torch does not have it."""
+    namespace, _, packet_name = name.partition(".")
+    packet = getattr(getattr(torch.ops, namespace), packet_name, None)
+    return [getattr(packet, overload) for overload in packet.overloads()] if packet is not None else []
+
+
+def every_operator() -> list[torch._ops.OpOverload]:
+    """Every operator of aten that is registered with the dispatcher, with all its overloads."""
+    # Private, and the only list there is: the public torch.ops.aten learns of an operator when it is first asked for.
+    registered = sorted(torch._C._dispatch_get_all_op_names())
+    names = [name.removeprefix("aten::").partition(".") for name in registered if name.startswith("aten::")]
+    return [getattr(getattr(aten, packet), overload or "default") for packet, _, overload in names]
+
+
+@pytest.fixture
+def registry() -> Iterator[None]:
+    """Whatever a test registers is gone after it."""
+    before, refused = dict(FORMULAS), dict(REFUSED)
+    yield
+    for table, content in ((FORMULAS, before), (REFUSED, refused)):
+        table.clear()
+        table.update(content)
+
+
+def measured(x: Any, *, out: Any) -> dict[str, int]:
+    """Elements and outputs."""
+    return {"elements": x.numel(), "outputs": out.numel()}
+
+
+@pytest.mark.usefixtures("registry")
+class TestRegistration:
+    def test_names_are_those_of_aten_unless_they_say_otherwise(self) -> None:
+        formula("made_up mine.made_up", "mul = outputs")(measured)
+        assert FORMULAS["aten.made_up"] is FORMULAS["mine.made_up"]
+        assert FORMULAS["aten.made_up"].family == "test_registry"
+        assert FORMULAS["aten.made_up"].reason == "Elements and outputs."
+
+    def test_a_second_formula_is_an_error(self) -> None:
+        before = FORMULAS["aten.relu"]
+        with pytest.raises(FormulaError, match=r"aten\.relu has a formula already, in fxcount\.formulas\.pointwise"):
+            formula("relu", "cmp = outputs")(measured)
+        assert FORMULAS["aten.relu"] is before
+
+    def test_a_name_twice_in_one_table_is_an_error(self) -> None:
+        with pytest.raises(FormulaError, match="has a formula already"):
+            formulas({"mul = outputs": "made_up", "add = outputs": "made_up"})(measured)
+
+    def test_an_equation_that_is_none_is_an_error(self) -> None:
+        with pytest.raises(FormulaError, match="not an equation"):
+            formula("made_up", "flops = outputs")(measured)
+
+    def test_a_table_gives_each_equation_its_operators(self) -> None:
+        formulas({"mul = outputs": "made_up made_up_too", "add = outputs": "another"})(measured)
+        assert FORMULAS["aten.made_up_too"].equation.text == "mul = outputs"
+        assert FORMULAS["aten.another"].equation.text == "add = outputs"
+
+    def test_refusal(self) -> None:
+        refuse("made_up mine.made_up", "its result depends on the data")
+        assert REFUSED["aten.made_up"] == REFUSED["mine.made_up"] == "its result depends on the data"
+
+
+def fitted(operator: torch._ops.OpOverload, measure: Any, equation: str | None) -> OperatorFormula:
+    family = Formula(measure, "tests", None if equation is None else Equation(equation))
+    return OperatorFormula(operator, operator_name(operator), family)
+
+
+class TestFit:
+    def test_an_argument_that_the_operator_lacks_is_an_error(self) -> None:
+        with pytest.raises(FormulaError, match=r"reads 'scale', which aten\.relu\.default"):
+            fitted(aten.relu.default, lambda x, *, scale: {}, "")
+
+    def test_a_position_that_the_operator_lacks_is_an_error(self) -> None:
+        with pytest.raises(FormulaError, match="reads 'y'"):
+            fitted(aten.relu.default, lambda x, y: {}, "")
+
+    def test_what_the_operator_lacks_may_have_a_default(self) -> None:
+        call = fitted(aten.relu.default, lambda x, y=3, *, scale=2: {"n": y * scale}, "mul = n")
+        assert call([torch.ones(1)], {}, torch.ones(1)).cost == Cost(mul=6)
+
+    def test_a_default_is_that_of_the_schema(self) -> None:
+        call = fitted(aten.leaky_relu.default, lambda x, *, negative_slope: {"n": negative_slope * 100}, "mul = n")
+        assert call([torch.ones(1)], {}, torch.ones(1)).cost == Cost(mul=1)
+
+    def test_arguments_are_found_by_position_and_by_name(self) -> None:
+        call = fitted(aten.add.Tensor, lambda x, y, *, alpha: {"n": y.numel() * alpha}, "mul = n")
+        x, y = torch.ones(1), torch.ones(5)
+        assert call([x, y], {"alpha": 3}, x).cost == Cost(mul=15)
+        assert call([x], {"other": y}, x).cost == Cost(mul=5)
+
+    def test_one_number_stands_for_all_axes(self) -> None:
+        call = fitted(aten.max_pool2d.default, lambda x, kernel: {"n": kernel[0] * kernel[1]}, "cmp = n")
+        assert call([torch.ones(1), [3]], {}, torch.ones(1)).cost == Cost(cmp=9)
+
+    def test_a_formula_may_return_a_cost_or_macs(self) -> None:
+        x = torch.ones(1)
+        assert fitted(aten.relu.default, lambda x: Cost(cmp=3), None)([x], {}, x).cost == Cost(cmp=3)
+        assert fitted(aten.relu.default, lambda x: 3, None)([x], {}, x).cost == Cost(macs=3)
+
+    @pytest.mark.parametrize("returned", [1.5, True, None, "3", {"n": 3}])
+    def test_anything_else_is_an_error(self, returned: Any) -> None:
+        with pytest.raises(FormulaError, match=r"formula of aten\.relu return"):
+            fitted(aten.relu.default, lambda x: returned, None)([torch.ones(1)], {}, torch.ones(1))
+
+    def test_a_refusal_is_uncounted_and_says_why(self) -> None:
+        def refusing(x: Any) -> dict[str, int]:
+            raise RefusedError("it depends on the data")
+
+        call = fitted(aten.relu.default, refusing, "")([torch.ones(1)], {}, torch.ones(1))
+        assert (call.name, call.cost, call.uncounted) == ("aten.relu", Cost(), "it depends on the data")
+
+    def test_a_call_tells_its_equation_and_quantities(self) -> None:
+        x = torch.ones(3, 5)
+        call = fitted(aten.relu.default, measured, "cmp = outputs")([x], {}, x)
+        assert (call.equation, call.quantities) == ("cmp = outputs", {"elements": 15, "outputs": 15})
+
+
+@pytest.mark.parametrize(
+    ("variant", "of"),
+    [
+        (aten.relu_.default, "aten.relu"),
+        (aten.add_.Tensor, "aten.add"),
+        (aten.add.out, "aten.add"),
+        (aten._foreach_add.List, "aten.add"),
+        (aten._foreach_add_.Scalar, "aten.add"),
+        (aten.transpose.int, "aten.view"),
+        (aten.transpose_copy.int, "aten.view"),
+        (aten.expand.default, "aten.view"),
+    ],
+)
+def test_variants_inherit(variant: torch._ops.OpOverload, of: str) -> None:
+    assert formula_of(variant) is FORMULAS[of]
+
+
+def test_every_formula_fits_its_operators() -> None:
+    for name in FORMULAS:
+        for overload in overloads(name):
+            assert find_formula(overload) is not None
+
+
+def test_what_variants_inherit_fits_them() -> None:
+    misfits = []
+    for operator in every_operator():
+        try:
+            find_formula(operator)
+        except FormulaError as error:
+            misfits.append(str(error))
+    assert misfits == []
+
+
+def mentioned(function: FunctionType) -> set[str]:
+    """Every string in the code of ``function``, and of the functions of ours that it calls or closes over."""
+    found: set[str] = set()
+    seen: set[CodeType] = set()
+
+    def visit(code: CodeType, scope: dict[str, Any]) -> None:
+        if code in seen:
+            return
+        seen.add(code)
+        for constant in code.co_consts:
+            if isinstance(constant, CodeType):
+                visit(constant, scope)
+            found.update(
+                item for item in (constant if isinstance(constant, tuple) else [constant]) if type(item) is str
+            )
+        for name in code.co_names:
+            called = scope.get(name)
+            if isinstance(called, FunctionType) and called.__module__.startswith("fxcount"):
+                visit_function(called)
+
+    def visit_function(function: FunctionType) -> None:
+        visit(function.__code__, function.__globals__)
+        for cell in function.__closure__ or ():
+            if isinstance(cell.cell_contents, FunctionType):
+                visit_function(cell.cell_contents)
+
+    visit_function(function)
+    return found
+
+
+def returnable(function: FunctionType) -> set[str]:
+    """The names that ``function`` can give to quantities, also those it makes of a prefix and a field of a cost."""
+    found = mentioned(function)
+    return found | {prefix + field for prefix in found if prefix.endswith("_") for field in FIELDS}
+
+
+def test_every_equation_is_over_quantities_that_its_formula_returns() -> None:
+    missing = {
+        name: unknown
+        for name, priced in FORMULAS.items()
+        if priced.equation and (unknown := priced.equation.names - returnable(priced.measure))
+    }
+    assert missing == {}
+
+
+def test_every_formula_says_why() -> None:
+    assert [name for name, priced in FORMULAS.items() if not priced.reason] == []
+
+
+def test_nothing_is_both_counted_and_refused() -> None:
+    assert sorted(FORMULAS.keys() & REFUSED.keys()) == []
+
+
+def is_composite(operator: torch._ops.OpOverload) -> bool:
+    """Made of other operators on every device: it is counted by its parts."""
+    return operator.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd)
+
+
+def is_decided(operator: torch._ops.OpOverload) -> bool:
+    return operator_name(operator) in REFUSED or find_formula(operator) is not None or is_composite(operator)
+
+
+def test_every_operator_of_torch_is_decided_upon() -> None:
+    """Each has a formula, is free, is refused with a reason, or is counted by its parts."""
+    undecided = {operator_name(operator): None for operator in every_operator() if not is_decided(operator)}
+    assert list(undecided) == []

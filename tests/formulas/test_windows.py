@@ -1,0 +1,174 @@
+"""Pooling and resampling against counts worked out by hand."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812
+
+from fxcount import Cost
+from tests.costing import cost_of
+
+meta = partial(torch.empty, device="meta")
+aten = torch.ops.aten
+
+
+def resized(x: Any, mode: str, **options: Any) -> Callable[[], Any]:
+    return partial(F.interpolate, x, mode=mode, **options)
+
+
+def sampled(x: Any, grid: Any, mode: str) -> Callable[[], Any]:
+    return partial(F.grid_sample, x, grid, mode=mode, align_corners=False)
+
+
+POOLING: dict[str, tuple[Callable[[], Any], Cost]] = {
+    # [2, 3, 7, 9] with windows of 2 x 3 one window apart: 3 x 3 places
+    "max": (partial(F.max_pool2d, meta(2, 3, 7, 9), (2, 3)), Cost(cmp=(2 * 3 * 9) * (6 - 1))),
+    "max, indices": (
+        partial(F.max_pool2d, meta(2, 3, 7, 9), (2, 3), return_indices=True),
+        Cost(cmp=(2 * 3 * 9) * (6 - 1)),
+    ),
+    "max, one number for the kernel": (partial(F.max_pool2d, meta(2, 3, 7, 9), 2), Cost(cmp=(2 * 3 * 3 * 4) * 3)),
+    "max, overlapping": (partial(F.max_pool2d, meta(1, 1, 7, 7), 3, 1, 1), Cost(cmp=49 * 8)),
+    "max, dilated": (partial(F.max_pool1d, meta(2, 3, 11), 3, dilation=2, stride=2), Cost(cmp=(2 * 3 * 4) * 2)),
+    "max, ceil": (partial(F.max_pool1d, meta(2, 3, 8), 3, ceil_mode=True), Cost(cmp=(2 * 3 * 3) * 2)),
+    "max, unbatched": (partial(F.max_pool2d, meta(3, 4, 6), 2), Cost(cmp=(3 * 2 * 3) * 3)),
+    "max, three axes": (partial(F.max_pool3d, meta(1, 2, 4, 4, 6), (2, 2, 3)), Cost(cmp=(2 * 2 * 2 * 2) * 11)),
+    "max of one": (partial(F.max_pool2d, meta(1, 2, 3, 5), 1), Cost()),
+    "max of nothing": (partial(F.max_pool2d, meta(0, 3, 7, 9), 2), Cost()),
+    "max of integers": (partial(F.max_pool2d, meta(1, 1, 4, 4, dtype=torch.int8), 2), Cost()),
+    "fractional max": (
+        partial(F.fractional_max_pool2d, meta(2, 3, 7, 9), (2, 3), output_size=(3, 4)),
+        Cost(cmp=(2 * 3 * 3 * 4) * 5),
+    ),
+    "avg": (partial(F.avg_pool2d, meta(2, 3, 7, 9), (2, 3)), Cost(add=(2 * 3 * 9) * (6 - 1), div=2 * 3 * 9)),
+    "avg, padded": (partial(F.avg_pool2d, meta(1, 1, 5, 5), 3, 1, 1), Cost(add=25 * 8, div=25)),
+    "avg, one axis": (partial(F.avg_pool1d, meta(2, 3, 9), 4), Cost(add=(2 * 3 * 2) * 3, div=2 * 3 * 2)),
+    "avg, three axes": (partial(F.avg_pool3d, meta(1, 2, 4, 4, 6), 2), Cost(add=(2 * 2 * 2 * 3) * 7, div=24)),
+    "avg of nothing": (partial(F.avg_pool2d, meta(0, 3, 7, 9), 2), Cost()),
+    # 7 into 3: [0, 3) [2, 5) [4, 7), 9 taps; 5 into 2: [0, 3) [2, 5), 6 taps
+    "adaptive avg": (
+        partial(F.adaptive_avg_pool2d, meta(2, 4, 7, 5), (3, 2)),
+        Cost(add=8 * (9 * 6 - 3 * 2), div=8 * 3 * 2),
+    ),
+    "adaptive max": (partial(F.adaptive_max_pool2d, meta(2, 4, 7, 5), (3, 2)), Cost(cmp=8 * (9 * 6 - 3 * 2))),
+    "adaptive max, indices": (
+        partial(F.adaptive_max_pool2d, meta(2, 4, 7, 5), (3, 2), return_indices=True),
+        Cost(cmp=8 * (9 * 6 - 3 * 2)),
+    ),
+    "adaptive avg to one": (partial(F.adaptive_avg_pool2d, meta(2, 4, 7, 5), 1), Cost(add=8 * 34, div=8)),
+    "adaptive avg of an unchanged axis": (
+        partial(F.adaptive_avg_pool2d, meta(2, 4, 7, 5), (None, 1)),
+        Cost(add=8 * 7 * 4, div=8 * 7),
+    ),
+    "adaptive avg of one axis": (partial(F.adaptive_avg_pool1d, meta(2, 4, 7), 3), Cost(add=8 * (9 - 3), div=8 * 3)),
+    "adaptive avg of three axes": (
+        partial(F.adaptive_avg_pool3d, meta(1, 2, 4, 7, 5), (2, 3, 2)),
+        Cost(add=2 * (4 * 9 * 6 - 12), div=2 * 12),
+    ),
+    # 2 into 3: [0, 1) [0, 2) [1, 2), 4 taps
+    "adaptive avg to more": (partial(F.adaptive_avg_pool1d, meta(1, 1, 2), 3), Cost(add=4 - 3, div=3)),
+    "adaptive avg, unbatched": (partial(F.adaptive_avg_pool2d, meta(4, 7, 5), (3, 2)), Cost(add=4 * 48, div=4 * 6)),
+    "adaptive avg of nothing": (partial(F.adaptive_avg_pool2d, meta(0, 4, 7, 5), (3, 2)), Cost()),
+    # its parts: x^2, the mean of 4, sign(mean) and relu(|mean|), their product, times 4, and the root
+    "lp": (
+        partial(F.lp_pool2d, meta(1, 2, 4, 6), 2, 2),
+        Cost(mul=48) + Cost(add=12 * 3, div=12) + Cost(cmp=3 * 12, mul=2 * 12) + Cost(special=12),
+    ),
+}
+
+RESAMPLING: dict[str, tuple[Callable[[], Any], Cost]] = {
+    "nearest": (resized(meta(1, 2, 3, 4), "nearest", size=(5, 7)), Cost()),
+    "nearest exact": (resized(meta(1, 2, 3, 4), "nearest-exact", scale_factor=2), Cost()),
+    "linear": (resized(meta(2, 3, 4), "linear", size=7), Cost(mul=42 * 2, add=42)),
+    "bilinear": (resized(meta(1, 2, 3, 4), "bilinear", size=(5, 7)), Cost(mul=70 * 4, add=70 * 3)),
+    "bilinear, aligned": (
+        resized(meta(1, 2, 3, 4), "bilinear", scale_factor=2, align_corners=True),
+        Cost(mul=96 * 4, add=96 * 3),
+    ),
+    "bicubic": (resized(meta(1, 2, 3, 4), "bicubic", size=(5, 7)), Cost(mul=70 * 16, add=70 * 15)),
+    "trilinear": (resized(meta(1, 2, 3, 4, 5), "trilinear", scale_factor=2), Cost(mul=960 * 8, add=960 * 7)),
+    "area": (  # an adaptive pool
+        resized(meta(2, 4, 7, 5), "area", size=(3, 2)),
+        Cost(add=8 * (9 * 6 - 3 * 2), div=8 * 3 * 2),
+    ),
+    # 4 into 2, reach 2: [0, 3) [1, 4), 6 taps an axis
+    "antialiased": (
+        resized(meta(1, 3, 4, 4), "bilinear", size=(2, 2), antialias=True),
+        Cost(mul=3 * 36, add=3 * (36 - 4)),
+    ),
+    "resampling nothing": (resized(meta(0, 2, 3, 4), "bilinear", size=(5, 7)), Cost()),
+    # 2 * 3 channels at 5 x 7 places
+    "grid, nearest": (sampled(meta(2, 3, 4, 6), meta(2, 5, 7, 2), "nearest"), Cost()),
+    "grid, bilinear": (sampled(meta(2, 3, 4, 6), meta(2, 5, 7, 2), "bilinear"), Cost(mul=210 * 4, add=210 * 3)),
+    "grid, bicubic": (sampled(meta(2, 3, 4, 6), meta(2, 5, 7, 2), "bicubic"), Cost(mul=210 * 16, add=210 * 15)),
+    "grid, trilinear": (
+        sampled(meta(1, 3, 4, 6, 5), meta(1, 2, 5, 7, 3), "bilinear"),
+        Cost(mul=210 * 8, add=210 * 7),
+    ),
+    "grid of nothing": (sampled(meta(2, 3, 4, 6), meta(2, 0, 7, 2), "bilinear"), Cost()),
+    # 2 x 3 windows at 2 x 4 places of a [1, 3, 3, 6] image
+    "fold": (partial(F.fold, meta(1, 3 * 6, 2 * 4), (3, 6), (2, 3)), Cost(add=3 * 6 * 8)),
+    "unfold": (partial(F.unfold, meta(1, 3, 3, 6), (2, 3)), Cost()),
+    "unpool": (partial(F.max_unpool1d, meta(1, 2, 3), meta(1, 2, 3, dtype=torch.int64), 2), Cost()),
+    "pixel shuffle": (partial(F.pixel_shuffle, meta(1, 4, 3, 5), 2), Cost()),
+    "pad": (partial(F.pad, meta(1, 2, 3, 5), (1, 2, 1, 0), mode="reflect"), Cost()),
+}
+
+CASES = POOLING | RESAMPLING
+
+
+@pytest.mark.parametrize(("call", "expected"), CASES.values(), ids=CASES)
+def test_cost(call: Callable[[], Any], expected: Cost) -> None:
+    assert cost_of(call) == expected
+
+
+x = meta(2, 3, 7, 9)
+FORMS: dict[str, tuple[Cost, list[Callable[[], Any]]]] = {
+    "max": (
+        Cost(cmp=(2 * 3 * 3 * 4) * 3),
+        [
+            lambda: F.max_pool2d(x, 2),
+            lambda: torch.max_pool2d(x, [2, 2]),
+            partial(nn.MaxPool2d(2), x),
+            partial(nn.MaxPool2d(2, return_indices=True), x),
+            lambda: aten.max_pool2d_with_indices(x, [2]),
+            lambda: F.max_pool3d(x, (1, 2, 2)),
+        ],
+    ),
+    "avg": (
+        Cost(add=(2 * 3 * 3 * 4) * 3, div=2 * 3 * 3 * 4),
+        [
+            lambda: F.avg_pool2d(x, 2),
+            partial(nn.AvgPool2d(2), x),
+            partial(aten.avg_pool2d.out, x, [2], out=meta(2, 3, 3, 4)),
+        ],
+    ),
+    "adaptive avg": (
+        Cost(add=6 * 62, div=6),
+        [
+            lambda: F.adaptive_avg_pool2d(x, 1),
+            partial(nn.AdaptiveAvgPool2d(1), x),
+            lambda: aten._adaptive_avg_pool2d(x, [1, 1]),
+            lambda: x.mean((2, 3)),
+            lambda: F.avg_pool2d(x, (7, 9)),
+        ],
+    ),
+    "bilinear": (
+        Cost(mul=6 * 35 * 4, add=6 * 35 * 3),
+        [
+            lambda: F.interpolate(x, (5, 7), mode="bilinear"),
+            partial(nn.Upsample((5, 7), mode="bilinear"), x),
+            lambda: aten.upsample_bilinear2d(x, [5, 7], False),
+            partial(aten.upsample_bilinear2d.out, x, [5, 7], False, out=meta(2, 3, 5, 7)),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("expected", "forms"), FORMS.values(), ids=FORMS)
+def test_every_form_costs_the_same(expected: Cost, forms: list[Callable[[], Any]]) -> None:
+    assert [cost_of(form) for form in forms] == [expected] * len(forms)

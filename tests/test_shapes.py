@@ -1,0 +1,73 @@
+"""What stands in for the results of operators that do not run on shapes has the shapes of their results."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from fxcount import Cost
+from tests.costing import calls_of, cost_of
+
+
+def shapes(value: Any) -> Any:
+    return value.shape if isinstance(value, Tensor) else [shapes(item) for item in value if item is not None]
+
+
+def counted(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """The result of a function while it is counted."""
+    results: list[Any] = []
+    calls_of(lambda: results.append(function(*args, **kwargs)))
+    return results[0]
+
+
+@pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True, "batch_first": True}], ids=str)
+@pytest.mark.parametrize("network", [nn.LSTM, nn.GRU, nn.RNN])
+def test_recurrent_networks(network: type[nn.RNNBase], options: dict[str, Any]) -> None:
+    m, x = network(5, 7, **options), torch.rand(4, 3, 5)
+    assert shapes(counted(m, x)) == shapes(m(x))
+    assert shapes(counted(m, x[0])) == shapes(m(x[0]))
+    packed = pack_padded_sequence(x, torch.tensor([3, 1, 2, 3]), batch_first=True, enforce_sorted=False)
+    if options:
+        assert shapes(counted(m, packed)) == shapes(m(packed))
+
+
+def test_projected_lstm() -> None:
+    m, x = nn.LSTM(5, 7, proj_size=2, bidirectional=True), torch.rand(4, 3, 5)
+    assert shapes(counted(m, x)) == shapes(m(x))
+
+
+def test_a_network_does_not_run_step_by_step() -> None:
+    m = nn.LSTM(5, 7)
+    # A million steps would take hours.
+    assert cost_of(m, torch.empty(10**6, 1, 5, device="meta")) == 10**6 * cost_of(
+        m, torch.empty(1, 1, 5, device="meta")
+    )
+
+
+def test_packed_sequences() -> None:
+    m, x, lengths = nn.LSTM(5, 7), torch.rand(4, 3, 5), torch.tensor([2, 4, 1])
+
+    def packed_and_unpacked(x: Tensor) -> Tensor:
+        steps, _ = m(pack_padded_sequence(x, lengths, enforce_sorted=False))
+        return pad_packed_sequence(steps)[0]
+
+    assert cost_of(packed_and_unpacked, x) == cost_of(m, torch.rand(2 + 4 + 1, 5))
+    assert counted(packed_and_unpacked, x).shape == (4, 3, 7)
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_lengths_of_ctc_loss_in_tensors(reduction: str) -> None:
+    log_probs, targets = torch.rand(7, 2, 5).log_softmax(-1), torch.ones(2, 3, dtype=torch.long)
+    listed = (log_probs, targets, (7, 6), (3, 2))
+    tensors = (log_probs, targets, torch.tensor((7, 6)), torch.tensor((3, 2)))
+    expected = F.ctc_loss(*listed, reduction=reduction).shape
+    assert counted(F.ctc_loss, *listed, reduction=reduction).shape == expected
+    assert counted(F.ctc_loss, *tensors, reduction=reduction).shape == expected
+    assert cost_of(F.ctc_loss, *tensors, reduction=reduction) == cost_of(F.ctc_loss, *listed, reduction=reduction)
+    single = (log_probs[:, 0], targets[0], torch.tensor(7), torch.tensor(3))
+    assert counted(F.ctc_loss, *single, reduction=reduction).shape == F.ctc_loss(*single, reduction=reduction).shape
+    assert cost_of(F.ctc_loss, *single) != Cost()
