@@ -15,12 +15,14 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from fxcount.cost import Cost, OperatorCost
 from fxcount.errors import DataNeededError
 from fxcount.formulas import REFUSED, find_formula, operator_name
 from fxcount.formulas.arithmetic import tensors
+from fxcount.higher_order import run_higher_order
 from fxcount.shapes import READ_LENGTHS, find_shape
 
 Operator = torch._ops.OpOverload
@@ -33,12 +35,15 @@ class OperatorCounter(TorchDispatchMode):
     the counted operators made, the memory is copied.
     """
 
+    supports_higher_order_operators = True
+
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[OperatorCost] = []
         self.on_call: Callable[[Operator, Sequence[Any], Mapping[str, Any], Any], None] | None = None
         """Told of every operator after it has run: the operator, its arguments and its result."""
-        self._decomposing = 0
+        self.running = 0
+        """How many operators are being run now, each inside the one before."""
         self._made: set[int] = set()
         self._overwritten: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
 
@@ -46,6 +51,15 @@ class OperatorCounter(TorchDispatchMode):
         self, func: Operator, types: Sequence[type], args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
+        if isinstance(func, HigherOrderOperator):
+            return run_higher_order(self, func, args, kwargs)
+        self.running += 1
+        try:
+            return self._count(func, args, kwargs)
+        finally:
+            self.running -= 1
+
+    def _count(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Any:
         formula = find_formula(func)
         if formula is None:
             out = self._decompose(func, args, kwargs)
@@ -61,14 +75,19 @@ class OperatorCounter(TorchDispatchMode):
             self.on_call(func, args, kwargs, out)
         return out
 
-    def _decompose(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Any:
-        """Runs a composite operator so that its parts are seen; ``NotImplemented`` if it is not composite."""
-        self._decomposing += 1
+    def measure(self, run: Callable[[], Any]) -> tuple[Any, list[OperatorCost]]:
+        """The result of ``run()``, and what it costs, which is not noted."""
+        noted, self.calls = self.calls, []
         try:
             with self:
-                return func.decompose(*args, **kwargs)
+                return run(), self.calls
         finally:
-            self._decomposing -= 1
+            self.calls = noted
+
+    def _decompose(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Any:
+        """Runs a composite operator so that its parts are seen; ``NotImplemented`` if it is not composite."""
+        with self:
+            return func.decompose(*args, **kwargs)
 
     def take_calls(self) -> tuple[OperatorCost, ...]:
         """What was noted since the last time."""
@@ -130,6 +149,12 @@ class WithoutData(OperatorCounter):
         self._overwritten_unseen.update(memory(tensor) for tensor in written(func, args, kwargs) if not tensor.is_meta)
         return self._run_on_shapes(func, args, kwargs)
 
+    def _decompose(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Any:
+        """With floating-point tensors all on the meta device if one is: torch may check that devices are the same."""
+        if not all(map(self.knows, tensors((args, tuple(kwargs.values()))))):
+            args, kwargs = self._without_data(args, but_integers=True), self._without_data(kwargs, but_integers=True)
+        return super()._decompose(func, args, kwargs)
+
     def knows(self, tensor: torch.Tensor) -> bool:
         """Whether the values of a tensor depend on no parameter and no floating-point input."""
         if tensor.is_meta or isinstance(tensor, nn.Parameter) or tensor.numel() > self.LARGEST_KNOWN:
@@ -142,7 +167,7 @@ class WithoutData(OperatorCounter):
     def _run_known(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Sequence[Any], Any, Any]:
         """Runs an operator on values, unless its result is random or large, or it writes to what it did not make."""
         foreign = any(memory(tensor) not in self._made for tensor in written(func, args, kwargs))
-        inside = self._decomposing and _creates(func)  # where torch checks that devices are the same
+        inside = self.running > 1 and _creates(func)  # where torch checks that devices are the same
         if foreign or inside or torch.Tag.nondeterministic_seeded in func.tags:
             self._overwritten_unseen.update(memory(tensor) for tensor in written(func, args, kwargs))
             return self._run_on_shapes(func, args, kwargs)
@@ -172,14 +197,15 @@ class WithoutData(OperatorCounter):
                 raise DataNeededError(f"{name} needs the values of tensors, and here they have only shapes") from error
             raise
 
-    def _without_data(self, value: Any) -> Any:
+    def _without_data(self, value: Any, but_integers: bool = False) -> Any:
         """``value`` with a stand-in for each tensor that has data, also inside lists, tuples and mappings."""
         if isinstance(value, torch.Tensor):
-            return value if value.is_meta else self._stand_in(value)
+            keep = but_integers and not value.dtype.is_floating_point and self.knows(value)
+            return value if value.is_meta or keep else self._stand_in(value)
         if type(value) in (list, tuple):
-            return type(value)(self._without_data(item) for item in value)
+            return type(value)(self._without_data(item, but_integers) for item in value)
         if isinstance(value, Mapping):
-            return {key: self._without_data(item) for key, item in value.items()}
+            return {key: self._without_data(item, but_integers) for key, item in value.items()}
         return value
 
     def _stand_in(self, tensor: torch.Tensor) -> torch.Tensor:

@@ -456,10 +456,19 @@ def interpolation_backward(grad: Any) -> Quantities:
 
 
 def _antialiased_backward(forward: str) -> None:
+    measure = FORMULAS[f"aten.{forward}"].measure
+
     @formula(f"{forward}_backward", "mul = taps, add = taps")
-    def antialiased_backward(grad: Any, *, out: Any) -> Quantities | Cost | int:
+    def antialiased_backward(
+        grad: Any,
+        *,
+        align_corners: bool = False,
+        scales_h: float | None = None,
+        scales_w: float | None = None,
+        out: Any,
+    ) -> Quantities | Cost | int:
         """As of an interpolation, over the taps of a filter as wide as the scale, as the forward has them."""
-        return FORMULAS[f"aten.{forward}"].measure(out, out=grad)
+        return measure(out, align_corners=align_corners, scales_h=scales_h, scales_w=scales_w, out=grad)
 
 
 for _forward in ("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa", "_upsample_lanczos2d_aa"):

@@ -71,25 +71,41 @@ def grid_sample(x: Any, grid: Any, interpolation_mode: int = 0, *, out: Any) -> 
     return {"sampled": out.numel() if per_axis else 0, "taps": per_axis ** (x.dim() - 2)}
 
 
-def _antialiased_taps(inputs: int, outputs: int, radius: int) -> int:
+def _scale(inputs: int, outputs: int, align_corners: bool, factor: float | None) -> Fraction:
+    """How many inputs lie between two outputs, as ``torch.nn.functional.interpolate`` defines it."""
+    if align_corners:
+        return Fraction(inputs - 1, outputs - 1) if outputs > 1 else Fraction(0)
+    return 1 / Fraction(factor) if factor else Fraction(inputs, outputs)
+
+
+def _antialiased_taps(inputs: int, outputs: int, scale: Fraction, radius: int) -> int:
     """The taps of all outputs of an axis: the filter of that radius, widened by the scale where the axis shrinks."""
-    scale = Fraction(inputs, outputs)
     support = radius * max(scale, Fraction(1))
     taps = 0
     for i in range(outputs):
         centre = scale * (i + Fraction(1, 2))
         first = max(int(centre - support + Fraction(1, 2)), 0)
-        taps += min(int(centre + support + Fraction(1, 2)), inputs) - first
+        taps += max(min(int(centre + support + Fraction(1, 2)), inputs) - first, 0)
     return taps
 
 
 def _antialiased(radius: int) -> Callable[..., Quantities]:
-    def antialiased(x: Any, *, out: Any) -> Quantities:
+    def antialiased(
+        x: Any,
+        *,
+        align_corners: bool = False,
+        scales_h: float | None = None,
+        scales_w: float | None = None,
+        scale_factors: Sequence[float] | None = None,
+        out: Any,
+    ) -> Quantities:
         """Every output is a weighted sum of the inputs under a filter as wide as the scale; taps is the sum over all
         outputs."""
         (*outer, height, width), (*_, rows, columns) = x.shape, out.shape
-        per_plane = _antialiased_taps(height, rows, radius) * _antialiased_taps(width, columns, radius)
-        return {"outputs": out.numel(), "taps": prod(outer) * per_plane}
+        factors = scale_factors or (scales_h, scales_w)
+        axes = zip((height, width), (rows, columns), factors, strict=True)
+        taps = prod(_antialiased_taps(n, m, _scale(n, m, align_corners, factor), radius) for n, m, factor in axes)
+        return {"outputs": out.numel(), "taps": prod(outer) * taps}
 
     return antialiased
 

@@ -118,7 +118,11 @@ class Recorder(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if self._inside_a_node or any(map(torch._C._functorch.is_functorch_wrapped_tensor, tensors(args))):
+        if (
+            self._inside_a_node
+            or self._counter.running
+            or any(map(torch._C._functorch.is_functorch_wrapped_tensor, tensors(args)))
+        ):
             return func(*args, **kwargs)
         op, target, arguments = _node_kind(func, args)
         return self._record(op, target, arguments, kwargs, lambda: func(*args, **kwargs))

@@ -101,6 +101,8 @@ class EveryTensorIsTraced(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if not hasattr(func, "__name__"):  # a scripted method: one node, made by the proxy
+            return func(*args, **kwargs)
         if func.__name__ == "__get__":
             return self._read_property(func, *args)
         traced = any(isinstance(leaf, torch.Tensor | fx.Proxy) for leaf in pytree.tree_leaves((args, kwargs)))

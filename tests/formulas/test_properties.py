@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from fxcount import Cost
 from tests.costing import cost_of
