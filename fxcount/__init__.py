@@ -8,7 +8,16 @@
 from fxcount.cost import CONVENTIONS, Convention, Cost, OperatorCost
 from fxcount.costed_graph import ModuleCost, NodeCost, OperatorTotal
 from fxcount.count import count_graph
-from fxcount.errors import ConventionError, FormulaError, FxcountError, InputError, TracingError, UncountedError
+from fxcount.errors import (
+    ConventionError,
+    DataNeededError,
+    FormulaError,
+    FxcountError,
+    InputError,
+    TracingError,
+    UncountedError,
+)
+from fxcount.formulas import register_formula
 from fxcount.graph_cost import GraphCost
 
 __all__ = [
@@ -16,6 +25,7 @@ __all__ = [
     "Convention",
     "ConventionError",
     "Cost",
+    "DataNeededError",
     "FormulaError",
     "FxcountError",
     "GraphCost",
@@ -27,4 +37,5 @@ __all__ = [
     "TracingError",
     "UncountedError",
     "count_graph",
+    "register_formula",
 ]

@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import nn
+from torch.fx.proxy import TraceError
 
 from fxcount.cost import Convention
 from fxcount.costed_graph import count_parameters, read_nodes
-from fxcount.errors import FormulaError, InputError, UncountedError
+from fxcount.errors import FormulaError, InputError, TracingError, UncountedError
+from fxcount.formulas.custom import formulas_for_one_count
 from fxcount.graph_cost import GraphCost
 from fxcount.interpreter import CostInterpreter
-from fxcount.tracing import ExampleCall, Trace, execute, record, trace_symbolically
+from fxcount.tracing import ExampleCall, Trace, execute, record, runnable, trace_symbolically
 from fxcount.unchanged import unchanged
 
 
@@ -24,13 +26,15 @@ def count_graph(
     convention: str | Mapping[str, int] = "multiplications",
     tracer: str = "auto",
     strict: bool = False,
+    formulas: Mapping[Any, Callable[..., Any]] | None = None,
 ) -> GraphCost:
     """Counts what one call of ``model`` on ``example_input`` costs.
 
     Nothing runs on data, unless the control flow of the model depends on values (see ``tracer``).
 
     Args:
-        model: an ``nn.Module``, a ``torch.fx.GraphModule`` or any callable, on any device, ``meta`` included.
+        model: an ``nn.Module``, a ``torch.fx.GraphModule``, a ``torch.export.ExportedProgram`` or any callable, on any
+            device, ``meta`` included.
         example_input: a tuple is the positional arguments, a mapping the keyword arguments, anything else the one
             argument. Only the shapes and dtypes of its tensors are used.
         example_kwargs: further keyword arguments.
@@ -40,6 +44,7 @@ def count_graph(
             input. ``recorded``: one run on shapes is recorded, as Python executes it. ``executed``: one run on data,
             for models whose control flow depends on values. ``auto``: the first of these that can.
         strict: raise when anything is not counted.
+        formulas: formulas for this count only, by what they are for, as `register_formula` takes them.
 
     Returns:
         The costs: totals, by node, by module, by operator; ``print`` shows them as a table.
@@ -47,17 +52,18 @@ def count_graph(
     Raises:
         ConventionError: the convention is unknown.
         InputError: the model or the example input is not of a kind that can be used.
+        FormulaError: one of ``formulas`` is for what cannot have a formula, or does not fit it.
         TracingError: the model cannot be traced; a `DataNeededError` says that it asks for values it does not have.
         UncountedError: with ``strict``, an operator has no formula.
 
     An error of the model itself is raised as it is, with a note that says where in the model it happened.
     """
     reading = Convention.of(convention)
-    if not callable(model):
-        raise InputError(f"the model must be callable, not {type(model).__name__}")
+    model = runnable(model)
     if tracer not in ("auto", *TRACERS):
         raise InputError(f"unknown tracer {tracer!r}; the known ones are auto, {', '.join(TRACERS)}")
-    trace = costed_trace(model, ExampleCall.of(example_input, example_kwargs), tracer)
+    with formulas_for_one_count(formulas):
+        trace = costed_trace(model, ExampleCall.of(example_input, example_kwargs), tracer)
     cost = GraphCost(
         nodes=read_nodes(trace.module.graph, trace.module, reading),
         params=count_parameters(trace.module if not hasattr(model, "parameters") else model),
@@ -73,8 +79,15 @@ def count_graph(
 
 
 def trace_and_interpret(model: Callable[..., Any], call: ExampleCall) -> Trace:
-    """A symbolic trace, costed by running its graph on shapes."""
-    trace = trace_symbolically(model, call)
+    """A symbolic trace, costed by running its graph on shapes.
+
+    Raises:
+        TracingError: what the model does with a traced value has no place in a graph.
+    """
+    try:
+        trace = trace_symbolically(model, call)
+    except TraceError as error:
+        raise TracingError(f"cannot be traced symbolically: {error}; tracer='auto' finds another way") from error
     CostInterpreter(trace).propagate()
     return trace
 

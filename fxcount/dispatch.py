@@ -281,16 +281,18 @@ def memory(tensor: torch.Tensor) -> int:
 
 
 @contextlib.contextmanager
-def counting(counter: OperatorCounter | None = None) -> Iterator[OperatorCounter]:
+def counting(counter: OperatorCounter | None = None, *, autograd: bool = False) -> Iterator[OperatorCounter]:
     """A counter at work, without data unless another one is given; what it overwrites is put back.
 
-    Inference mode, no fused path that only some devices have, and compiled functions run as they were written.
+    Inference mode, no fused path that only some devices have, and compiled functions run as they were written. With
+    ``autograd`` there are gradients instead of inference mode, and composite operators are seen as their parts.
     """
     counter = WithoutData() if counter is None else counter
     fast_path = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with torch.compiler.set_stance("force_eager"), torch.inference_mode(), counter:
+        gradients = torch.enable_grad() if autograd else torch.inference_mode()
+        with torch.compiler.set_stance("force_eager"), gradients, counter:
             yield counter
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)

@@ -9,6 +9,7 @@ from torch.fx.passes.shape_prop import ShapeProp
 
 from fxcount.annotation import annotate, place_of, shape_text
 from fxcount.dispatch import OperatorCounter, WithoutData, counting
+from fxcount.formulas.custom import call_cost
 from fxcount.tracing import Trace
 
 
@@ -42,3 +43,19 @@ class CostInterpreter(ShapeProp):
             raise
         annotate(n, result, self._counter.take_calls())
         return result
+
+    def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        result = super().call_module(target, args, kwargs)
+        self._use_own_formula(self.fetch_attr(target), args, kwargs, result)
+        return result
+
+    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        result = super().call_function(target, args, kwargs)
+        self._use_own_formula(target, args, kwargs, result)
+        return result
+
+    def _use_own_formula(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        """A formula for what the node itself calls takes the place of the operators that it reached."""
+        own = call_cost(target, args, kwargs, result)
+        if own is not None:
+            self._counter.calls = [own]

@@ -77,3 +77,44 @@ class _Place:
         if self.length and isinstance(value, list | tuple) and len(value) == 1:
             return list(value) * self.length
         return value
+
+
+class CallReader:
+    """As an `ArgumentReader`, for a call of a Python function: its own signature says what its arguments are."""
+
+    def __init__(self, function: Callable[..., Any], reader: Callable[..., Any], *, leading: int = 0) -> None:
+        """``reader`` is what asks; its first ``leading`` parameters are given otherwise."""
+        self._function = function
+        self._parameters = list(inspect.signature(reader).parameters.values())[leading:]
+        self._reader = reader
+
+    def read(self, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> tuple[list[Any], dict[str, Any]]:
+        """The positional and the keyword arguments for the reader.
+
+        Raises:
+            FormulaError: it asks for an argument that the function does not have.
+        """
+        values = {**self._named(args, kwargs), "out": out}
+        in_order = list(args) + [value for name, value in values.items() if name in kwargs]
+        positional: list[Any] = []
+        keyword: dict[str, Any] = {}
+        for position, parameter in enumerate(self._parameters):
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                positional += in_order[position:]
+            elif parameter.kind is not parameter.KEYWORD_ONLY and position < len(in_order):
+                positional.append(in_order[position])
+            elif parameter.name in values:
+                keyword[parameter.name] = values[parameter.name]
+            elif parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD:
+                name = self._reader.__name__
+                raise FormulaError(f"the formula {name} reads {parameter.name!r}, which {self._function} does not have")
+        return positional, keyword
+
+    def _named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments by name, defaults filled in; of a built-in function without a signature what was named."""
+        try:
+            bound = inspect.signature(self._function).bind(*args, **kwargs)
+        except (TypeError, ValueError):
+            return dict(kwargs)
+        bound.apply_defaults()
+        return dict(bound.arguments)

@@ -87,10 +87,14 @@ def _is_view(name: str) -> bool:
 
 
 @functools.cache
-def find_formula(operator: torch._ops.OpOverload) -> OperatorFormula | None:
+def find_registered(operator: torch._ops.OpOverload) -> OperatorFormula | None:
     """The formula of an operator, fitted to its arguments; None where none is known."""
     found = formula_of(operator)
-    if found is None:
-        return None
+    return None if found is None else fit(operator, found)
+
+
+@functools.cache
+def fit(operator: torch._ops.OpOverload, found: Formula) -> OperatorFormula:
+    """A formula fitted to the arguments of an operator."""
     fitted = EachFormula if "::_foreach_" in operator._schema.name else OperatorFormula
     return fitted(operator, operator_name(operator), found)

@@ -1,8 +1,9 @@
 """From a model and an example to a graph, by the first tracer that can."""
 
 from fxcount.tracing.call import ExampleCall
+from fxcount.tracing.model import runnable
 from fxcount.tracing.recorded import execute, record
 from fxcount.tracing.symbolic import trace_symbolically
 from fxcount.tracing.trace import Trace
 
-__all__ = ["ExampleCall", "Trace", "execute", "record", "trace_symbolically"]
+__all__ = ["ExampleCall", "Trace", "execute", "record", "runnable", "trace_symbolically"]

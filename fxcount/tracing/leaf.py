@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
+
+from fxcount.formulas.custom import module_formula
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
-def is_leaf(module: nn.Module) -> bool:
-    """Modules of ``torch.nn`` are one node each, except containers; the user's own are traced into."""
+def is_leaf(module: nn.Module, model: Any) -> bool:
+    """Modules of ``torch.nn`` are one node each, except containers, and so are modules with a formula of their own; the
+    user's other modules, and the model itself, are traced into."""
+    if module_formula(module) is not None:
+        return True
+    if module is model:
+        return False
     return type(module).__module__.startswith(("torch.nn", "torch.ao.nn")) and not isinstance(module, _CONTAINERS)

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from fxcount.tracing.leaf import is_leaf
+
 
 class Attributes:
     """Finds a module's or tensor's path by identity; what has none is given one outside the model.
@@ -20,6 +22,8 @@ class Attributes:
         self._kept: list[Any] = []
         if isinstance(model, nn.Module):
             self._add("", model)
+            if is_leaf(model, model):
+                self._paths[id(model)] = "model"
 
     def path_of(self, value: nn.Module | torch.Tensor) -> str:
         """The path of ``value`` in the model, the first one where it has several."""

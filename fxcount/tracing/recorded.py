@@ -22,7 +22,9 @@ from fxcount.annotation import annotate, place_of
 from fxcount.cost import OperatorCost
 from fxcount.dispatch import Operator, OperatorCounter, WithoutData, counting
 from fxcount.formulas.arithmetic import tensors
+from fxcount.formulas.custom import call_cost, python_functions
 from fxcount.tracing.call import ExampleCall
+from fxcount.tracing.functions import replaced_functions
 from fxcount.tracing.leaf import is_leaf
 from fxcount.tracing.paths import Attributes
 from fxcount.tracing.trace import Trace, TracedModule
@@ -31,19 +33,28 @@ from fxcount.tracing.values import Part, is_plain, parts_of, rebuild
 
 def record(model: Callable[..., Any], call: ExampleCall) -> Trace:
     """Traces one run of ``model`` on shapes; integers that depend on no parameter keep their values."""
-    return _record("recorded", model, call, WithoutData())
+    return _record("recorded", model, call, WithoutData)
 
 
 def execute(model: Callable[..., Any], call: ExampleCall) -> Trace:
     """Traces one run of ``model`` on its data; whatever the run overwrites is put back."""
-    return _record("executed", model, call, OperatorCounter())
+    return _record("executed", model, call, OperatorCounter)
 
 
-def _record(tracer: str, model: Callable[..., Any], call: ExampleCall, counter: OperatorCounter) -> Trace:
-    recorder = Recorder(model, counter, _device(model, call))
+def _record(tracer: str, model: Callable[..., Any], call: ExampleCall, make_counter: type[OperatorCounter]) -> Trace:
+    try:
+        return _record_once(tracer, model, call, make_counter(), autograd=False)
+    except GradientNeeded:
+        return _record_once(tracer, model, call, make_counter(), autograd=True)
+
+
+def _record_once(
+    tracer: str, model: Callable[..., Any], call: ExampleCall, counter: OperatorCounter, autograd: bool
+) -> Trace:
+    recorder = Recorder(model, counter, _device(model, call), autograd)
     forward = model.forward if isinstance(model, nn.Module) else model
     replaced = call.replace_tensors(recorder.placeholder, forward)
-    with counting(counter), recorder.watching():
+    with counting(counter, autograd=autograd), recorder.watching():
         result = model(*replaced.args, **replaced.kwargs)
         recorder.output(result)
     training = getattr(model, "training", True)
@@ -58,10 +69,19 @@ def _device(model: Callable[..., Any], call: ExampleCall) -> torch.device:
     return next((tensor.device for tensor in (first, *call.tensors()) if tensor is not None), torch.device("cpu"))
 
 
+class GradientNeeded(BaseException):  # not an error: it starts another attempt
+    """The model asks for a gradient while it runs, which inference mode does not have; no model may catch this."""
+
+
+GRADIENTS = (torch.autograd.grad, torch.autograd.backward, torch.Tensor.backward)
+
+
 class Recorder(TorchFunctionMode):
     """Writes what a model calls into ``graph``; every node is annotated with its shapes, operators and cost."""
 
-    def __init__(self, model: Callable[..., Any], counter: OperatorCounter, device: torch.device) -> None:
+    def __init__(
+        self, model: Callable[..., Any], counter: OperatorCounter, device: torch.device, autograd: bool
+    ) -> None:
         super().__init__()
         self.graph = fx.Graph()
         self.attributes = Attributes(model)
@@ -69,6 +89,7 @@ class Recorder(TorchFunctionMode):
         self._model = model
         self._counter = counter
         self._device = device
+        self._autograd = autograd
         self._callers: list[str] = []
         self._inside_a_node = False
         self._nodes: dict[int, fx.Node | Part] = {}
@@ -98,7 +119,7 @@ class Recorder(TorchFunctionMode):
         nn.Module.__call__ = watched  # type: ignore[method-assign]
         self._counter.on_call = self._operator_ran
         try:
-            with self:
+            with self, replaced_functions(python_functions(), self._call_function):
                 yield
         finally:
             self._counter.on_call = None
@@ -107,14 +128,20 @@ class Recorder(TorchFunctionMode):
     def _call_module(self, module: nn.Module, call: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         path = self.attributes.path_of(module)
         self.called[path] = type(module).__name__
-        if is_leaf(module) and module is not self._model:
+        if is_leaf(module, self._model):
             self.attributes.use(module)
-            return self._record("call_module", path, args, kwargs, lambda: call(module, *args, **kwargs))
+            return self._record("call_module", path, args, kwargs, lambda: call(module, *args, **kwargs), module)
         self._callers.append(path)
         try:
             return call(module, *args, **kwargs)
         finally:
             self._callers.pop()
+
+    def _call_function(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """A Python function that has a formula is one node."""
+        if self._inside_a_node:
+            return function(*args, **kwargs)
+        return self._record("call_function", function, args, kwargs, lambda: function(*args, **kwargs))
 
     def __torch_function__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -124,10 +151,12 @@ class Recorder(TorchFunctionMode):
             or any(map(torch._C._functorch.is_functorch_wrapped_tensor, tensors(args)))
         ):
             return func(*args, **kwargs)
+        if func in GRADIENTS and not self._autograd:
+            raise GradientNeeded
         op, target, arguments = _node_kind(func, args)
         return self._record(op, target, arguments, kwargs, lambda: func(*args, **kwargs))
 
-    def _record(self, op: str, target: Any, args: Any, kwargs: Any, run: Callable[[], Any]) -> Any:
+    def _record(self, op: str, target: Any, args: Any, kwargs: Any, run: Callable[[], Any], called: Any = None) -> Any:
         """Runs a call; it becomes a node if a tensor comes out, something is written to, or it costs anything."""
         self._counter.take_calls()
         self._inside_a_node = True
@@ -140,6 +169,9 @@ class Recorder(TorchFunctionMode):
         finally:
             self._inside_a_node = False
         operators = self._counter.take_calls()
+        own = call_cost(called or target, tuple(args), kwargs, result)
+        if own is not None:
+            operators = (own,)
         if result is None or _matters(result, operators):
             node = self._node(op, target, self._argument(args), self._argument(kwargs), result, operators)
             self._bind(result, node)

@@ -7,20 +7,22 @@ from typing import Any
 
 import torch
 from torch import fx, nn
-from torch.fx.proxy import ParameterProxy
 from torch.overrides import TorchFunctionMode, is_tensor_method_or_property
 from torch.utils import _pytree as pytree
 
+from fxcount.formulas.custom import python_functions
 from fxcount.tracing.call import ExampleCall
+from fxcount.tracing.functions import replaced_functions
 from fxcount.tracing.leaf import is_leaf
 from fxcount.tracing.paths import Attributes
+from fxcount.tracing.proxies import GuardedParameter, GuardedProxy
 from fxcount.tracing.trace import Trace, TracedModule
 
 
 def trace_symbolically(model: Callable[..., Any], call: ExampleCall) -> Trace:
     """Traces ``model`` with a proxy for each tensor of ``call``; all other arguments are as in the call."""
     tracer = SymbolicTracer(model, call)
-    with EveryTensorIsTraced(tracer):
+    with EveryTensorIsTraced(tracer), replaced_functions(python_functions(), tracer.call_function):
         graph = tracer.trace(lambda *args, **kwargs: model(*args, **kwargs))
     training = getattr(model, "training", True)
     module = TracedModule(graph, tracer.attributes.used, training)
@@ -50,7 +52,7 @@ class SymbolicTracer(fx.Tracer):
         return lambda *args: root_fn(*args, **call.kwargs), list(call.args)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return m is not self._model and is_leaf(m)
+        return is_leaf(m, self._model)
 
     def path_of_module(self, mod: nn.Module) -> str:
         return self.attributes.path_of(mod)
@@ -68,6 +70,12 @@ class SymbolicTracer(fx.Tracer):
         finally:
             self._callers.pop()
 
+    def call_function(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """A Python function that has a formula is one node."""
+        if any(isinstance(leaf, fx.Proxy | torch.Tensor) for leaf in pytree.tree_leaves((args, kwargs))):
+            return self.create_proxy("call_function", function, args, kwargs)
+        return function(*args, **kwargs)
+
     def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
         node = super().create_node(*args, **kwargs)
         node.meta["module"] = self._callers[-1] if self._callers else ""
@@ -76,10 +84,15 @@ class SymbolicTracer(fx.Tracer):
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
         """A parameter that the model reads becomes a proxy; its shape is known."""
         if isinstance(attr_val, nn.Parameter):
-            return ParameterProxy(self, self.create_arg(attr_val), attr, attr_val)
+            return GuardedParameter(self, self.create_arg(attr_val), attr, attr_val)
         return attr_val
 
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        return GuardedProxy(node, self)
+
     def create_arg(self, a: Any) -> Any:
+        if isinstance(a, fx.Proxy):
+            return a.node
         if isinstance(a, torch.Tensor):
             path = self.attributes.use(a)
             if path not in self._nodes:

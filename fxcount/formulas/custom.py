@@ -1,0 +1,164 @@
+"""Your own formulas: for a module class, a function or an operator, for good or for one count."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+from torch._library.custom_ops import CustomOpDef  # what torch.library.custom_op returns; no public name
+
+from fxcount.cost import OperatorCost
+from fxcount.errors import FormulaError
+from fxcount.formulas.arguments import CallReader
+from fxcount.formulas.arithmetic import Arithmetic
+from fxcount.formulas.equation import Equation
+from fxcount.formulas.formula import Formula, Measure, OperatorFormula
+from fxcount.formulas.registry import FORMULAS, find_registered, fit, operator_name
+
+AnyMeasure = TypeVar("AnyMeasure", bound=Measure)
+
+
+@dataclass
+class CustomFormulas:
+    """Formulas by what they are for."""
+
+    operators: dict[str, Formula] = field(default_factory=dict)
+    modules: dict[type, Formula] = field(default_factory=dict)
+    functions: dict[Callable[..., Any], Formula] = field(default_factory=dict)
+
+    def add(self, target: Any, formula: Formula) -> None:
+        """
+        Raises:
+            FormulaError: the target has a formula here already, or is none of the kinds that can have one.
+        """
+        formulas, key = self._place(target)
+        if key in formulas:
+            raise FormulaError(f"{target} has a formula already")
+        formulas[key] = formula
+
+    def _place(self, target: Any) -> tuple[dict[Any, Formula], Any]:
+        if isinstance(target, CustomOpDef):
+            return self.operators, target._qualname.replace("::", ".")
+        if isinstance(target, torch._ops.OpOverload):
+            return self.operators, target._schema.name.replace("::", ".")
+        if isinstance(target, torch._ops.OpOverloadPacket):
+            return self.operators, target._qualified_op_name.replace("::", ".")
+        if isinstance(target, type) and issubclass(target, nn.Module):
+            return self.modules, target
+        if inspect.isroutine(target):
+            return self.functions, target
+        raise FormulaError(
+            f"a formula is for a subclass of nn.Module, a function or an operator of torch.library, not for {target!r}"
+        )
+
+
+_REGISTERED = CustomFormulas()
+_FOR_ONE_COUNT: ContextVar[CustomFormulas | None] = ContextVar("formulas of one count", default=None)
+
+
+def register_formula(target: Any, equation: str | None = None) -> Callable[[AnyMeasure], AnyMeasure]:
+    """Registers the decorated function as the formula of ``target``.
+
+    Args:
+        target: a subclass of ``nn.Module``, whose modules then are one node each; a Python function, such as the
+            wrapper of a Triton kernel, which then is one node wherever a Python module refers to it by name; or an
+            operator: ``torch.ops.library.name`` or what ``torch.library.custom_op`` returns.
+        equation: one expression for each field of the cost, over quantities that the formula returns by name.
+
+    The formula takes the arguments of the call: its positional parameters in order and only as many as it reads, its
+    keyword-only parameters by name, ``out`` is the result; a module's formula takes the module first. It returns a
+    `Cost`, an int of macs, or the quantities of ``equation``.
+
+    Raises:
+        FormulaError: ``target`` has a formula already, or is of a kind that has none.
+
+    >>> class Router(nn.Linear):
+    ...     pass
+    >>> @register_formula(Router, "macs = outputs * features, cmp = outputs")
+    ... def router(module, x, *, out):
+    ...     return {"outputs": out.numel(), "features": module.in_features}
+    """
+
+    def register(measure: AnyMeasure) -> AnyMeasure:
+        custom = CustomFormulas()
+        custom.add(target, _formula(measure, equation))
+        for name in custom.operators:
+            if name in FORMULAS:
+                raise FormulaError(f"{name} has a formula already, in {FORMULAS[name].measure.__module__}")
+        _REGISTERED.add(target, _formula(measure, equation))
+        return measure
+
+    return register
+
+
+def _formula(measure: Measure, equation: str | None = None) -> Formula:
+    return Formula(measure, "custom", None if equation is None else Equation(equation))
+
+
+@contextlib.contextmanager
+def formulas_for_one_count(formulas: Mapping[Any, Measure] | None) -> Iterator[None]:
+    """While it lasts, ``formulas``, by target, come before all others."""
+    custom = CustomFormulas()
+    for target, measure in (formulas or {}).items():
+        custom.add(target, _formula(measure))
+    token = _FOR_ONE_COUNT.set(custom)
+    try:
+        yield
+    finally:
+        _FOR_ONE_COUNT.reset(token)
+
+
+def _layers() -> Iterator[CustomFormulas]:
+    for_one_count = _FOR_ONE_COUNT.get()
+    if for_one_count is not None:
+        yield for_one_count
+    yield _REGISTERED
+
+
+def find_formula(operator: torch._ops.OpOverload) -> OperatorFormula | None:
+    """The formula of an operator, a custom one first, fitted to its arguments; None where none is known."""
+    name = operator_name(operator)
+    for layer in _layers():
+        if name in layer.operators:
+            return fit(operator, layer.operators[name])
+    return find_registered(operator)
+
+
+def module_formula(module: nn.Module) -> Formula | None:
+    """The formula of a module's class, or of the nearest class that it derives from."""
+    for layer in _layers():
+        for kind in type(module).__mro__ if layer.modules else ():
+            if kind in layer.modules:
+                return layer.modules[kind]
+    return None
+
+
+def function_formula(function: Any) -> Formula | None:
+    """The formula of a function."""
+    return next((layer.functions[function] for layer in _layers() if function in layer.functions), None)
+
+
+def python_functions() -> list[Callable[..., Any]]:
+    """Every function that has a formula and is not torch's own, which is a node anyway."""
+    overridable = torch.overrides.resolve_name
+    return [function for layer in _layers() for function in layer.functions if overridable(function) is None]
+
+
+def call_cost(target: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> OperatorCost | None:
+    """What a call of a module or function costs by a formula of its own; None where it has none."""
+    of_module = isinstance(target, nn.Module)
+    formula = module_formula(target) if of_module else function_formula(target)
+    if formula is None:
+        return None
+    name = type(target).__name__ if of_module else getattr(target, "__name__", repr(target))
+    reader = CallReader(target.forward if of_module else target, formula.measure, leading=int(of_module))
+    positional, keyword = reader.read(args, kwargs, out)
+    if of_module:
+        positional = [target, *positional]
+    return formula.apply(name, positional, keyword, Arithmetic.of(args, tuple(kwargs.values()), out))

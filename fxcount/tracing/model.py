@@ -1,0 +1,29 @@
+"""The model as something that can be called: what is not ready to run is refused, what wraps a module is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+
+from fxcount.errors import InputError
+
+
+def runnable(model: Any) -> Callable[..., Any]:
+    """``model`` itself, or the module of an exported program.
+
+    Raises:
+        InputError: the model cannot be called, or has lazy modules that are not initialised.
+    """
+    if isinstance(model, torch.export.ExportedProgram):
+        return model.module()
+    if not callable(model):
+        raise InputError(f"the model must be callable, not {type(model).__name__}")
+    if isinstance(model, nn.Module):
+        for name, value in (*model.named_parameters(), *model.named_buffers()):
+            if isinstance(value, UninitializedParameter | UninitializedBuffer):
+                raise InputError(f"{name} is not initialised yet: run the model once, so that lazy modules know sizes")
+    return model  # type: ignore[no-any-return]

@@ -1,0 +1,148 @@
+"""Formulas of one's own: for a module class, a function, an operator; registered or for one count."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from fxcount import Cost, FormulaError, count_graph, register_formula
+from fxcount.formulas import custom
+
+TRACERS = ("symbolic", "recorded", "executed")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(custom, "_REGISTERED", custom.CustomFormulas())
+    return
+
+
+class Router(nn.Module):
+    """Its forward would cost 2 * 4 exponentials."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.features = features
+
+    def forward(self, x: torch.Tensor, *, experts: int = 2) -> torch.Tensor:
+        return x.exp()
+
+
+class SpecialRouter(Router):
+    pass
+
+
+def scaled(x: torch.Tensor, by: float, times: int = 1) -> torch.Tensor:
+    return x * by
+
+
+@torch.library.custom_op("fxcount_test::gather_rows", mutates_args=())
+def gather_rows(table: torch.Tensor, rows: int) -> torch.Tensor:
+    return table[:rows].clone()
+
+
+@gather_rows.register_fake
+def _(table: torch.Tensor, rows: int) -> torch.Tensor:
+    return table.new_empty(rows, *table.shape[1:])
+
+
+X = torch.randn(2, 4)
+
+
+@pytest.mark.parametrize("tracer", TRACERS)
+def test_a_module_class_is_one_node(tracer: str) -> None:
+    @register_formula(Router, "macs = outputs * features, cmp = outputs * experts")
+    def router(module: Router, x: Any, *, experts: int, out: Any) -> dict[str, int]:
+        return {"outputs": out.numel(), "features": module.features, "experts": experts}
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = Router(3), SpecialRouter(5)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.second(self.first(x), experts=7) + 1
+
+    cost = count_graph(Model(), X, tracer=tracer)
+    assert cost.total == Cost(macs=8 * (3 + 5), cmp=8 * (2 + 7), add=8)
+    nodes = {node.target: node for node in cost.nodes}
+    assert nodes["first"].op == "call_module"
+    assert [call.equation for call in nodes["second"].operators] == [
+        "macs = outputs * features, cmp = outputs * experts"
+    ]
+    assert nodes["second"].operators[0].quantities == {"outputs": 8, "features": 5, "experts": 7}
+
+
+@pytest.mark.parametrize("tracer", TRACERS)
+def test_a_function_is_one_node(tracer: str) -> None:
+    @register_formula(scaled)
+    def scaled_cost(x: Any, *, times: int, out: Any) -> Cost:
+        return Cost(mul=x.numel() * times, special=out.numel())
+
+    cost = count_graph(lambda x: scaled(scaled(x, 2.0), by=3.0, times=10), X, tracer=tracer)
+    assert cost.total == Cost(mul=8 + 80, special=16)
+    assert scaled.__name__ == "scaled"
+    assert torch.equal(scaled(X, 2.0), X * 2.0)
+
+
+@pytest.mark.parametrize("tracer", TRACERS)
+def test_a_function_of_torch(tracer: str) -> None:
+    cost = count_graph(
+        lambda x: torch.nn.functional.softplus(x), X, tracer=tracer,
+        formulas={torch.nn.functional.softplus: lambda x: x.numel()},
+    )  # fmt: skip
+    assert cost.total == Cost(macs=8)
+
+
+@pytest.mark.parametrize("tracer", TRACERS)
+@pytest.mark.parametrize(
+    "target", [gather_rows, torch.ops.fxcount_test.gather_rows, torch.ops.fxcount_test.gather_rows.default]
+)
+def test_a_custom_operator(tracer: str, target: Any) -> None:
+    assert count_graph(lambda x: gather_rows(x, 1), X, tracer=tracer).uncounted == {"fxcount_test.gather_rows": 1}
+    for_one_count = count_graph(lambda x: gather_rows(x, 1), X, tracer=tracer, formulas={target: lambda x, n: n * 100})
+    assert for_one_count.total == Cost(macs=100)
+    register_formula(target)(lambda x, n, *, out: Cost(add=out.numel()))
+    assert count_graph(lambda x: gather_rows(x, 1), X, tracer=tracer).total == Cost(add=4)
+
+
+def test_a_formula_of_one_count_comes_first_and_goes() -> None:
+    register_formula(Router)(lambda module, x: 1)
+    formulas = {Router: lambda module, x: 2, torch.ops.aten.add: lambda x: 10}
+    assert count_graph(Router(3), X).total == Cost(macs=1)
+    model = nn.Sequential(Router(3))
+    assert count_graph(lambda x: model(x) + 1, X, formulas=formulas).total == Cost(macs=2 + 10)
+    assert count_graph(lambda x: model(x) + 1, X).total == Cost(macs=1, add=8)
+
+
+def test_twice_is_an_error() -> None:
+    for target in (Router, scaled, gather_rows):
+        register_formula(target)(lambda *args: 0)
+        with pytest.raises(FormulaError, match="has a formula already"):
+            register_formula(target)(lambda *args: 0)
+    with pytest.raises(FormulaError, match=r"aten\.relu has a formula already"):
+        register_formula(torch.ops.aten.relu)(lambda x: 0)
+
+
+@pytest.mark.parametrize("target", [3, "aten.relu", Router(3), int, torch.Tensor])
+def test_a_target_of_the_wrong_kind_is_an_error(target: object) -> None:
+    with pytest.raises(FormulaError, match="a formula is for"):
+        register_formula(target)(lambda *args: 0)
+    with pytest.raises(FormulaError, match="a formula is for"):
+        count_graph(Router(3), X, formulas={target: lambda *args: 0})
+
+
+@pytest.mark.parametrize("tracer", [*TRACERS, "auto"])
+@pytest.mark.parametrize(
+    ("formula", "message"),
+    [
+        (lambda module, x, *, heads: 0, "reads 'heads'"),
+        (lambda module, x: 0.5, "returned float"),
+        (lambda module, x: {"outputs": 1}, "states no equation"),
+    ],
+)
+def test_a_formula_that_does_not_fit_is_an_error(tracer: str, formula: Any, message: str) -> None:
+    with pytest.raises(FormulaError, match=message):
+        count_graph(nn.Sequential(Router(3)), X, tracer=tracer, formulas={Router: formula})
