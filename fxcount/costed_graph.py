@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import prod
+from typing import Self
 
-from torch import fx, nn
-from torch.fx.passes.shape_prop import TensorMetadata
+from torch import fx
 
 from fxcount.cost import Convention, Cost, OperatorCost, total_cost
 
@@ -31,7 +32,9 @@ class NodeCost:
     output_shapes: tuple[Shape, ...]
     """The shapes of the tensors that come out."""
     params: int
-    """The parameters that this node uses and no node before it did."""
+    """The elements of the parameters that this node uses and no node before it did."""
+    parameters: tuple[str, ...]
+    """The names of all parameters that this node uses."""
     operators: tuple[OperatorCost, ...]
     """Every operator that the node reached, in order."""
     cost: Cost
@@ -50,25 +53,48 @@ class NodeCost:
         return self.target if self.op == "call_module" else self.module
 
 
+@dataclass(frozen=True, slots=True)
+class Submodule:
+    """A module of the model, as the trace met it."""
+
+    kind: str
+    """The class name; empty where there is no module, such as for a model that is a function."""
+    calls: int
+    """How often it was called; 0 for a container, or a module whose parameters only are used, or not even they."""
+
+
 @dataclass(frozen=True)
 class ModuleCost:
-    """What one module costs, all that it contains included."""
+    """What one module costs, all that it contains included.
+
+    ``own_cost`` and ``own_params`` leave out what its submodules cost and hold, so a module's cost is its own cost and
+    the costs of its submodules, exactly. A leaf module, which is one node, has no submodules here.
+    """
 
     name: str
     """The module's path; "" is the model itself."""
     kind: str
     """The module's class name."""
-    params: int
-    """The module's parameters, each once; a parameter that an earlier module shares is counted there."""
-    cost: Cost
+    calls: int
+    """How often it was called."""
     nodes: int
     """How many nodes of the graph belong to it."""
+    params: int
+    """The module's parameters, each once; a shared parameter is counted where the model names it first."""
+    cost: Cost
+    own_params: int
+    own_cost: Cost
     convention: Convention
 
     @property
     def flops(self) -> int:
         """The cost as one number, under the convention."""
         return self.convention.read(self.cost)
+
+    @property
+    def own_flops(self) -> int:
+        """The module's own cost as one number, under the convention."""
+        return self.convention.read(self.own_cost)
 
 
 @dataclass(frozen=True)
@@ -92,20 +118,32 @@ class CostedGraph:
 
     nodes: tuple[NodeCost, ...]
     """The costs of every node, in the order of the graph."""
-    params: int
-    """The parameters of the model, every one once, shared ones too."""
-    modules: Mapping[str, str]
-    """The path of every module that was called, to its class name."""
+    parameters: Mapping[str, Shape]
+    """The shape of every parameter of the model, each once, under the first of its names."""
+    shared: Mapping[str, str]
+    """Every further name of a parameter, to its first."""
+    modules: Mapping[str, Submodule]
+    """By path: "", the model itself, every module that was called or holds a parameter, and those around them."""
     tracer: str
     """Which tracer made the graph: symbolic, recorded or executed."""
     convention: Convention
     """How ``flops`` reads a cost."""
     make_graph: Callable[[], fx.GraphModule]
 
-    @property
+    @cached_property
     def total(self) -> Cost:
         """The cost of one call of the model."""
         return total_cost(node.cost for node in self.nodes)
+
+    @property
+    def params(self) -> int:
+        """The elements of the parameters of the model, every one once, shared ones too, used or not."""
+        return sum(map(prod, self.parameters.values()))
+
+    @property
+    def unused_params(self) -> int:
+        """The elements of the parameters that no node uses."""
+        return self.params - sum(node.params for node in self.nodes)
 
     @property
     def flops(self) -> int:
@@ -141,25 +179,39 @@ class CostedGraph:
         return replace(self, nodes=tuple(replace(node, convention=other) for node in self.nodes), convention=other)
 
     def by_module(self, depth: int | None = None) -> dict[str, ModuleCost]:
-        """Every module that was called, to what it costs, all that it contains included; "" is the model itself.
+        """Every module, to what it costs, all that it contains included; "" is the model itself.
 
-        ``depth`` leaves out modules that lie deeper: 0 keeps the model itself, 1 also its children.
+        Parameters belong to the module that holds them, those inside a leaf module to the leaf. ``depth`` leaves out
+        modules that lie deeper: 0 keeps the model itself, 1 also its children.
         """
-        members: dict[str, list[NodeCost]] = {}
+        return {path: module for path, module in self._by_module.items() if depth is None or depth_of(path) <= depth}
+
+    @cached_property
+    def _by_module(self) -> dict[str, ModuleCost]:
+        """Own costs first, then each module's whole is added to that of the module around it, from the inside out."""
+        own = {path: _Sum() for path in self.modules}
         for node in self.nodes:
-            for path in _enclosing(node.owner):
-                members.setdefault(path, []).append(node)
+            own[node.owner].add(_Sum(1, 0, node.cost))
+        leaves = leaf_paths(self.nodes)
+        for name, shape in self.parameters.items():
+            own[holder_of(name, leaves)].add(_Sum(0, prod(shape), Cost()))
+        whole = {path: _Sum(each.nodes, each.params, each.cost) for path, each in own.items()}
+        for path in sorted(whole, key=depth_of, reverse=True):
+            if path:
+                whole[parent_of(path)].add(whole[path])
         return {
             path: ModuleCost(
                 path,
-                self.modules.get(path, ""),
-                self.params if path == "" else sum(node.params for node in nodes),
-                total_cost(node.cost for node in nodes),
-                len(nodes),
+                module.kind,
+                module.calls,
+                whole[path].nodes,
+                whole[path].params,
+                whole[path].cost,
+                own[path].params,
+                own[path].cost,
                 self.convention,
             )
-            for path, nodes in members.items()
-            if depth is None or _depth(path) <= depth
+            for path, module in self.modules.items()
         }
 
     def by_operator(self) -> dict[str, OperatorTotal]:
@@ -175,80 +227,38 @@ class CostedGraph:
         return (operator for node in self.nodes for operator in node.operators)
 
 
-def _enclosing(path: str) -> Iterator[str]:
-    """``path`` and every path around it, from the model itself inwards."""
-    yield ""
-    names = path.split(".") if path else []
-    for length in range(1, len(names) + 1):
-        yield ".".join(names[:length])
+@dataclass(slots=True)
+class _Sum:
+    """What is added up for a module."""
+
+    nodes: int = 0
+    params: int = 0
+    cost: Cost = field(default_factory=Cost)
+
+    def add(self, other: _Sum) -> None:
+        self.nodes += other.nodes
+        self.params += other.params
+        self.cost += other.cost
 
 
-def _depth(path: str) -> int:
+def parent_of(path: str) -> str:
+    """The path of the module around; that of a top-level module is "", the model itself."""
+    return path.rpartition(".")[0]
+
+
+def depth_of(path: str) -> int:
+    """How many modules lie around the one at ``path``: 0 for the model itself."""
     return path.count(".") + 1 if path else 0
 
 
-def read_nodes(graph: fx.Graph, module: nn.Module, convention: Convention) -> tuple[NodeCost, ...]:
-    """The costs that an interpreted graph carries in ``node.meta``; ``module`` holds what its nodes name."""
-    seen: set[int] = set()
-    nodes = []
-    for node in graph.nodes:
-        nodes.append(
-            NodeCost(
-                name=node.name,
-                op=node.op,
-                target=_target_name(node.target),
-                module=node.meta["module"],
-                input_shapes=tuple(
-                    shape for source in node.all_input_nodes for shape in _shapes(source.meta.get("tensor_meta"))
-                ),
-                output_shapes=tuple(_shapes(node.meta.get("tensor_meta"))),
-                params=_new_parameters(node, module, seen),
-                operators=node.meta["operators"],
-                cost=node.meta["cost"],
-                convention=convention,
-            )
-        )
-    return tuple(nodes)
+def leaf_paths(nodes: Iterable[NodeCost]) -> set[str]:
+    """The paths of the modules that are one node."""
+    return {node.target for node in nodes if node.op == "call_module"}
 
 
-def _target_name(target: Any) -> str:
-    if isinstance(target, str):
-        return target
-    return getattr(target, "__name__", None) or str(target)
-
-
-def _shapes(described: Any) -> Iterator[Shape]:
-    """The shapes in a node's ``tensor_meta``, which is nested as its result is."""
-    if isinstance(described, TensorMetadata):
-        yield tuple(described.shape)
-    elif isinstance(described, Mapping):
-        yield from _shapes(list(described.values()))
-    elif isinstance(described, list | tuple):
-        for part in described:
-            yield from _shapes(part)
-
-
-def _new_parameters(node: fx.Node, module: nn.Module, seen: set[int]) -> int:
-    if node.op not in ("call_module", "get_attr"):
-        return 0
-    return count_parameters(_named(module, str(node.target)), seen)
-
-
-def _named(module: nn.Module, path: str) -> Any:
-    found: Any = module
-    for name in path.split("."):
-        found = getattr(found, name)
-    return found
-
-
-def count_parameters(owner: Any, seen: set[int] | None = None) -> int:
-    """The elements of the parameters of a module, or of a parameter itself, each once and none that is in ``seen``."""
-    seen = set() if seen is None else seen
-    parameters: Iterable[nn.Parameter] = ()
-    if isinstance(owner, nn.Module):
-        parameters = owner.parameters()
-    elif isinstance(owner, nn.Parameter):
-        parameters = (owner,)
-    new = [parameter for parameter in parameters if id(parameter) not in seen]
-    seen.update(id(parameter) for parameter in new)
-    return sum(parameter.numel() for parameter in new)
+def holder_of(parameter: str, leaves: Container[str]) -> str:
+    """The path of the module that a parameter belongs to: the leaf that it lies in, or else the module that has it."""
+    path = holder = parent_of(parameter)
+    while path and path not in leaves:
+        path = parent_of(path)
+    return path or holder

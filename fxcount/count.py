@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from torch import nn
-from torch.fx.proxy import TraceError
-
 from fxcount.cost import Convention
-from fxcount.costed_graph import count_parameters, read_nodes
-from fxcount.errors import FormulaError, InputError, TracingError, UncountedError
+from fxcount.errors import FormulaError, InputError, UncountedError
 from fxcount.formulas.custom import formulas_for_one_count
 from fxcount.graph_cost import GraphCost
 from fxcount.interpreter import CostInterpreter
-from fxcount.tracing import ExampleCall, Trace, execute, record, runnable, trace_symbolically
+from fxcount.read_cost import read_cost
+from fxcount.tracing import ExampleCall, Trace, execute, has_data, record, runnable, trace_symbolically
 from fxcount.unchanged import unchanged
 
 
@@ -23,7 +20,7 @@ def count_graph(
     example_input: Any,
     example_kwargs: Mapping[str, Any] | None = None,
     *,
-    convention: str | Mapping[str, int] = "multiplications",
+    convention: str | Mapping[str, int] | Convention = "multiplications",
     tracer: str = "auto",
     strict: bool = False,
     formulas: Mapping[Any, Callable[..., Any]] | None = None,
@@ -64,14 +61,7 @@ def count_graph(
         raise InputError(f"unknown tracer {tracer!r}; the known ones are auto, {', '.join(TRACERS)}")
     with formulas_for_one_count(formulas):
         trace = costed_trace(model, ExampleCall.of(example_input, example_kwargs), tracer)
-    cost = GraphCost(
-        nodes=read_nodes(trace.module.graph, trace.module, reading),
-        params=count_parameters(trace.module if not hasattr(model, "parameters") else model),
-        modules=trace.modules,
-        tracer=trace.tracer,
-        convention=reading,
-        make_graph=trace.module.graph_module,
-    )
+    cost = read_cost(model, trace, reading)
     if strict and cost.uncounted:
         names = ", ".join(f"{name} ({calls} calls)" for name, calls in cost.uncounted.items())
         raise UncountedError(f"not counted: {names}")
@@ -79,15 +69,8 @@ def count_graph(
 
 
 def trace_and_interpret(model: Callable[..., Any], call: ExampleCall) -> Trace:
-    """A symbolic trace, costed by running its graph on shapes.
-
-    Raises:
-        TracingError: what the model does with a traced value has no place in a graph.
-    """
-    try:
-        trace = trace_symbolically(model, call)
-    except TraceError as error:
-        raise TracingError(f"cannot be traced symbolically: {error}; tracer='auto' finds another way") from error
+    """A symbolic trace, costed by running its graph on shapes."""
+    trace = trace_symbolically(model, call)
     CostInterpreter(trace).propagate()
     return trace
 
@@ -103,7 +86,7 @@ TRACERS: dict[str, Callable[[Callable[..., Any], ExampleCall], Trace]] = {
 def costed_trace(model: Callable[..., Any], call: ExampleCall, tracer: str) -> Trace:
     """The graph with its costs, by the tracer of that name or the first that can; the model is left as it was."""
     if tracer != "auto":
-        with unchanged(model):
+        with unchanged(model, (call.args, call.kwargs)):
             return TRACERS[tracer](model, call)
     for name in ("symbolic", "recorded"):
         try:
@@ -114,9 +97,3 @@ def costed_trace(model: Callable[..., Any], call: ExampleCall, tracer: str) -> T
             if name == "recorded" and not has_data(model, call):
                 raise
     return costed_trace(model, call, "executed")
-
-
-def has_data(model: Callable[..., Any], call: ExampleCall) -> bool:
-    """Whether the model can run: neither its state nor its input is on the meta device."""
-    state = [*model.parameters(), *model.buffers()] if isinstance(model, nn.Module) else []
-    return not any(tensor.is_meta for tensor in (*state, *call.tensors()))

@@ -1,8 +1,8 @@
 """The dispatcher seen from below: modes under which every torch operator is costed, with or without data.
 
-Under ``torch.inference_mode`` nothing stands between a call and a `TorchDispatchMode`: autograd would have split
-composite operators (attention, linear, LSTM) into the parts that one device happens to use. So the mode sees each
-operator as it was called. One that has a formula is costed as a whole; one that has none is taken apart, and its parts
+Below autograd nothing stands between a call and a `TorchDispatchMode`: autograd would have split composite operators
+(attention, linear, LSTM) into the parts that one device happens to use. So the mode sees each operator as it was
+called. One that has a formula is costed as a whole; one that has none is taken apart, and its parts
 are costed.
 """
 
@@ -19,11 +19,12 @@ from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from fxcount.cost import Cost, OperatorCost
-from fxcount.errors import DataNeededError
+from fxcount.errors import NO_VALUES, DataNeededError
 from fxcount.formulas import REFUSED, find_formula, operator_name
 from fxcount.formulas.arithmetic import tensors
 from fxcount.higher_order import run_higher_order
-from fxcount.shapes import READ_LENGTHS, find_shape
+from fxcount.repeats import Repeats, key_of
+from fxcount.shapes import READ_VALUES, find_shape
 
 Operator = torch._ops.OpOverload
 
@@ -41,7 +42,7 @@ class OperatorCounter(TorchDispatchMode):
         super().__init__()
         self.calls: list[OperatorCost] = []
         self.on_call: Callable[[Operator, Sequence[Any], Mapping[str, Any], Any], None] | None = None
-        """Told of every operator after it has run: the operator, its arguments and its result."""
+        """Told of every operator that no other operator runs: the operator, its arguments and its result."""
         self.running = 0
         """How many operators are being run now, each inside the one before."""
         self._made: set[int] = set()
@@ -51,13 +52,17 @@ class OperatorCounter(TorchDispatchMode):
         self, func: Operator, types: Sequence[type], args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        if isinstance(func, HigherOrderOperator):
-            return run_higher_order(self, func, args, kwargs)
         self.running += 1
         try:
-            return self._count(func, args, kwargs)
+            if isinstance(func, HigherOrderOperator):
+                out = run_higher_order(self, func, args, kwargs)
+            else:
+                out = self._count(func, args, kwargs)
         finally:
             self.running -= 1
+        if self.on_call is not None and not self.running:
+            self.on_call(func, args, kwargs, out)
+        return out
 
     def _count(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Any:
         formula = find_formula(func)
@@ -71,8 +76,6 @@ class OperatorCounter(TorchDispatchMode):
             self.calls.append(OperatorCost(name, Cost(), uncounted=REFUSED.get(name, "no formula is known")))
         else:
             self.calls.append(formula(ran_args, ran_kwargs, out))
-        if self.on_call is not None:
-            self.on_call(func, args, kwargs, out)
         return out
 
     def measure(self, run: Callable[[], Any]) -> tuple[Any, list[OperatorCost]]:
@@ -138,9 +141,27 @@ class WithoutData(OperatorCounter):
         super().__init__()
         self._stand_ins: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._overwritten_unseen: set[int] = set()
+        self._repeats = Repeats()
 
     def represent(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor.detach() if self.knows(tensor) else _shape_of(tensor)
+
+    def _count(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Any:
+        key = None if _changes_shape(func) else key_of(func, args, kwargs, self._is_shape)
+        found = None if key is None else self._repeats.find(key, args)
+        if found is not None:
+            out, calls = found
+            self.calls += calls
+            return out
+        before = len(self.calls)
+        out = super()._count(func, args, kwargs)
+        if key is not None:
+            self._repeats.add(key, args, out, tuple(self.calls[before:]))
+        return out
+
+    def _is_shape(self, tensor: torch.Tensor) -> bool:
+        """Whether a tensor is known to have no data, without a closer look."""
+        return tensor.is_meta or isinstance(tensor, nn.Parameter) or id(tensor) in self._stand_ins
 
     def run(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Sequence[Any], Any, Any]:
         given = tensors((args, tuple(kwargs.values())))
@@ -184,17 +205,17 @@ class WithoutData(OperatorCounter):
         return args, kwargs, out
 
     def _run_on_shapes(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Sequence[Any], Any, Any]:
-        if func._schema.name not in READ_LENGTHS:
+        if func._schema.name not in READ_VALUES:
             args, kwargs = self._without_data(args), self._without_data(kwargs)
         args, kwargs = _moved(func, args, kwargs, "meta")
-        if shape := find_shape(func):
-            return args, kwargs, shape(args, kwargs)
+        shape = find_shape(func)
         try:
-            return args, kwargs, func(*args, **kwargs)
+            out = NotImplemented if shape is None else shape(args, kwargs)
+            return args, kwargs, func(*args, **kwargs) if out is NotImplemented else out
         except (NotImplementedError, RuntimeError) as error:
             if _needs_data(func) or isinstance(error, NotImplementedError):
                 name = operator_name(func)
-                raise DataNeededError(f"{name} needs the values of tensors, and here they have only shapes") from error
+                raise DataNeededError(f"{name} {NO_VALUES}") from error
             raise
 
     def _without_data(self, value: Any, but_integers: bool = False) -> Any:
@@ -223,9 +244,7 @@ def _shape_of(tensor: torch.Tensor) -> torch.Tensor:
     """
     if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_nested:
         raise DataNeededError(f"a {tensor.layout} tensor of {tensor.dtype} has no form without data")
-    # Not an inference tensor: a view of the original must accept a view of the stand-in as its result.
-    with torch.inference_mode(False), torch.no_grad():
-        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
 
 
 def _moved(
@@ -245,6 +264,12 @@ def _creates(func: Operator) -> bool:
     arguments = func._schema.arguments
     takes_tensor = any("Tensor" in str(argument.type) for argument in arguments)
     return not takes_tensor and any(argument.name == "device" and argument.kwarg_only for argument in arguments)
+
+
+@functools.cache
+def _changes_shape(func: Operator) -> bool:
+    """Whether a call changes the shape of a tensor that it is given, such as ``unsqueeze_``."""
+    return torch.Tag.inplace_view in func.tags
 
 
 @functools.cache
@@ -284,15 +309,16 @@ def memory(tensor: torch.Tensor) -> int:
 def counting(counter: OperatorCounter | None = None, *, autograd: bool = False) -> Iterator[OperatorCounter]:
     """A counter at work, without data unless another one is given; what it overwrites is put back.
 
-    Inference mode, no fused path that only some devices have, and compiled functions run as they were written. With
-    ``autograd`` there are gradients instead of inference mode, and composite operators are seen as their parts.
+    No fused path that only some devices have, and compiled functions run as they were written. With ``autograd`` there
+    are gradients, and composite operators are seen as their parts.
     """
     counter = WithoutData() if counter is None else counter
     fast_path = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        gradients = torch.enable_grad() if autograd else torch.inference_mode()
-        with torch.compiler.set_stance("force_eager"), gradients, counter:
+        # torch.inference_mode() does so in public, but its tensors cannot be views of others, and the model sees it.
+        level = torch.enable_grad() if autograd else torch._C._AutoDispatchBelowAutograd()
+        with torch.compiler.set_stance("force_eager"), level, counter:
             yield counter
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)

@@ -17,6 +17,12 @@ class TracingError(FxcountError):
     """The model cannot be traced in the way that was asked for."""
 
 
+NO_VALUES = (
+    "needs the values of tensors, and here they have only shapes: count the model with its weights and its input on a "
+    "device that holds data, and it is executed"
+)
+
+
 class DataNeededError(TracingError):
     """The model asks for values of tensors that have only shapes, such as a parameter on the meta device."""
 

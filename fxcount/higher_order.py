@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch._C import DispatchKey
 from torch._ops import HigherOrderOperator
 
 from fxcount.cost import Cost, OperatorCost, total_cost
+from fxcount.formulas.arithmetic import tensors
 from fxcount.formulas.attention import ATTENTION, attention_quantities
 from fxcount.formulas.equation import Equation
 
@@ -25,21 +26,77 @@ def run_higher_order(
     counter: OperatorCounter, operator: HigherOrderOperator, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Any:
     """Runs a higher-order operator so that what its functions do is counted."""
-    return RULES.get(operator.name(), as_written)(counter, operator, args, kwargs)
+    return RULES.get(operator.name(), undescribed)(counter, operator, args, kwargs)
 
 
-def as_written(
+def undescribed(
     counter: OperatorCounter, operator: HigherOrderOperator, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Any:
-    """Step by step, as eager PyTorch runs it: a scan takes as many steps as there are elements, a while loop asks."""
-    # The kernel is not public; `test_higher_order.py` runs every operator that has a rule or falls to this one.
-    kernel = operator.py_kernels.get(DispatchKey.CompositeExplicitAutograd)
-    if kernel is None:
-        name = f"higher_order.{operator.name()}"
-        counter.calls.append(OperatorCost(name, Cost(), uncounted="it has no definition in terms of other operators"))
-        return operator(*args, **kwargs)
+    """One that has no rule here runs as it is, and is not counted."""
+    counter.calls.append(OperatorCost(f"higher_order.{operator.name()}", Cost(), uncounted="no rule for it is known"))
+    return operator(*args, **kwargs)
+
+
+def inlined(
+    counter: OperatorCounter, operator: HigherOrderOperator, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
+    """A region that is marked, such as a checkpoint, costs what its function does."""
+    function, *operands = args
     with counter:
-        return kernel(*args, **kwargs)
+        return function(*operands)
+
+
+def loop(
+    counter: OperatorCounter, operator: HigherOrderOperator, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
+    """``while_loop(cond_fn, body_fn, carried, additional)`` runs as long as its condition says, if that is known."""
+    condition, body, carried, additional = args
+    with counter:
+        while condition(*carried, *additional):
+            carried = body(*carried, *additional)
+    return tuple(carried)
+
+
+def scan(
+    counter: OperatorCounter, operator: HigherOrderOperator, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
+    """``scan(combine_fn, init, xs, additional)`` takes one step for each element of the first axis."""
+    combine, init, xs, additional = args
+    steps = xs[0].shape[0]
+    results, calls = counter.measure(partial(combine, *init, *(x[0] for x in xs), *additional))
+    counter.calls += [replace(call, cost=steps * call.cost) for call in calls]
+    if not _on_shapes(init, xs):
+        return operator(*args, **kwargs)
+    outputs = [y.new_empty((steps, *y.shape)) for y in results[len(init) :]]
+    return [*results[: len(init)], *outputs]
+
+
+def associative_scan(
+    counter: OperatorCounter, operator: HigherOrderOperator, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
+    """``associative_scan(combine_fn, xs, additional)`` combines each element of the first axis but one with those
+    before it, whatever the order in which a kernel does so."""
+    combine, xs, additional = args
+    _, calls = counter.measure(partial(combine, *(x[0] for x in xs), *(x[0] for x in xs), *additional))
+    counter.calls += [replace(call, cost=max(xs[0].shape[0] - 1, 0) * call.cost) for call in calls]
+    return [x.new_empty(x.shape) for x in xs] if _on_shapes(xs) else operator(*args, **kwargs)
+
+
+def mapped(
+    counter: OperatorCounter, operator: HigherOrderOperator, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
+    """``map(f, xs, additional)`` calls its function once for each element of the first axis."""
+    function, xs, additional = args
+    count = xs[0].shape[0]
+    results, calls = counter.measure(partial(function, *(x[0] for x in xs), *additional))
+    counter.calls += [replace(call, cost=count * call.cost) for call in calls]
+    if not _on_shapes(xs):
+        return operator(*args, **kwargs)
+    return tuple(y.new_empty((count, *y.shape)) for y in results)
+
+
+def _on_shapes(*values: Any) -> bool:
+    return any(tensor.is_meta for tensor in tensors(values))
 
 
 def costlier_branch(
@@ -67,8 +124,8 @@ def attention(
 ) -> Any:
     """``flex_attention``: attention as it is defined, and the score function once per score."""
     query, key, value, score_mod, block_mask, *_ = args
-    scalar = query.new_empty((), device="meta")
-    index = scalar.new_empty((), dtype=torch.int)
+    scalar = query.new_zeros(1)
+    index = query.new_zeros(1, dtype=torch.int)
     buffers = args[7] if len(args) > 7 else kwargs.get("score_mod_other_buffers", ())
     _, modified = counter.measure(partial(score_mod, scalar, index, index, index, index, *buffers))
     unmasked = block_mask[-1].__name__ in ("noop_mask", "_identity", "_no_mask")
@@ -84,4 +141,13 @@ def attention(
     return query.new_empty((*query.shape[:-1], value.shape[-1])), rows, torch.empty_like(rows)
 
 
-RULES: dict[str, Callable[..., Any]] = {"cond": costlier_branch, "flex_attention": attention}
+RULES: dict[str, Callable[..., Any]] = {
+    "cond": costlier_branch,
+    "while_loop": loop,
+    "scan": scan,
+    "associative_scan": associative_scan,
+    "map_impl": mapped,
+    "flex_attention": attention,
+    "tag_activation_checkpoint": inlined,
+    "wrap": inlined,
+}

@@ -21,6 +21,7 @@ class CostInterpreter(ShapeProp):
     """
 
     def __init__(self, trace: Trace) -> None:
+        self._named = trace.module.named
         super().__init__(trace.module)  # type: ignore[arg-type]  # any module with a graph will do
         self.extra_traceback = False  # the place is added to errors here
         self._inputs = trace.inputs
@@ -43,6 +44,9 @@ class CostInterpreter(ShapeProp):
             raise
         annotate(n, result, self._counter.take_calls())
         return result
+
+    def fetch_attr(self, target: str) -> Any:
+        return self._named[target]
 
     def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         result = super().call_module(target, args, kwargs)

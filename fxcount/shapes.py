@@ -1,4 +1,8 @@
-"""Results by shape alone, for the few operators that torch cannot run on the meta device, or only on some dtypes."""
+"""Results by shape alone, for operators that torch cannot run on the meta device, only on some dtypes, or slowly.
+
+A function here returns ``NotImplemented`` for a call that it does not describe, such as one that is an error: torch
+runs it, and says what is wrong.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +19,16 @@ ShapeFunction = Callable[..., Any]
 SHAPES: dict[str, ShapeFunction] = {}
 """Operator name to a function of the operator's arguments that returns empty tensors of the result's shapes."""
 
-READ_LENGTHS = frozenset({"aten::_pack_padded_sequence", "aten::_pad_packed_sequence"})
-"""Operators that run on shapes as long as the lengths of sequences are known: their results' shapes follow."""
+READ_VALUES = frozenset(
+    {
+        "aten::_pack_padded_sequence",
+        "aten::_pad_packed_sequence",
+        "aten::index",
+        "aten::masked_select",
+        "aten::repeat_interleave",
+    }
+)
+"""Operators that run on shapes as long as lengths or masks are known, for the shapes of their results follow."""
 
 
 def shape_of(operators: str) -> Callable[[ShapeFunction], ShapeFunction]:
@@ -44,6 +56,45 @@ def find_shape(operator: torch._ops.OpOverload) -> Callable[[Sequence[Any], Any]
     return result
 
 
+@shape_of("batch_norm instance_norm group_norm")
+def channel_norm(x: Any, *, weight: Any = None) -> Any:
+    """As the input, in its memory format; torch takes a norm apart on meta."""
+    fits = x.dim() > 1 and x.dtype.is_floating_point and (weight is None or weight.shape == x.shape[1:2])
+    return torch.empty_like(x) if fits and x.is_contiguous() else NotImplemented
+
+
+@shape_of("layer_norm rms_norm")
+def last_axes_norm(x: Any, normalized_shape: Sequence[int], weight: Any) -> Any:
+    """As the input, contiguous."""
+    axes = len(normalized_shape)
+    fits = axes <= x.dim() and tuple(x.shape[x.dim() - axes :]) == tuple(normalized_shape)
+    fits = fits and x.dtype.is_floating_point and (weight is None or tuple(weight.shape) == tuple(normalized_shape))
+    return x.new_empty(x.shape) if fits else NotImplemented
+
+
+@shape_of("gelu hardswish hardsigmoid mish softplus elu selu relu")
+def activation(x: Any) -> Any:
+    """As the input."""
+    return torch.empty_like(x) if x.dtype.is_floating_point and x.is_contiguous() else NotImplemented
+
+
+@shape_of("linear")
+def linear(x: Any, weight: Any, bias: Any) -> Any:
+    """The last axis becomes the output features."""
+    fits = x.dim() > 0 and weight.dim() == 2 and x.shape[-1] == weight.shape[1] and x.dtype == weight.dtype
+    fits = fits and (bias is None or bias.shape == weight.shape[:1])
+    return x.new_empty((*x.shape[:-1], weight.shape[0])) if fits else NotImplemented
+
+
+@shape_of("scaled_dot_product_attention")
+def attention(query: Any, key: Any, value: Any) -> Any:
+    """As the queries, with the width of the values."""
+    same = query.dim() == key.dim() == value.dim() == 4 and query.shape[0] == key.shape[0] == value.shape[0]
+    fits = same and query.shape[1] == key.shape[1] == value.shape[1] and query.shape[3] == key.shape[3]
+    fits = fits and key.shape[2] == value.shape[2] and query.dtype == key.dtype == value.dtype
+    return query.new_empty((*query.shape[:-1], value.shape[-1])) if fits else NotImplemented
+
+
 @shape_of("lstm gru rnn_tanh rnn_relu")
 def recurrent_network(x: Any, *, hx: Any, bidirectional: bool) -> Any:
     """The states of every step, and the last state, of which an LSTM has two; the network itself would run a small
@@ -57,6 +108,37 @@ def recurrent_network(x: Any, *, hx: Any, bidirectional: bool) -> Any:
 def ctc_loss(log_probs: Any, *, reduction: int) -> Any:
     """One loss, or one for each example of the batch; the operator would read the lengths."""
     return log_probs.new_empty(() if reduction else log_probs.shape[1:-1])
+
+
+@shape_of("index")
+def index(x: Any, indices: Sequence[Any]) -> Any:
+    """A mask selects as many places as it has true values; one that is not known is left to torch, which refuses."""
+    numbers: list[Any] = []
+    for each in indices:
+        if each is not None and each.dtype in (torch.bool, torch.uint8) and not each.is_meta:
+            numbers += [place.to("meta") for place in each.nonzero(as_tuple=True)]
+        else:
+            numbers.append(each if each is None else each.to("meta"))
+    return torch.ops.aten.index(x if x.is_meta else x.to("meta"), numbers)
+
+
+@shape_of("repeat_interleave")
+def repeat_interleave(x: Any, *, repeats: Any = None, dim: int | None = None) -> Any:
+    """Each element as often as its number of repeats says."""
+    if not isinstance(repeats, torch.Tensor) or repeats.is_meta or x is repeats:
+        return NotImplemented
+    shape = [x.numel()] if dim is None else list(x.shape)
+    axis = dim or 0
+    shape[axis] = int(repeats.expand(shape[axis]).sum())
+    return x.new_empty(shape, device="meta")
+
+
+@shape_of("masked_select")
+def masked_select(x: Any, mask: Any) -> Any:
+    """As many elements as the mask has true values, of the places that both are broadcast to."""
+    if mask.is_meta:
+        return NotImplemented
+    return x.new_empty(int(mask.expand(torch.broadcast_shapes(x.shape, mask.shape)).sum()), device="meta")
 
 
 @shape_of("_grouped_mm")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
+import operator
 import random
 import sys
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -13,40 +16,84 @@ from torch import nn
 
 
 @contextlib.contextmanager
-def unchanged(model: Any) -> Iterator[None]:
-    """Puts back every module attribute that the model changes meanwhile, and the random state; also after an error."""
+def unchanged(model: Any, arguments: Any = ()) -> Iterator[None]:
+    """Puts back what the model changes meanwhile, also after an error: the attributes of its modules, of the objects
+    among its arguments, such as a cache, and the random state."""
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
-    attributes = [(module, _copied(vars(module))) for module in modules]
+    seen: dict[int, Any] = {}
+    objects = [each for module in modules for value in _kept_by(module) for each in _objects(value, seen)]
+    before = [_Attributes(each) for each in (*modules, *objects, *_objects(arguments, seen))]
     with _random_state():
         try:
             yield
         finally:
-            for module, before in attributes:
-                _restore(vars(module), before)
+            for attributes in before:
+                attributes.restore()
 
 
-def _copied(attributes: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Every attribute, and of a list, dict or set also what it holds."""
-    return {name: (value, _content(value)) for name, value in attributes.items()}
+class _Attributes:
+    """The attributes of an object, and what the lists, dicts and sets among them hold; or what a container holds."""
+
+    def __init__(self, owner: Any) -> None:
+        values = [owner] if isinstance(owner, dict | list | set) else [vars(owner), *vars(owner).values()]
+        self._contents = [(value, _copy(value)) for value in values if isinstance(value, dict | list | set)]
+
+    def restore(self) -> None:
+        for value, content in self._contents:
+            if not _same(value, content):
+                value.clear()
+                value.extend(content) if isinstance(value, list) else value.update(content)
 
 
-def _content(value: Any) -> Any:
-    for kind in (list, dict, set):
-        if isinstance(value, kind):
-            return kind(value)
-    return None
+_PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device})
+_NOT_WALKED = (torch.Tensor, nn.Module, type, ModuleType)
 
 
-def _restore(attributes: dict[str, Any], before: dict[str, tuple[Any, Any]]) -> None:
-    for name in attributes.keys() - before.keys():
-        del attributes[name]
-    for name, (value, content) in before.items():
-        attributes[name] = value
-        if isinstance(value, list):
-            value[:] = content
-        elif isinstance(value, dict | set):
-            value.clear()
-            value.update(content)
+_OF_TORCH = frozenset(vars(nn.Module()))
+
+
+def _kept_by(module: nn.Module) -> Iterator[Any]:
+    """The attributes of a module that may hold other objects, but for those that every module has."""
+    for name, value in vars(module).items():
+        if name not in _OF_TORCH and type(value) not in _PLAIN:
+            yield value
+
+
+def _objects(value: Any, seen: dict[int, Any]) -> Iterator[Any]:
+    """The containers and objects with attributes that ``value`` is made of."""
+    if type(value) in _PLAIN or id(value) in seen or isinstance(value, _NOT_WALKED) or inspect.isroutine(value):
+        return
+    seen[id(value)] = value
+    if isinstance(value, list | tuple | set | dict):
+        inner = value.values() if isinstance(value, dict) else value
+        if not isinstance(value, tuple):
+            yield value
+    elif hasattr(value, "__dict__"):
+        yield value
+        inner = vars(value).values()
+    else:
+        return
+    for each in inner:
+        yield from _objects(each, seen)
+
+
+_EMPTY = ()
+
+
+def _copy(value: Any) -> Any:
+    """What a container holds, in a copy."""
+    if not value:
+        return _EMPTY
+    return dict(value) if isinstance(value, dict) else list(value) if isinstance(value, list) else set(value)
+
+
+def _same(now: Any, before: Any) -> bool:
+    """Whether a container holds the same objects as before."""
+    if not now or len(now) != len(before):
+        return len(now) == len(before)
+    if isinstance(before, dict):
+        return all(map(operator.is_, now, before)) and all(map(operator.is_, now.values(), before.values()))
+    return isinstance(now, set) or all(map(operator.is_, now, before))
 
 
 @contextlib.contextmanager

@@ -2,8 +2,8 @@
 
 from fxcount.tracing.call import ExampleCall
 from fxcount.tracing.model import runnable
-from fxcount.tracing.recorded import execute, record
+from fxcount.tracing.recorded import execute, has_data, record
 from fxcount.tracing.symbolic import trace_symbolically
 from fxcount.tracing.trace import Trace
 
-__all__ = ["ExampleCall", "Trace", "execute", "record", "runnable", "trace_symbolically"]
+__all__ = ["ExampleCall", "Trace", "execute", "has_data", "record", "runnable", "trace_symbolically"]

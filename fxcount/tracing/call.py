@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -44,9 +45,19 @@ class ExampleCall:
         return tuple(leaf for leaf in pytree.tree_leaves((self.args, self.kwargs)) if isinstance(leaf, torch.Tensor))
 
     def replace_tensors(self, replace: Callable[[str, torch.Tensor], Any], function: Callable[..., Any]) -> ExampleCall:
-        """The same call with each tensor replaced by ``replace(name, tensor)``; names are those of ``function``."""
+        """The same call with each tensor replaced by ``replace(name, tensor)``; names are those of ``function``.
+
+        Each place has a name; a tensor that is given twice is replaced by the same in both.
+        """
+        same: dict[int, Any] = {}
+
+        def replace_once(name: str, tensor: torch.Tensor) -> Any:
+            replaced = replace(name, tensor)
+            return same.setdefault(id(tensor), replaced)
+
         named = [*zip(_parameter_names(function, len(self.args)), self.args, strict=True), *self.kwargs.items()]
-        replaced = [_replace(name, value, replace) for name, value in named]
+        taken: set[str] = set()
+        replaced = [_replace(name, value, replace_once, taken) for name, value in named]
         positional = len(self.args)
         return ExampleCall(tuple(replaced[:positional]), dict(zip(self.kwargs, replaced[positional:], strict=True)))
 
@@ -58,19 +69,41 @@ def _named(kwargs: dict[Any, Any]) -> dict[str, Any]:
     return kwargs
 
 
-def _replace(name: str, value: Any, replace: Callable[[str, torch.Tensor], Any]) -> Any:
+def _replace(name: str, value: Any, replace: Callable[[str, torch.Tensor], Any], taken: set[str]) -> Any:
     def replace_leaf(path: pytree.KeyPath, leaf: Any) -> Any:
         if not isinstance(leaf, torch.Tensor):
             return leaf
-        return replace(name + "".join(f"_{getattr(key, 'key', getattr(key, 'idx', ''))}" for key in path), leaf)
+        return replace(_new_name("_".join((name, *map(_key_text, path))), taken), leaf)
 
     return pytree.tree_map_with_path(replace_leaf, value)
+
+
+def _key_text(key: Any) -> str:
+    """A key of a container as part of a name: its attribute, index or key."""
+    found = next((str(getattr(key, each)) for each in ("name", "idx", "key") if hasattr(key, each)), "")
+    return re.sub(r"\W", "_", found)
+
+
+def _new_name(name: str, taken: set[str]) -> str:
+    new, number = name, 1
+    while new in taken:
+        number += 1
+        new = f"{name}_{number}"
+    taken.add(new)
+    return new
+
+
+_POSITIONAL = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.VAR_POSITIONAL,
+)
 
 
 def _parameter_names(function: Callable[..., Any], count: int) -> list[str]:
     """The names of the first ``count`` positional parameters; of those under ``*args``, its name and a number."""
     try:
-        parameters = list(inspect.signature(function).parameters.values())
+        parameters = [each for each in inspect.signature(function).parameters.values() if each.kind in _POSITIONAL]
     except (TypeError, ValueError):
         parameters = []
     names = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import nn
 
 from fxcount.formulas.custom import module_formula
@@ -12,10 +13,10 @@ _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
 def is_leaf(module: nn.Module, model: Any) -> bool:
-    """Modules of ``torch.nn`` are one node each, except containers, and so are modules with a formula of their own; the
-    user's other modules, and the model itself, are traced into."""
+    """Modules of ``torch.nn`` are one node each, except containers, and so are scripted modules and modules with a
+    formula of their own; the user's other modules, and the model itself, are traced into."""
     if module_formula(module) is not None:
         return True
-    if module is model:
+    if module is model or isinstance(module, _CONTAINERS):
         return False
-    return type(module).__module__.startswith(("torch.nn", "torch.ao.nn")) and not isinstance(module, _CONTAINERS)
+    return isinstance(module, torch.jit.ScriptModule) or type(module).__module__.startswith(("torch.nn", "torch.ao.nn"))

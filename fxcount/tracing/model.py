@@ -13,13 +13,15 @@ from fxcount.errors import InputError
 
 
 def runnable(model: Any) -> Callable[..., Any]:
-    """``model`` itself, or the module of an exported program.
+    """``model`` itself, or the module of an exported program or inside a distributed one.
 
     Raises:
         InputError: the model cannot be called, or has lazy modules that are not initialised.
     """
     if isinstance(model, torch.export.ExportedProgram):
         return model.module()
+    if isinstance(model, nn.parallel.DistributedDataParallel):
+        model = model.module
     if not callable(model):
         raise InputError(f"the model must be callable, not {type(model).__name__}")
     if isinstance(model, nn.Module):

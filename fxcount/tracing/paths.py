@@ -37,6 +37,11 @@ class Attributes:
         self.used[path] = value
         return path
 
+    def has_parameters_of(self, module: nn.Module) -> bool:
+        """Whether a module's parameters are those that it has in the model, and not others put in their place."""
+        parameters = [value for value in module._parameters.values() if value is not None]
+        return all(isinstance(value, nn.Parameter) and id(value) in self._paths for value in parameters)
+
     def _add(self, prefix: str, module: nn.Module) -> None:
         for path, submodule in module.named_modules(prefix=prefix):
             self._paths.setdefault(id(submodule), path)

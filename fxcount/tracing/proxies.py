@@ -7,37 +7,98 @@ proxies refuse to answer. (To answer as a tensor would be worse: C++ would belie
 
 from __future__ import annotations
 
+import dis
 import sys
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NoReturn
 
 import torch
 from torch import fx
-from torch.fx.proxy import Attribute, ParameterProxy, TraceError
+from torch.fx.proxy import Attribute, ParameterProxy
+
+from fxcount.tracing.questions import is_model_code
+
+
+class CannotTrace(BaseException):  # not an Exception: a model that catches those would go on with a wrong branch
+    """The model asks for what only a value has."""
+
+
+READ_BY_IDENTITY = frozenset({"dtype", "layout", "grad", "grad_fn", "names", "requires_grad", "is_leaf"})
+"""Attributes that a model compares with ``is``, which no proxy sees."""
+
+
+def refuse(question: str) -> NoReturn:
+    """
+    Raises:
+        CannotTrace: always.
+    """
+    raise CannotTrace(f"{question} of a traced value was asked for")
+
+
+_ASK_FOR_THE_MODEL = ("torch", "torch.nn.parameter")
+"""``torch.is_tensor``, and the metaclass of parameters."""
 
 
 def _model_asks() -> bool:
     """Whether the code that asks is the model's, and not torch's or ours, two frames above."""
     name = sys._getframe(2).f_globals.get("__name__", "")
-    return not name.startswith(("torch.", "fxcount."))
+    return is_model_code(name) or name in _ASK_FOR_THE_MODEL
 
 
 class _Guarded:
-    """What all these proxies share: only what a tensor has can be asked for."""
+    """What all these proxies share: they refuse what they would answer wrongly."""
 
     def __getattr__(self, name: str) -> Any:
-        if not hasattr(torch.Tensor, name):
-            raise TraceError(f"a traced value was asked for {name!r}, which a tensor does not have")
+        if name in READ_BY_IDENTITY or not hasattr(torch.Tensor, name):
+            refuse(f"the attribute {name!r}")
         return GuardedAttribute(self, name)  # type: ignore[arg-type]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if _model_asks():
+            refuse(f"a change of the attribute {name!r}")
+        object.__setattr__(self, name, value)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Unpacking into so many names is indexing, as `torch.fx` has it; it would disassemble the whole function."""
+        frame = sys._getframe(1)
+        instruction, count = frame.f_code.co_code[frame.f_lasti : frame.f_lasti + 2]
+        if dis.opname[instruction] != "UNPACK_SEQUENCE":
+            refuse("the items")
+        return (self[position] for position in range(count))  # type: ignore[index]
 
     @property
     def __class__(self) -> Any:
         if _model_asks():
-            raise TraceError("the type of a traced value was asked for")
+            refuse("the type")
         return type(self)
 
     @__class__.setter
     def __class__(self, value: Any) -> None:
         raise TypeError("a proxy keeps its class")
+
+    def __hash__(self) -> int:
+        if _model_asks():
+            refuse("the hash")
+        return id(self)
+
+    def __repr__(self) -> str:
+        if _model_asks():
+            refuse("the text")
+        return f"{type(self).__name__}({self.node.name})"
+
+    __str__ = __repr__
+
+    def __format__(self, specification: str) -> str:
+        refuse("the text")
+
+    def __bool__(self) -> bool:
+        refuse("the truth")
+
+    def _refuse_value(self, *args: Any) -> NoReturn:
+        refuse("the value")
+
+    __len__ = __contains__ = __index__ = __int__ = __float__ = __complex__ = __round__ = _refuse_value
+    __setitem__ = __delitem__ = _refuse_value
 
 
 class GuardedProxy(_Guarded, fx.Proxy):

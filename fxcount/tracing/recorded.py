@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import contextlib
 import operator
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import FrameType
 from typing import Any
 
 import torch
 from torch import fx, nn
+from torch._C._functorch import is_functorch_wrapped_tensor, is_gradtrackingtensor  # no public names
 from torch.overrides import TorchFunctionMode, is_tensor_method_or_property
 
 from fxcount.annotation import annotate, place_of
 from fxcount.cost import OperatorCost
 from fxcount.dispatch import Operator, OperatorCounter, WithoutData, counting
+from fxcount.errors import NO_VALUES, DataNeededError
 from fxcount.formulas.arithmetic import tensors
 from fxcount.formulas.custom import call_cost, python_functions
 from fxcount.tracing.call import ExampleCall
@@ -37,8 +41,20 @@ def record(model: Callable[..., Any], call: ExampleCall) -> Trace:
 
 
 def execute(model: Callable[..., Any], call: ExampleCall) -> Trace:
-    """Traces one run of ``model`` on its data; whatever the run overwrites is put back."""
+    """Traces one run of ``model`` on its data; whatever the run overwrites is put back.
+
+    Raises:
+        DataNeededError: the model or its input has no data.
+    """
+    if not has_data(model, call):
+        raise DataNeededError(f"the executed tracer {NO_VALUES}")
     return _record("executed", model, call, OperatorCounter)
+
+
+def has_data(model: Callable[..., Any], call: ExampleCall) -> bool:
+    """Whether the model can run: neither its state nor its input is on the meta device."""
+    state = [*model.parameters(), *model.buffers()] if isinstance(model, nn.Module) else []
+    return not any(tensor.is_meta for tensor in (*state, *call.tensors()))
 
 
 def _record(tracer: str, model: Callable[..., Any], call: ExampleCall, make_counter: type[OperatorCounter]) -> Trace:
@@ -70,10 +86,22 @@ def _device(model: Callable[..., Any], call: ExampleCall) -> torch.device:
 
 
 class GradientNeeded(BaseException):  # not an error: it starts another attempt
-    """The model asks for a gradient while it runs, which inference mode does not have; no model may catch this."""
+    """The model asks for a gradient while it runs, which there are not below autograd; no model may catch this."""
 
 
 GRADIENTS = (torch.autograd.grad, torch.autograd.backward, torch.Tensor.backward)
+
+
+NEED_VALUES = frozenset({"tolist", "numpy", "__array__", "__dlpack__"})
+"""Methods that read values without an operator."""
+
+DEVICE_QUESTIONS: dict[str, Callable[[torch.device], Any]] = {
+    "device": lambda device: device,
+    "is_meta": lambda device: device.type == "meta",
+    "is_cpu": lambda device: device.type == "cpu",
+    "is_cuda": lambda device: device.type == "cuda",
+}
+"""Properties of a tensor that say where it is."""
 
 
 class Recorder(TorchFunctionMode):
@@ -85,7 +113,7 @@ class Recorder(TorchFunctionMode):
         super().__init__()
         self.graph = fx.Graph()
         self.attributes = Attributes(model)
-        self.called: dict[str, str] = {}
+        self.called: list[tuple[str, str]] = []
         self._model = model
         self._counter = counter
         self._device = device
@@ -127,8 +155,8 @@ class Recorder(TorchFunctionMode):
 
     def _call_module(self, module: nn.Module, call: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         path = self.attributes.path_of(module)
-        self.called[path] = type(module).__name__
-        if is_leaf(module, self._model):
+        self.called.append((path, type(module).__name__))
+        if is_leaf(module, self._model) and self.attributes.has_parameters_of(module):
             self.attributes.use(module)
             return self._record("call_module", path, args, kwargs, lambda: call(module, *args, **kwargs), module)
         self._callers.append(path)
@@ -145,16 +173,24 @@ class Recorder(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if (
-            self._inside_a_node
-            or self._counter.running
-            or any(map(torch._C._functorch.is_functorch_wrapped_tensor, tensors(args)))
-        ):
+        if self._inside_a_node or self._counter.running:
             return func(*args, **kwargs)
-        if func in GRADIENTS and not self._autograd:
+        if not self._autograd and (func in GRADIENTS or any(map(is_gradtrackingtensor, tensors(args)))):
             raise GradientNeeded
+        if any(map(is_functorch_wrapped_tensor, tensors(args))):
+            return func(*args, **kwargs)
+        if func.__name__ == "__get__" and func.__self__.__name__ in DEVICE_QUESTIONS:
+            return DEVICE_QUESTIONS[func.__self__.__name__](self._device_of(args[0]))
+        if func.__name__ == "type" and len(args) == 1 and not kwargs:
+            here = "" if self._device.type == "cpu" else f"{self._device.type}."
+            return args[0].type().replace("meta.", here)
         op, target, arguments = _node_kind(func, args)
         return self._record(op, target, arguments, kwargs, lambda: func(*args, **kwargs))
+
+    def _device_of(self, tensor: torch.Tensor) -> torch.device:
+        """The device that the model would see: a stand-in is where the model is."""
+        device = tensor.device
+        return self._device if device.type == "meta" else device
 
     def _record(self, op: str, target: Any, args: Any, kwargs: Any, run: Callable[[], Any], called: Any = None) -> Any:
         """Runs a call; it becomes a node if a tensor comes out, something is written to, or it costs anything."""
@@ -162,10 +198,15 @@ class Recorder(TorchFunctionMode):
         self._inside_a_node = True
         try:
             result = run()
-        except Exception as error:
+        except Exception as caught:
+            error: Exception = caught
+            if target in NEED_VALUES and any(tensor.is_meta for tensor in tensors(args)):
+                error = DataNeededError(f"{target} {NO_VALUES}")
             shapes = [(self._name(tensor), str(list(tensor.shape))) for tensor in tensors((args, *kwargs.values()))]
-            error.add_note(place_of(op, target, dict(shapes), self._caller))
-            raise
+            error.add_note(f"{place_of(op, target, dict(shapes), self._caller)}{_line_of_model()}")
+            if error is caught:
+                raise
+            raise error from caught
         finally:
             self._inside_a_node = False
         operators = self._counter.take_calls()
@@ -245,6 +286,14 @@ class Recorder(TorchFunctionMode):
     def _name(self, tensor: torch.Tensor) -> str:
         found = self._nodes.get(id(tensor))
         return found.name if isinstance(found, fx.Node) else "a tensor"
+
+
+def _line_of_model() -> str:
+    """The file and line of the code that is neither torch's nor ours and is being run."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(("torch.", "fxcount.")):
+        frame = frame.f_back
+    return "" if frame is None else f", {frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def _matters(result: Any, operators: Sequence[OperatorCost]) -> bool:

@@ -7,23 +7,36 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.fx._symbolic_trace import _set_is_fx_tracing
+from torch.fx.proxy import TraceError
 from torch.overrides import TorchFunctionMode, is_tensor_method_or_property
-from torch.utils import _pytree as pytree
 
+from fxcount.errors import TracingError
 from fxcount.formulas.custom import python_functions
 from fxcount.tracing.call import ExampleCall
 from fxcount.tracing.functions import replaced_functions
 from fxcount.tracing.leaf import is_leaf
 from fxcount.tracing.paths import Attributes
-from fxcount.tracing.proxies import GuardedParameter, GuardedProxy
+from fxcount.tracing.proxies import CannotTrace, GuardedParameter, GuardedProxy, refuse
+from fxcount.tracing.questions import may_ask_for_types
 from fxcount.tracing.trace import Trace, TracedModule
+from fxcount.tracing.values import contains, is_special_container, rebuild
+
+TRACED = (fx.Proxy, torch.Tensor)
 
 
 def trace_symbolically(model: Callable[..., Any], call: ExampleCall) -> Trace:
-    """Traces ``model`` with a proxy for each tensor of ``call``; all other arguments are as in the call."""
+    """Traces ``model`` with a proxy for each tensor of ``call``; all other arguments are as in the call.
+
+    Raises:
+        TracingError: what the model does with a traced value has no place in a graph.
+    """
     tracer = SymbolicTracer(model, call)
     with EveryTensorIsTraced(tracer), replaced_functions(python_functions(), tracer.call_function):
-        graph = tracer.trace(lambda *args, **kwargs: model(*args, **kwargs))
+        try:
+            graph = tracer.trace(lambda *args, **kwargs: model(*args, **kwargs))
+        except (CannotTrace, TraceError) as refusal:
+            raise TracingError(f"cannot be traced symbolically: {refusal}; tracer='auto' finds another way") from None
     training = getattr(model, "training", True)
     module = TracedModule(graph, tracer.attributes.used, training)
     return Trace("symbolic", module, call.tensors(), tracer.called)
@@ -38,16 +51,20 @@ class SymbolicTracer(fx.Tracer):
     def __init__(self, model: Callable[..., Any], call: ExampleCall) -> None:
         super().__init__()
         self.attributes = Attributes(model)
-        self.called: dict[str, str] = {}
+        self.called: list[tuple[str, str]] = []
         self._model = model
         self._call = call
         self._callers: list[str] = []
         self._nodes: dict[str, fx.Node] = {}
+        self._parameters: dict[int, GuardedParameter] = {}
 
     def create_args_for_root(
         self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None
     ) -> tuple[Callable[..., Any], list[Any]]:
         forward = self._model.forward if isinstance(self._model, nn.Module) else self._model
+        if may_ask_for_types(forward):
+            refuse("the type")
+        _set_is_fx_tracing(False)  # a model that looks takes the branch that it would not take without tracing
         call = self._call.replace_tensors(lambda name, _: self.create_proxy("placeholder", name, (), {}), forward)
         return lambda *args: root_fn(*args, **call.kwargs), list(call.args)
 
@@ -61,9 +78,11 @@ class SymbolicTracer(fx.Tracer):
         self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         path = self.path_of_module(m)
-        self.called[path] = type(m).__name__
+        self.called.append((path, type(m).__name__))
         if self.is_leaf_module(m, path):
             return self.create_proxy("call_module", self.attributes.use(m), args, kwargs)
+        if may_ask_for_types(m.forward, type(m)):
+            refuse("the type")
         self._callers.append(path)
         try:
             return forward(*args, **kwargs)
@@ -72,7 +91,7 @@ class SymbolicTracer(fx.Tracer):
 
     def call_function(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """A Python function that has a formula is one node."""
-        if any(isinstance(leaf, fx.Proxy | torch.Tensor) for leaf in pytree.tree_leaves((args, kwargs))):
+        if contains(TRACED, args, kwargs):
             return self.create_proxy("call_function", function, args, kwargs)
         return function(*args, **kwargs)
 
@@ -83,9 +102,11 @@ class SymbolicTracer(fx.Tracer):
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
         """A parameter that the model reads becomes a proxy; its shape is known."""
-        if isinstance(attr_val, nn.Parameter):
-            return GuardedParameter(self, self.create_arg(attr_val), attr, attr_val)
-        return attr_val
+        if not isinstance(attr_val, nn.Parameter):
+            return attr_val
+        if id(attr_val) not in self._parameters:
+            self._parameters[id(attr_val)] = GuardedParameter(self, self.create_arg(attr_val), attr, attr_val)
+        return self._parameters[id(attr_val)]
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
         return GuardedProxy(node, self)
@@ -98,6 +119,8 @@ class SymbolicTracer(fx.Tracer):
             if path not in self._nodes:
                 self._nodes[path] = self.create_node("get_attr", path, (), {})
             return self._nodes[path]
+        if is_special_container(a) and (made := rebuild(a)) is not None:
+            return self.create_node("call_function", made[0], tuple(map(self.create_arg, made[1])), {})
         return super().create_arg(a)
 
 
@@ -118,8 +141,7 @@ class EveryTensorIsTraced(TorchFunctionMode):
             return func(*args, **kwargs)
         if func.__name__ == "__get__":
             return self._read_property(func, *args)
-        traced = any(isinstance(leaf, torch.Tensor | fx.Proxy) for leaf in pytree.tree_leaves((args, kwargs)))
-        if not traced and not _creates_tensor(func, args, kwargs):
+        if not contains(TRACED, args, kwargs) and not _creates_tensor(func, args, kwargs):
             return func(*args, **kwargs)
         if is_tensor_method_or_property(func):
             return self._tracer.create_proxy("call_method", func.__name__, args, kwargs)

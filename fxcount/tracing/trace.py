@@ -20,6 +20,7 @@ class TracedModule(nn.Module):
         super().__init__()
         self.graph = graph
         self.training = training
+        self.named = attributes
         for path in sorted(attributes, key=lambda path: path.count(".")):
             self._install(path, attributes[path])
 
@@ -56,5 +57,5 @@ class Trace:
     module: TracedModule
     inputs: tuple[torch.Tensor, ...]
     """The tensors of the example, one for each placeholder of the graph."""
-    modules: dict[str, str]
-    """The path of every module that was called, to its class name."""
+    called: list[tuple[str, str]]
+    """Every call of a module, in order: its path and its class name."""

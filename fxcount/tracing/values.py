@@ -31,6 +31,27 @@ def is_plain(value: Any) -> bool:
     return type(value) in _PLAIN or isinstance(value, torch.dtype | torch._ops.OpOverload)
 
 
+def contains(kinds: tuple[type, ...], *values: Any) -> bool:
+    """Whether an instance of one of ``kinds`` is among ``values``, also inside lists, tuples, dicts and slices."""
+    for value in values:
+        kind = type(value)
+        if issubclass(kind, kinds):
+            return True
+        if issubclass(kind, list | tuple) and contains(kinds, *value):
+            return True
+        if issubclass(kind, dict) and contains(kinds, *value.values()):
+            return True
+        if kind is slice and contains(kinds, value.start, value.stop, value.step):
+            return True
+    return False
+
+
+def is_special_container(value: Any) -> bool:
+    """Whether ``value`` is a mapping of another class than dict, or a dataclass."""
+    is_object = dataclasses.is_dataclass(value) and not isinstance(value, type)
+    return is_object or (isinstance(value, Mapping) and type(value) is not dict)
+
+
 @dataclasses.dataclass(eq=False)
 class Part:
     """A tensor, or what holds it, inside the result of a node; its own node is made when it is used."""
@@ -59,6 +80,8 @@ def rebuild(value: Any) -> tuple[Callable[..., Any], list[Any]] | None:
     For named tuples, dataclasses and every container that is registered with ``torch.utils._pytree``, such as the
     outputs of transformers; an object that is none of these is copied with its attributes as parts.
     """
+    if isinstance(value, torch.Size):
+        return _named(lambda *sizes: torch.Size(sizes), value), list(value)
     leaves, spec = pytree.tree_flatten(value)
     if len(leaves) != 1 or leaves[0] is not value:
         return _named(lambda *parts: pytree.tree_unflatten(list(parts), spec), value), leaves

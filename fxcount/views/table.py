@@ -1,62 +1,200 @@
-"""The table of nodes, as text."""
+"""The tables of nodes, modules and operators, as text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
-from tabulate import tabulate
+from fxcount.cost import Cost
+from fxcount.costed_graph import CostedGraph, Shape
+from fxcount.errors import InputError
+from fxcount.views.folding import FOLDED, Branch
+from fxcount.views.legend import legend
+from fxcount.views.rows import COLUMNS, COUNTS, UNUSED, Row, check_view, numbers, rows_by
+from fxcount.views.text_table import Column, text_table
+from fxcount.views.tree import OWN, Amount, depth_that_fits, module_tree, tree_rows
 
-from fxcount.cost import CONVENTIONS
-from fxcount.costed_graph import CostedGraph, NodeCost, Shape
+ROWS_THAT_FIT = 100
+"""A table that is printed as a whole has about this many rows at most."""
 
-HEADERS = ("name", "operation", "target", "input", "output", "params", "MACs", "FLOPs", "share")
-ALIGNMENT = ("left", "left", "left", "left", "left", "right", "right", "right", "right")
+KNOWN = {
+    "node": (*COLUMNS["node"], "share"),
+    "module": ("name", "kind", "calls", "nodes", *COUNTS, "share"),
+    "operator": (*COLUMNS["operator"], "share"),
+}
+"""The columns that a table can show."""
+
+SHOWN = {
+    "node": ("name", "op", "target", "input_shapes", "output_shapes", "params", "macs", "flops", "share"),
+    "module": ("name", "kind", "calls", "params", "macs", "flops", "share"),
+    "operator": ("name", "calls", "macs", "flops", "share"),
+}
+"""The columns that a table shows unless others are asked for."""
+
+HEADERS = {
+    "op": "operation",
+    "input_shapes": "input",
+    "output_shapes": "output",
+    "kind": "class",
+    "macs": "MACs",
+    "flops": "FLOPs",
+}
+"""The headers of the columns whose header is not their name."""
+
+SPARE = {"op": 5, "target": 4, "module": 4, "input_shapes": 3, "kind": 2, "nodes": 2, "output_shapes": 1, "calls": 1}
+"""The columns that a narrow table can do without, those with the largest number first."""
 
 
-def node_table(cost: CostedGraph) -> str:
-    """A row per node, a row of totals, and a line that says what the numbers mean."""
-    total = cost.flops
-    rows = [_row(node, total) for node in cost.nodes]
-    rows.append(("total", "", "", "", "", f"{cost.params:,}", f"{cost.macs:,}", f"{total:,}", _share(total, total)))
-    table = tabulate(rows, HEADERS, tablefmt="simple", colalign=ALIGNMENT, disable_numparse=True)
-    return "\n".join((table, "", *legend(cost)))
+def table(
+    cost: CostedGraph,
+    by: str = "node",
+    depth: int | None = None,
+    top: int | None = None,
+    sort: str | None = None,
+    columns: Sequence[str] | None = None,
+    format: str = "simple",
+    width: int | None = None,
+) -> str:
+    """What `GraphCost.table` describes."""
+    check_view(by)
+    if depth is not None and by != "module":
+        raise InputError(f"depth is for the tree of modules, by='module', not for by={by!r}")
+    for name, number in (("depth", depth), ("top", top)):
+        if number is not None and number < 0:
+            raise InputError(f"{name} must not be negative: {number}")
+    chosen = SHOWN[by] if columns is None else tuple(columns)
+    for name in (*chosen, *filter(None, (sort,))):
+        if name not in KNOWN[by]:
+            raise InputError(f"unknown column {name!r}; by {by} there are {', '.join(KNOWN[by])}")
+    if by == "module":
+        rows = branch_rows(cost, module_tree(cost), depth, top, sort, chosen)
+    else:
+        rows = _arranged(rows_by(cost, by), lambda row: row, _sum_of_rows, top, sort)
+        rows.append({"name": "total", **numbers(cost.params, cost.total, cost.convention)})
+    return rendered(rows, by, chosen, cost.flops, legend(cost), format, width)
 
 
-def _row(node: NodeCost, total: int) -> tuple[str, ...]:
-    return (
-        node.name,
-        node.op,
-        node.target,
-        _shapes(node.input_shapes),
-        _shapes(node.output_shapes),
-        f"{node.params:,}",
-        f"{node.cost.macs:,}",
-        f"{node.flops:,}",
-        _share(node.flops, total),
-    )
+def overview(cost: CostedGraph, format: str = "simple", width: int | None = None) -> str:
+    """A row per node while they fit, else the module tree to the depth that fits, and how to see all."""
+    if len(cost.nodes) <= ROWS_THAT_FIT:
+        return table(cost, format=format, width=width)
+    tree = module_tree(cost)
+    depth, deepest = depth_that_fits(tree, ROWS_THAT_FIT)
+    rows = branch_rows(cost, tree, depth, top=ROWS_THAT_FIT if depth <= 1 else None)
+    modules = "All modules are shown"
+    if depth < deepest:
+        modules = f"Modules are shown to depth {depth} of {deepest}, by print(cost.table('module')) all of them"
+    note = f"{modules}; print(cost.table()) shows all {len(cost.nodes):,} nodes."
+    return rendered(rows, "module", SHOWN["module"], cost.flops, (note, *legend(cost)), format, width)
 
 
-def _shapes(shapes: Iterable[Shape]) -> str:
+Item = TypeVar("Item")
+
+
+def _arranged(
+    items: Sequence[Item],
+    row_of: Callable[[Item], Row],
+    merge: Callable[[Sequence[Item]], Item],
+    top: int | None,
+    sort: str | None,
+) -> list[Item]:
+    """The items sorted by a column, numbers from the largest down; those after the first ``top`` as one."""
+    if sort == "share" or (sort is None and top is not None):
+        sort = "flops"
+
+    def key(item: Item) -> tuple[bool, Any]:
+        value = row_of(item).get(sort or "")
+        if value is None:
+            return True, 0
+        return False, -value if isinstance(value, int) else value
+
+    arranged = sorted(items, key=key) if sort else list(items)
+    if top is None or len(arranged) <= top:
+        return arranged
+    return [*arranged[:top], merge(arranged[top:])]
+
+
+def _sum_of_rows(rows: Sequence[Row]) -> Row:
+    names = dict.fromkeys(name for row in rows for name, value in row.items() if isinstance(value, int))
+    return {"name": f"({len(rows):,} more)", **{name: sum(row.get(name, 0) for row in rows) for name in names}}
+
+
+def branch_rows(
+    cost: CostedGraph,
+    tree: Branch[Amount],
+    depth: int | None = None,
+    top: int | None = None,
+    sort: str | None = None,
+    chosen: Sequence[str] = SHOWN["module"],
+) -> list[Row]:
+    """The rows of a module tree, siblings arranged; an (own) row of zeros is not shown."""
+
+    def row_of(branch: Branch[Amount]) -> Row:
+        amount = branch.value * branch.times
+        row = {"name": branch.label, "kind": amount.kind, "calls": amount.calls, "nodes": amount.nodes}
+        return row | numbers(amount.params, amount.cost, cost.convention)
+
+    def together(branches: Sequence[Branch[Amount]]) -> Branch[Amount]:
+        total = sum((branch.value * branch.times for branch in branches), Amount("", 0, 0, 0, Cost()))
+        return Branch(f"({len(branches):,} more)", "", total)
+
+    def arrange(siblings: Sequence[Branch[Amount]]) -> Sequence[Branch[Amount]]:
+        return _arranged(siblings, row_of, together, top, sort)
+
+    rows = tree_rows(cost, tree, depth, arrange)
+    counts = [name for name in COUNTS if name in chosen]
+    return [row for row in rows if row["name"].lstrip() != OWN or any(row[name] for name in counts)]
+
+
+def rendered(
+    rows: Sequence[Row],
+    by: str,
+    chosen: Sequence[str],
+    total: int,
+    notes: Iterable[str],
+    format: str = "simple",
+    width: int | None = None,
+) -> str:
+    """The rows as text; shares are of ``total`` FLOPs."""
+    columns = [_column(name, by) for name in chosen]
+    cells = [[_text(name, row, total) for name in chosen] for row in rows]
+    return text_table(columns, cells, (*_signs(rows), *notes), format=format, width=width)
+
+
+def _signs(rows: Iterable[Row]) -> list[str]:
+    """What the signs in the names mean."""
+    names = [row["name"].lstrip() for row in rows]
+    notes = []
+    if any(FOLDED.search(name) for name in names):
+        notes.append("x2 and more: so many equal modules are in one row, which adds them up.")
+    if OWN in names:
+        notes.append(f"{OWN}: what a module does in its own forward, and the parameters that it holds itself.")
+    if UNUSED in names:
+        notes.append(f"{UNUSED}: parameters that no node uses.")
+    return notes
+
+
+def _column(name: str, by: str) -> Column:
+    header = by if name == "name" and by != "node" else HEADERS.get(name, name)
+    return Column(header, numeric=name in (*COUNTS, "calls", "nodes", "share"), spare=SPARE.get(name, 0))
+
+
+def _text(name: str, row: Row, total: int) -> str:
+    if name == "share":
+        return share(row["flops"], total)
+    value = row.get(name)
+    if value is None:
+        return ""
+    if isinstance(value, int):
+        return f"{value:,}"
+    return value if isinstance(value, str) else shapes_text(value)
+
+
+def shapes_text(shapes: Iterable[Shape]) -> str:
+    """Shapes as people write them: ``[1, 3, 224, 224], [8]``."""
     return ", ".join(f"[{', '.join(map(str, shape))}]" for shape in shapes)
 
 
-def _share(part: int, whole: int) -> str:
+def share(part: int, whole: int) -> str:
+    """``part`` in percent of ``whole``; a dash where there is nothing to share."""
     return f"{part / whole:.1%}" if whole else "-"
-
-
-def legend(cost: CostedGraph) -> list[str]:
-    """What FLOPs means here, the total under the other conventions, and what is not counted."""
-    convention = cost.convention
-    others = ", ".join(
-        f"{other.read(cost.total):,} {other.name} ({other.meaning})"
-        for other in CONVENTIONS.values()
-        if other != convention
-    )
-    lines = [
-        f"FLOPs here are {convention.name} ({convention.meaning}): {cost.flops:,} in all.",
-        f"Under the other conventions: {others}.",
-    ]
-    if cost.uncounted:
-        names = ", ".join(f"{name} ({calls} calls)" for name, calls in cost.uncounted.items())
-        lines.append(f"Not counted: {names}.")
-    return lines

@@ -1,0 +1,139 @@
+"""`read_cost`: from an interpreted trace to the `GraphCost` that people get."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from torch import fx, nn
+from torch.fx.passes.shape_prop import TensorMetadata
+
+from fxcount.cost import Convention
+from fxcount.costed_graph import NodeCost, Shape, Submodule, holder_of, leaf_paths, parent_of
+from fxcount.graph_cost import GraphCost
+from fxcount.tracing import Trace
+
+
+def read_cost(model: Callable[..., Any], trace: Trace, convention: Convention) -> GraphCost:
+    """The costs that the nodes of the traced ``model`` carry, and what is known of its modules and parameters."""
+    names = _parameter_names(model, trace.module)
+    nodes = _read_nodes(trace.module.graph, trace.module, convention, names)
+    parameters, shared = _first_and_further(names)
+    leaves = leaf_paths(nodes)
+    holders = [holder_of(name, leaves) for name in parameters]
+    return GraphCost(
+        nodes=nodes,
+        parameters=parameters,
+        shared=shared,
+        modules=_read_modules(model, trace.called, holders),
+        tracer=trace.tracer,
+        convention=convention,
+        make_graph=trace.module.graph_module,
+    )
+
+
+def _read_nodes(
+    graph: fx.Graph, module: nn.Module, convention: Convention, names: Mapping[str, nn.Parameter]
+) -> tuple[NodeCost, ...]:
+    """The costs in ``node.meta``; ``module`` holds what the nodes name."""
+    first = {id(parameter): name for name, parameter in reversed([*names.items()])}
+    seen: set[int] = set()
+    nodes = []
+    for node in graph.nodes:
+        used = _parameters_of(node, module)
+        new = {id(parameter): parameter.numel() for parameter in used.values() if id(parameter) not in seen}
+        seen.update(new)
+        nodes.append(
+            NodeCost(
+                name=node.name,
+                op=node.op,
+                target=_target_name(node.target),
+                module=node.meta["module"],
+                input_shapes=tuple(
+                    shape for source in node.all_input_nodes for shape in _shapes(source.meta.get("tensor_meta"))
+                ),
+                output_shapes=tuple(_shapes(node.meta.get("tensor_meta"))),
+                params=sum(new.values()),
+                parameters=tuple(name if name in names else first[id(used[name])] for name in used),
+                operators=node.meta["operators"],
+                cost=node.meta["cost"],
+                convention=convention,
+            )
+        )
+    return tuple(nodes)
+
+
+def _target_name(target: Any) -> str:
+    if isinstance(target, str):
+        return target
+    return getattr(target, "__name__", None) or str(target)
+
+
+def _shapes(described: Any) -> Iterator[Shape]:
+    """The shapes in a node's ``tensor_meta``, which is nested as its result is."""
+    if isinstance(described, TensorMetadata):
+        yield tuple(described.shape)
+    elif isinstance(described, Mapping):
+        yield from _shapes(list(described.values()))
+    elif isinstance(described, list | tuple):
+        for part in described:
+            yield from _shapes(part)
+
+
+def _parameters_of(node: fx.Node, module: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that a node uses, by name: those of the module that it calls, or the one that it gets."""
+    if node.op not in ("call_module", "get_attr"):
+        return {}
+    path = str(node.target)
+    named = _named(module, path)
+    if isinstance(named, nn.Module):
+        return dict(named.named_parameters(prefix=path))
+    return {path: named} if isinstance(named, nn.Parameter) else {}
+
+
+def _named(module: Any, path: str) -> Any:
+    """What ``module`` has at a dotted path; None where there is nothing."""
+    found = module
+    for name in path.split(".") if path else []:
+        found = getattr(found, name, None)
+    return found
+
+
+def _parameter_names(*owners: Any) -> dict[str, nn.Parameter]:
+    """The parameters of those ``owners`` that are modules, a shared one under each of its names."""
+    return {
+        f"{path}.{name}" if path else name: parameter
+        for owner in owners
+        if isinstance(owner, nn.Module)
+        for path, module in owner.named_modules()  # each module once: one that lies inside itself would never end
+        for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False)
+    }
+
+
+def _first_and_further(names: Mapping[str, nn.Parameter]) -> tuple[dict[str, Shape], dict[str, str]]:
+    """The shape of each parameter under its first name, and every further name to the first."""
+    first: dict[int, str] = {}
+    for name, parameter in names.items():
+        first.setdefault(id(parameter), name)
+    shapes = {name: tuple(names[name].shape) for name in first.values()}
+    return shapes, {name: first[id(each)] for name, each in names.items() if name not in shapes}
+
+
+def _read_modules(model: Any, called: Iterable[tuple[str, str]], holders: Iterable[str]) -> dict[str, Submodule]:
+    """The module tree; ``called`` is the path and class name of every call, ``holders`` the paths of all parameters."""
+    calls = Counter(called)
+    modules = {"": Submodule(_kind(model), 0)}
+    for path in (*(path for path, _ in calls), *holders):
+        new = []
+        while path not in modules:
+            new.append(path)
+            path = parent_of(path)
+        modules.update((around, Submodule(_kind(_named(model, around)), 0)) for around in reversed(new))
+    for (path, kind), times in calls.items():
+        modules[path] = Submodule(kind, modules[path].calls + times)
+    return modules
+
+
+def _kind(module: Any) -> str:
+    return type(module).__name__ if isinstance(module, nn.Module) else ""

@@ -1,0 +1,65 @@
+"""Whether code may ask for the type of a value in a way that no proxy sees: ``type(x)`` and ``callable(x)``."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Iterator
+from types import CodeType, FunctionType
+from typing import Any
+
+_UNSEEN = frozenset({"type", "callable"})
+_NOT_THE_MODELS = frozenset({"torch", "fxcount", *sys.stdlib_module_names})
+
+
+def is_model_code(module_name: str) -> bool:
+    """Whether code of the Python module of that name is the model's, and not torch's, ours or Python's own."""
+    return module_name.partition(".")[0] not in _NOT_THE_MODELS
+
+
+def may_ask_for_types(function: Any, owner: type | None = None) -> bool:
+    """Whether ``function``, or a function or method of ``owner`` that it names, names ``type`` or ``callable``."""
+    function = getattr(function, "__func__", function)
+    return isinstance(function, FunctionType) and _names_types(function, owner)
+
+
+@functools.cache
+def _names_types(function: FunctionType, owner: type | None) -> bool:
+    found: dict[FunctionType, None] = {function: None}
+    waiting = [function]
+    while waiting:
+        current = waiting.pop()
+        if not is_model_code(current.__globals__.get("__name__", "")):
+            continue
+        for code in _codes(current.__code__):
+            if not _UNSEEN.isdisjoint(code.co_names):
+                return True
+            for other in _named_functions(code, current, owner):
+                if other not in found:
+                    found[other] = None
+                    waiting.append(other)
+    return False
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """A function's code, and that of the functions inside it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)
+
+
+def _named_functions(code: CodeType, function: FunctionType, owner: type | None) -> Iterator[FunctionType]:
+    cells = (cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell))
+    named = (function.__globals__.get(name) or getattr(owner, name, None) for name in code.co_names)
+    for value in (*cells, *named):
+        if isinstance(value, FunctionType):
+            yield value
+
+
+def _is_filled(cell: Any) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018  # asking is how an empty cell tells
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,146 @@
+"""Two counts side by side, module by module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fxcount.cost import Convention
+from fxcount.costed_graph import CostedGraph, parent_of
+from fxcount.errors import InputError
+from fxcount.views.folding import grow, lines
+from fxcount.views.legend import other_conventions, uncounted
+from fxcount.views.text_table import Column, text_table
+from fxcount.views.tree import OWN, Amount, amounts, is_container
+
+COLUMNS = (
+    Column("module"),
+    Column("class", spare=2),
+    Column("FLOPs", numeric=True),
+    Column("FLOPs of other", numeric=True),
+    Column("FLOPs change", numeric=True, spare=1),
+    Column("relative", numeric=True),
+    Column("params", numeric=True, spare=3),
+    Column("params of other", numeric=True, spare=3),
+    Column("params change", numeric=True, spare=4),
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What is said of a module here and in the other count; None where it is not there."""
+
+    here: Amount | None
+    there: Amount | None
+
+    @property
+    def is_in_both(self) -> bool:
+        """Whether both counts have the module."""
+        return self.here is not None and self.there is not None
+
+    @property
+    def differs(self) -> bool:
+        """Whether the module is in one count only, or costs or holds something else."""
+        if self.here is None or self.there is None:
+            return True
+        return (self.here.cost, self.here.params) != (self.there.cost, self.there.params)
+
+    @property
+    def is_container(self) -> bool:
+        """Whether the module is never called itself, as an ``nn.ModuleList`` is."""
+        return all(is_container(amount) for amount in (self.here, self.there) if amount is not None)
+
+    @property
+    def kind(self) -> str:
+        """The module's class, both where there are two."""
+        return " -> ".join(dict.fromkeys(each.kind for each in (self.here, self.there) if each is not None))
+
+
+def compare(
+    cost: CostedGraph,
+    other: CostedGraph,
+    depth: int | None = None,
+    format: str = "simple",
+    width: int | None = None,
+) -> str:
+    """What `GraphCost.compare` describes."""
+    if not isinstance(other, CostedGraph):
+        raise InputError(f"a count is compared with another count, not with {type(other).__name__}")
+    tree = grow(_opened(_pairs(cost, other)), lambda pair: pair.is_container)
+    rows = []
+    for branch, level, times in lines(tree, depth):
+        counts = _counts(branch.value, times, cost.convention)
+        if branch.label != OWN or any(counts):
+            name = "  " * level + (branch.label or "(model)")
+            rows.append((name, branch.value.kind, *_texts(*counts)))
+    return text_table(COLUMNS, rows, _legend(cost, other), format=format, width=width)
+
+
+def _pairs(cost: CostedGraph, other: CostedGraph) -> dict[str, Pair]:
+    here, there = amounts(cost.by_module()), amounts(other.by_module())
+    return {path: Pair(here.get(path), there.get(path)) for path in (here | there)}
+
+
+def _opened(pairs: Mapping[str, Pair]) -> dict[str, Pair]:
+    """The modules to show: the model, and what lies inside a module that is in both counts and not equal in them."""
+    differing: set[str] = set()
+    for path, pair in pairs.items():
+        if pair.differs:
+            around = parent_of(path)
+            while around not in differing:
+                differing.add(around)
+                around = parent_of(around)
+    return {
+        path: pair
+        for path, pair in pairs.items()
+        if not path or (parent_of(path) in differing and pairs[parent_of(path)].is_in_both)
+    }
+
+
+def _counts(pair: Pair, times: int, convention: Convention) -> tuple[int | None, ...]:
+    """FLOPs here and in the other, parameters here and in the other; None where the module is not there."""
+    here, there = (None if amount is None else amount * times for amount in (pair.here, pair.there))
+    flops = (None if amount is None else convention.read(amount.cost) for amount in (here, there))
+    params = (None if amount is None else amount.params for amount in (here, there))
+    return (*flops, *params)
+
+
+def _texts(flops: int | None, other_flops: int | None, params: int | None, other_params: int | None) -> tuple[str, ...]:
+    relative = _relative(flops, other_flops)
+    return (*_both(flops, other_flops), relative, *_both(params, other_params))
+
+
+def _both(here: int | None, there: int | None) -> tuple[str, str, str]:
+    """Both numbers, a dash where there is none, and the difference."""
+    difference = (there or 0) - (here or 0)
+    return _number(here), _number(there), f"{difference:+,}" if difference else "0"
+
+
+def _number(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def _relative(here: int | None, there: int | None) -> str:
+    if here is None:
+        return "only in other"
+    if there is None:
+        return "only here"
+    if here == there:
+        return "0.0%"
+    return f"{(there - here) / here:+.1%}" if here else "from 0"
+
+
+def _legend(cost: CostedGraph, other: CostedGraph) -> list[str]:
+    convention = cost.convention
+    others = ", ".join(
+        f"{each.read(cost.total):,} and {each.read(other.total):,} {each.name} ({each.meaning})"
+        for each in other_conventions(convention)
+    )
+    return [
+        "A change is the other's number minus the one here, relative in FLOPs; equal modules are not opened.",
+        f"FLOPs here are {convention.name} ({convention.meaning}): {cost.flops:,} here and "
+        f"{convention.read(other.total):,} in the other.",
+        f"Under the other conventions: {others}.",
+        *uncounted(cost, " here"),
+        *uncounted(other, " in the other"),
+    ]

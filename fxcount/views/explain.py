@@ -1,0 +1,224 @@
+"""Why a node or a module costs what it costs: its shapes, its equations with the numbers put in, its parameters."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import prod
+
+from fxcount.cost import CONVENTIONS, Convention, Cost, OperatorCost
+from fxcount.costed_graph import CostedGraph, NodeCost, Shape
+from fxcount.errors import InputError
+from fxcount.formulas import FORMULAS
+from fxcount.formulas.arithmetic import Arithmetic
+from fxcount.formulas.equation import FUNCTIONS, Equation
+from fxcount.views.table import SHOWN, branch_rows, rendered, shapes_text
+from fxcount.views.tree import module_tree
+
+UNITS = {
+    "macs": "multiply-accumulates",
+    "mul": "multiplications",
+    "add": "additions",
+    "div": "divisions",
+    "cmp": "comparisons",
+    "special": "special functions",
+}
+
+WIDTH = 100
+"""The lines of an explanation are filled to this many characters."""
+
+AT_MOST = 20
+"""How many kinds of calls, or parameters, an explanation of a module works out."""
+
+
+def explain(cost: CostedGraph, name: str, width: int = WIDTH) -> str:
+    """What `GraphCost.explain` describes."""
+    nodes = [node for node in cost.nodes if node.name == name]
+    calls = [node for node in cost.nodes if node.op == "call_module" and node.target == name]
+    one_node = len(calls) == 1 and nodes in ([], calls)
+    parts = [_explain_node(cost, node, width) for node in (calls if one_node else nodes)]
+    if name in cost.modules and not one_node:
+        parts.append(_explain_module(cost, name, width))
+    if not parts:
+        raise InputError(_unknown(cost, name))
+    return "\n\n".join("\n".join(lines) for lines in parts)
+
+
+def _unknown(cost: CostedGraph, name: str) -> str:
+    known = dict.fromkeys((*(node.name for node in cost.nodes), *filter(None, cost.modules)))
+    close = difflib.get_close_matches(name, known, n=5, cutoff=0.5)
+    hint = f"did you mean {', '.join(close)}?" if close else "cost.nodes and cost.modules hold the names"
+    return f"no node or module is called {name!r}; {hint}"
+
+
+def _explain_node(cost: CostedGraph, node: NodeCost, width: int) -> Iterator[str]:
+    yield f"{node.name}: {_what(cost, node)}"
+    yield from _indented(f"input: {_sizes(node.input_shapes)}", width)
+    yield from _indented(f"output: {_sizes(node.output_shapes)}", width)
+    yield from _operators(node.operators, width)
+    yield from _parameters(cost, node.parameters, node.params, width)
+    yield from _readings(node.cost, cost.convention, width)
+
+
+def _what(cost: CostedGraph, node: NodeCost) -> str:
+    if node.op != "call_module":
+        return f"{node.op} {node.target}, in {node.module or 'the model itself'}"
+    times = cost.modules[node.target].calls
+    return f"module {node.target}, {cost.modules[node.target].kind}{f', one of {times:,} calls' if times > 1 else ''}"
+
+
+def _explain_module(cost: CostedGraph, name: str, width: int) -> Iterator[str]:
+    module = cost.by_module()[name]
+    nodes = [node for node in cost.nodes if node.owner == name or node.owner.startswith(f"{name}." if name else "")]
+    own = [node for node in nodes if node.owner == name]
+    kind = f"{module.kind}, " if module.kind else ""
+    size = f"{plural(module.calls, 'call')}, {plural(module.nodes, 'node')}"
+    yield f"{name or 'the model'}: {kind}{size}"
+    if nodes:
+        inputs = cost.nodes if name == "" else nodes[:1]
+        shapes = [shape for node in inputs if node.op == "placeholder" for shape in node.output_shapes]
+        yield from _indented(f"input: {_sizes(shapes or nodes[0].input_shapes)}", width)
+        yield from _indented(f"output: {_sizes(nodes[-1].output_shapes)}", width)
+    yield ""
+    rows = branch_rows(cost, module_tree(cost, name), depth=1)
+    yield rendered(rows, "module", SHOWN["module"], cost.flops, [], width=width)
+    counted = [call for node in own for call in node.operators if call.uncounted or call.cost != Cost()]
+    yield from _operators(counted, width)
+    held = [parameter for parameter in cost.parameters if parameter.rpartition(".")[0] == name]
+    held += [parameter for parameter in cost.shared if parameter.rpartition(".")[0] == name]
+    yield from _parameters(cost, held, module.own_params, width)
+    yield from _readings(module.cost, cost.convention, width)
+
+
+def _sizes(shapes: Iterable[Shape]) -> str:
+    """Shapes, each with the number of its elements."""
+    return ", ".join(f"{shapes_text([shape])} = {prod(shape):,} elements" for shape in shapes) or "none"
+
+
+def _operators(calls: Iterable[OperatorCost], width: int) -> Iterator[str]:
+    """Each call of an operator worked out; equal calls once."""
+    equal: dict[tuple[object, ...], list[OperatorCost]] = {}
+    for call in calls:
+        key = (call.name, call.cost, call.equation, tuple(call.quantities.items()), call.uncounted)
+        equal.setdefault(key, []).append(call)
+    for same in list(equal.values())[:AT_MOST]:
+        yield ""
+        yield same[0].name + (f", {len(same):,} equal calls, each:" if len(same) > 1 else "")
+        yield from _worked_out(same[0], width)
+    if len(equal) > AT_MOST:
+        yield from ("", f"... and {len(equal) - AT_MOST:,} other kinds of calls")
+
+
+def _worked_out(call: OperatorCost, width: int) -> Iterator[str]:
+    if call.uncounted:
+        yield from _indented(f"not counted: {call.uncounted}", width)
+    elif not call.equation:
+        yield from _indented(_amounts(call.cost) or "free: it does no arithmetic on floating-point numbers", width)
+    else:
+        equation = Equation(call.equation)
+        stated = equation.cost(call.quantities)
+        for field, expression in equation.terms.items():
+            value = f"{getattr(stated, field):,}"
+            steps = dict.fromkeys((expression, _put_in(expression, call.quantities), value))
+            yield from _chain((field, *steps), unit_of(field, getattr(stated, field)), width)
+        yield from _indented(_reason(call), width)
+        if call.cost != stated:
+            yield from _indented(f"{_arithmetic(call.cost, stated)}: {_amounts(call.cost) or 'nothing'}", width)
+
+
+def _put_in(expression: str, quantities: Mapping[str, int]) -> str:
+    """The expression with numbers in the place of names."""
+
+    def number(match: re.Match[str]) -> str:
+        name = match[0]
+        if name in FUNCTIONS:
+            return name
+        value = quantities[name]
+        return f"{value:,}" if value >= 0 else f"({value:,})"
+
+    return re.sub(r"[A-Za-z_]\w*", number, expression)
+
+
+def _reason(call: OperatorCost) -> str:
+    """Where the equation comes from, as the formula says it; empty for a formula that is not fxcount's."""
+    name = call.name.replace("._foreach_", ".")
+    formula = FORMULAS.get(name) or FORMULAS.get(name.removesuffix("_"))
+    same = formula is not None and formula.equation is not None and formula.equation.text == call.equation
+    return " ".join(formula.reason.split()) if formula is not None and same else ""
+
+
+def _arithmetic(cost: Cost, stated: Cost) -> str:
+    """Why a call does not cost what its equation states for real numbers."""
+    if cost == Arithmetic.COMPLEX.perform(stated):
+        return "in complex numbers, of which a multiplication is 4 mul and 2 add, an addition 2 add, a MAC 4 macs"
+    if cost == Arithmetic.INDEX.perform(stated):
+        return "on integers or booleans, where only contractions count"
+    return "in all"
+
+
+def _amounts(cost: Cost) -> str:
+    """The fields that are not zero, with their units."""
+    return ", ".join(f"{number:,} {unit_of(field, number)}" for field, number in cost.to_dict().items() if number)
+
+
+def unit_of(field: str, number: int) -> str:
+    """What ``number`` counts, such as ``multiplications``."""
+    return UNITS[field].removesuffix("s") if number == 1 else UNITS[field]
+
+
+def plural(number: int, noun: str) -> str:
+    """``1 call``, ``2 calls``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _parameters(cost: CostedGraph, names: Sequence[str], counted: int, width: int) -> Iterator[str]:
+    """Every parameter with its size, then their sum, such as ``weight + bias``."""
+    if not names:
+        return
+    yield ""
+    yield "parameters"
+    sizes = {}
+    for name in names[:AT_MOST]:
+        shape = cost.parameters[cost.shared.get(name, name)]
+        sizes[name.rpartition(".")[2]] = prod(shape)
+        elements = " * ".join(f"{size:,}" for size in shape)
+        product = f"{elements} = {prod(shape):,}" if len(shape) > 1 else f"{prod(shape):,}"
+        shared = f", shared: it is {cost.shared[name]}" if name in cost.shared else ""
+        yield from _indented(f"{name} {shapes_text([shape])}: {product}{shared}", width)
+    if len(names) > AT_MOST:
+        yield from _indented(f"... and {len(names) - AT_MOST:,} more", width)
+    elif len(sizes) == len(names) > 1:
+        total = f"{sum(sizes.values()):,} parameters"
+        yield from _chain((" + ".join(sizes), " + ".join(f"{size:,}" for size in sizes.values()), total), "", width)
+    if counted != sum(sizes.values()) or len(sizes) != len(names):
+        yield from _indented(f"counted here: {counted:,}; a parameter counts once, where it is met first", width)
+
+
+def _readings(cost: Cost, convention: Convention, width: int) -> Iterator[str]:
+    """What each convention reads off a cost."""
+    yield ""
+    yield f"FLOPs, here {convention.name}"
+    for each in dict.fromkeys((convention.name, *CONVENTIONS)):
+        reading = CONVENTIONS.get(each, convention)
+        terms = [(weight, getattr(cost, field)) for field, weight in reading.weights.items()]
+        numbers = " + ".join(f"{number:,}" if weight == 1 else f"{weight} * {number:,}" for weight, number in terms)
+        steps = dict.fromkeys((numbers, f"{reading.read(cost):,}"))
+        yield from _chain((f"{reading.name}: {reading.meaning}", *steps), "", width)
+
+
+def _chain(steps: Sequence[str], unit: str, width: int) -> Iterator[str]:
+    """``a = b = c unit`` on one line if it fits, else a line for each step."""
+    line = f"  {' = '.join(steps)} {unit}".rstrip()
+    if len(line) <= width:
+        yield line
+        return
+    yield from _indented(f"{steps[0]} = {steps[1]}", width)
+    for step in steps[2:-1]:
+        yield from _indented(f"= {step}", width, 6)
+    yield from _indented(f"= {steps[-1]} {unit}".rstrip(), width, 6)
+
+
+def _indented(text: str, width: int, indent: int = 2) -> list[str]:
+    return textwrap.wrap(text, width, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2))

@@ -1,0 +1,136 @@
+"""A count as dict, JSON, CSV and data frame, and back from JSON."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import io
+import json
+from collections.abc import Mapping
+from typing import Any, NoReturn, TypeVar
+
+from fxcount.cost import FIELDS, Convention, Cost, OperatorCost
+from fxcount.costed_graph import CostedGraph, NodeCost, Submodule
+from fxcount.errors import FxcountError
+from fxcount.views.rows import COLUMNS, Row, module_rows, node_rows, numbers, operator_rows, rows_by
+from fxcount.views.table import shapes_text
+
+SCHEMA = 1
+"""The version of what `to_dict` returns: it grows by one when a key changes its name or its meaning."""
+
+AnyCostedGraph = TypeVar("AnyCostedGraph", bound=CostedGraph)
+
+
+def to_dict(cost: CostedGraph) -> dict[str, Any]:
+    """What `GraphCost.to_dict` describes."""
+    return {
+        "schema": SCHEMA,
+        "tracer": cost.tracer,
+        "convention": {"name": cost.convention.name, "weights": dict(cost.convention.weights)},
+        "total": numbers(cost.params, cost.total, cost.convention),
+        "unused_params": cost.unused_params,
+        "uncounted": cost.uncounted,
+        "parameters": {name: list(shape) for name, shape in cost.parameters.items()},
+        "shared": dict(cost.shared),
+        "nodes": [
+            _plain(row) | {"parameters": list(node.parameters), "operators": list(map(_operator, node.operators))}
+            for row, node in zip(node_rows(cost), cost.nodes, strict=False)  # after the nodes come unused parameters
+        ],
+        "modules": list(map(_plain, module_rows(cost))),
+        "operators": list(map(_plain, operator_rows(cost))),
+    }
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    """A row whose shapes are lists, as JSON has them."""
+    return {name: list(map(list, value)) if isinstance(value, tuple) else value for name, value in row.items()}
+
+
+def _operator(operator: OperatorCost) -> dict[str, Any]:
+    return {
+        "name": operator.name,
+        **operator.cost.to_dict(),
+        "equation": operator.equation,
+        "quantities": dict(operator.quantities),
+        "uncounted": operator.uncounted,
+    }
+
+
+def to_json(cost: CostedGraph, indent: int | None = None) -> str:
+    """What `GraphCost.to_json` describes."""
+    return json.dumps(to_dict(cost), indent=indent)
+
+
+def from_json(kind: type[AnyCostedGraph], text: str) -> AnyCostedGraph:
+    """What `GraphCost.from_json` describes."""
+    try:
+        saved = json.loads(text)
+    except (json.JSONDecodeError, TypeError) as error:
+        raise FxcountError(f"not the JSON of a count: {error}") from error
+    schema = saved.get("schema") if isinstance(saved, Mapping) else None
+    if schema != SCHEMA:
+        raise FxcountError(f"the JSON of a count has schema {SCHEMA}; this one has {schema!r}")
+    convention = Convention(saved["convention"]["name"], saved["convention"]["weights"])
+    return kind(
+        nodes=tuple(_node(row, convention) for row in saved["nodes"]),
+        parameters={name: tuple(shape) for name, shape in saved["parameters"].items()},
+        shared=saved["shared"],
+        modules={row["name"]: Submodule(row["kind"], row["calls"]) for row in saved["modules"]},
+        tracer=saved["tracer"],
+        convention=convention,
+        make_graph=_no_graph,
+    )
+
+
+def _no_graph() -> NoReturn:
+    raise FxcountError("a count that was restored from JSON has no graph; count the model again to get it")
+
+
+def _node(row: Mapping[str, Any], convention: Convention) -> NodeCost:
+    return NodeCost(
+        name=row["name"],
+        op=row["op"],
+        target=row["target"],
+        module=row["module"],
+        input_shapes=tuple(map(tuple, row["input_shapes"])),
+        output_shapes=tuple(map(tuple, row["output_shapes"])),
+        params=row["params"],
+        parameters=tuple(row["parameters"]),
+        operators=tuple(
+            OperatorCost(each["name"], _cost(each), each["equation"], each["quantities"], each["uncounted"])
+            for each in row["operators"]
+        ),
+        cost=_cost(row),
+        convention=convention,
+    )
+
+
+def _cost(row: Mapping[str, Any]) -> Cost:
+    return Cost(**{field: row[field] for field in FIELDS})
+
+
+def _records(cost: CostedGraph, by: str) -> list[dict[str, Any]]:
+    """The rows of a view with all of its columns, and the convention of its FLOPs."""
+    rows = rows_by(cost, by)
+    convention = cost.convention.meaning if cost.convention.name == "custom" else cost.convention.name
+    return [{name: row.get(name, "") for name in COLUMNS[by]} | {"convention": convention} for row in rows]
+
+
+def to_csv(cost: CostedGraph, by: str = "node") -> str:
+    """What `GraphCost.to_csv` describes."""
+    records = _records(cost, by)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, (*COLUMNS[by], "convention"), lineterminator="\n")
+    writer.writeheader()
+    for record in records:
+        writer.writerow({k: shapes_text(value) if isinstance(value, tuple) else value for k, value in record.items()})
+    return text.getvalue()
+
+
+def to_dataframe(cost: CostedGraph, by: str = "node") -> Any:
+    """What `GraphCost.to_dataframe` describes."""
+    try:
+        pandas = importlib.import_module("pandas")
+    except ImportError as error:
+        raise FxcountError("to_dataframe needs pandas: pip install pandas") from error
+    return pandas.DataFrame(_records(cost, by), columns=[*COLUMNS[by], "convention"])

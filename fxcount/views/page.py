@@ -1,0 +1,126 @@
+"""One self-contained page: the picture, the module tree and the operators, under every convention."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
+from string import Template
+
+from fxcount.cost import CONVENTIONS, Convention, Cost
+from fxcount.costed_graph import CostedGraph
+from fxcount.views.folding import lines
+from fxcount.views.legend import legend
+from fxcount.views.plot import figure
+from fxcount.views.table import share
+from fxcount.views.tree import module_tree
+
+OPEN_ROWS = 60
+"""The module tree is folded below the deepest level down to which it has about this many rows."""
+
+Cell = str | int | Mapping[str, str]
+"""A text, an exact number, or a text for each convention."""
+
+
+def page(cost: CostedGraph) -> str:
+    """The page that `GraphCost.to_html` writes; it forbids itself to load anything."""
+    conventions = {cost.convention.name: cost.convention, **CONVENTIONS}
+    readings = {name: cost.under(convention) for name, convention in conventions.items()}
+    figures = {name: json.loads(figure(reading).to_json()) for name, reading in readings.items()}
+    template = Template(resources.files("fxcount.views").joinpath("page.html").read_text(encoding="utf-8"))
+    return template.substitute(
+        title=html.escape(f"{cost.modules[''].kind or 'Model'}: what it costs"),
+        conventions="".join(_option(convention) for convention in conventions.values()),
+        legends="\n".join(_legend(name, legend(reading)) for name, reading in readings.items()),
+        modules=_modules(cost, conventions),
+        operators=_operators(cost, conventions),
+        plotly=_plotly_script(),
+        figures=_script_data(figures),
+    )
+
+
+def _modules(cost: CostedGraph, conventions: Mapping[str, Convention]) -> str:
+    """The rows of the module tree in which equal siblings are one; a row's level says how many rows it lies in."""
+    tree = list(lines(module_tree(cost)))
+    depth = _open_depth([line.level for line in tree])
+    rows = []
+    for line in tree:
+        amount = line.branch.value * line.times
+        cells = (amount.kind, amount.calls or "", amount.params, *_readings(amount.cost, cost, conventions))
+        rows.append(
+            _row(line.branch.label or "(model)", line.level, cells, bool(line.branch.children), line.level >= depth)
+        )
+    return _table(("module", "class"), ("calls", "parameters", "MACs", "FLOPs", "share"), rows)
+
+
+def _operators(cost: CostedGraph, conventions: Mapping[str, Convention]) -> str:
+    rows = [
+        _row(name, 0, (operator.calls, *_readings(operator.cost, cost, conventions)))
+        for name, operator in cost.by_operator().items()
+    ]
+    return _table(("operator",), ("calls", "MACs", "FLOPs", "share"), rows)
+
+
+def _readings(part: Cost, cost: CostedGraph, conventions: Mapping[str, Convention]) -> tuple[Cell, Cell, Cell]:
+    """MACs, and FLOPs and their share of the model under each convention."""
+    flops = {name: convention.read(part) for name, convention in conventions.items()}
+    shares = {name: share(flops[name], convention.read(cost.total)) for name, convention in conventions.items()}
+    return part.macs, {name: f"{number:,}" for name, number in flops.items()}, shares
+
+
+def _open_depth(levels: Sequence[int]) -> int:
+    depth = 1
+    while depth < max(levels) and sum(level <= depth + 1 for level in levels) <= OPEN_ROWS:
+        depth += 1
+    return depth
+
+
+def _table(texts: Iterable[str], numbers: Iterable[str], rows: Iterable[str]) -> str:
+    headings = "".join(
+        (
+            *(f'<th scope="col"><button type="button">{text}</button></th>' for text in texts),
+            *(f'<th scope="col" class="number"><button type="button">{text}</button></th>' for text in numbers),
+        )
+    )
+    return "\n".join((f"<thead><tr>{headings}</tr></thead>", "<tbody>", *rows, "</tbody>"))
+
+
+def _row(name: str, level: int, cells: Iterable[Cell], has_rows: bool = False, folded: bool = False) -> str:
+    sign = (
+        f'<button type="button" aria-label="fold" aria-expanded="{str(not folded).lower()}"></button>'
+        if has_rows
+        else '<span class="leaf"></span>'
+    )
+    first = f'<td style="padding-left: {0.7 + 1.2 * level:.1f}rem">{sign}{html.escape(name)}</td>'
+    style = ' class="folded"' if has_rows and folded else ""
+    return f'<tr data-level="{level}"{style}>{first}{"".join(map(_cell, cells))}</tr>'
+
+
+def _cell(cell: Cell) -> str:
+    if isinstance(cell, str):
+        return f"<td>{html.escape(cell)}</td>"
+    if isinstance(cell, int):
+        return f'<td class="number">{cell:,}</td>'
+    return f'<td class="number" data-texts="{html.escape(json.dumps(cell))}">{next(iter(cell.values()))}</td>'
+
+
+def _option(convention: Convention) -> str:
+    name = html.escape(convention.name)
+    return f'<option value="{name}">{name}: {html.escape(convention.meaning)}</option>'
+
+
+def _legend(name: str, notes: Iterable[str]) -> str:
+    paragraphs = "".join(f"<p>{html.escape(note)}</p>" for note in notes)
+    return f'<div data-under="{html.escape(name)}">{paragraphs}</div>'
+
+
+def _plotly_script() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
+
+
+def _script_data(data: object) -> str:
+    """``data`` as JSON that cannot end the script element it stands in."""
+    return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")

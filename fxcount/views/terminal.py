@@ -1,0 +1,34 @@
+"""What the place that text is printed to can show."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+
+def terminal_width() -> int | None:
+    """The columns of the terminal that is printed to; None where that is a file, a pipe or a notebook."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def printable(text: str, otherwise: str) -> str:
+    """``text``, or ``otherwise`` where the encoding of the output does not have its characters."""
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return otherwise
+    return text
+
+
+def shorten(text: str, width: int) -> str:
+    """``text`` in ``width`` characters at most: where it is longer, an ellipsis stands for what is left out.
+
+    >>> shorten("encoder.layers.11.attention", 16)
+    'encoder…ttention'
+    """
+    if len(text) <= width:
+        return text
+    sign = printable("…", "...")
+    kept = max(width - len(sign), 0)
+    end = (kept + 1) // 2
+    return text[: kept - end] + sign + text[len(text) - end :]

@@ -1,0 +1,99 @@
+"""The module tree: a row per module, equal siblings in one, and a row for what a module does itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from fxcount.cost import Cost
+from fxcount.costed_graph import CostedGraph, ModuleCost, parent_of
+from fxcount.views.folding import Branch, grow, lines
+from fxcount.views.rows import Row, numbers
+
+OWN = "(own)"
+"""The row of what a module does in its own forward and of the parameters that it holds itself."""
+
+
+@dataclass(frozen=True)
+class Amount:
+    """What a row of the tree says of a module, all that it contains included."""
+
+    kind: str
+    calls: int
+    nodes: int
+    params: int
+    cost: Cost
+
+    def __mul__(self, times: int) -> Amount:
+        return Amount(self.kind, self.calls * times, self.nodes * times, self.params * times, self.cost * times)
+
+    def __add__(self, other: Amount) -> Amount:
+        return Amount(
+            self.kind,
+            self.calls + other.calls,
+            self.nodes + other.nodes,
+            self.params + other.params,
+            self.cost + other.cost,
+        )
+
+
+def module_tree(cost: CostedGraph, root: str = "") -> Branch[Amount]:
+    """The tree of the module at ``root`` and all inside it. What lies inside a module adds up to it, exactly."""
+    prefix = f"{root}." if root else ""
+    modules = {
+        path.removeprefix(prefix) if path != root else "": module
+        for path, module in cost.by_module().items()
+        if path == root or path.startswith(prefix)
+    }
+    return replace(grow(amounts(modules), is_container), label=root or "(model)")
+
+
+def amounts(modules: Mapping[str, ModuleCost]) -> dict[str, Amount]:
+    """By path: every module, and under ``(own)`` what those that contain others do and hold themselves."""
+    found = {
+        path: Amount(module.kind, module.calls, module.nodes, module.params, module.cost)
+        for path, module in modules.items()
+    }
+    for path in {parent_of(path): None for path in modules if path}:
+        own = modules[path].own_params, modules[path].own_cost
+        if own != (0, Cost()):
+            found[f"{path}.{OWN}" if path else OWN] = Amount("", 0, 0, *own)
+    return found
+
+
+def is_container(amount: Amount) -> bool:
+    """Whether a module is never called itself, as an ``nn.ModuleList`` is."""
+    return amount.calls == 0
+
+
+def tree_rows(
+    cost: CostedGraph,
+    tree: Branch[Amount],
+    depth: int | None = None,
+    arrange: Callable[[Sequence[Branch[Amount]]], Sequence[Branch[Amount]]] = tuple,
+) -> list[Row]:
+    """The rows of the tree down to level ``depth``; the names are indented."""
+    rows: list[Row] = []
+    for branch, level, times in lines(tree, depth, arrange):
+        amount = branch.value * times
+        rows.append(
+            {
+                "name": "  " * level + branch.label,
+                "kind": amount.kind,
+                "calls": amount.calls if amount.kind else None,
+                "nodes": amount.nodes if amount.nodes else None,
+                **numbers(amount.params, amount.cost, cost.convention),
+            }
+        )
+    return rows
+
+
+def depth_that_fits(tree: Branch[Amount], rows: int) -> tuple[int, int]:
+    """The deepest level down to which the tree has at most ``rows`` rows, at least 1, and its deepest level of all."""
+    at_level = Counter(line.level for line in lines(tree))
+    deepest, depth, shown = max(at_level), 0, at_level[0]
+    while depth < deepest and shown + at_level[depth + 1] <= rows:
+        depth += 1
+        shown += at_level[depth]
+    return max(depth, min(1, deepest)), deepest

@@ -1,0 +1,155 @@
+"""`docs/benchmarks.md`, from what was measured."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+
+import torch
+from tabulate import tabulate
+
+from tests.benchmarks.tools import FORWARD, FXCOUNT, ON_META, PEERS_ON_CPU, TOOLS, WITH_WEIGHTS, versions
+
+Times = Mapping[str, Mapping[str, float | str]]
+"""Model to tool to the seconds of its best run, or why it fails."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What `tests.benchmarks.limits` measures."""
+
+    by_depth: Mapping[int, float]
+    by_steps: Mapping[int, float]
+    by_batch: Mapping[str, float]
+    memory: int
+    import_seconds: float
+
+
+def ratios(times: Times, tool: str, others: Sequence[str]) -> dict[str, float]:
+    """For each model the time of ``tool`` over the fastest of ``others``, where there are both."""
+    found = {}
+    for model, by_tool in times.items():
+        own = by_tool[tool]
+        rivals = [seconds for other in others if isinstance(seconds := by_tool[other], float)]
+        if isinstance(own, float) and rivals:
+            found[model] = own / min(rivals)
+    return found
+
+
+def growth(times: Mapping[int, float]) -> list[float]:
+    """The factor from each size to the next, which is twice as large."""
+    seconds = list(times.values())
+    return [after / before for before, after in pairwise(seconds)]
+
+
+def report(times: Times, limits: Limits | None, command: str, rounds: int) -> str:
+    """The page, in Markdown; without limits only the comparison."""
+    parts = [
+        "# Benchmarks",
+        f"Written by `{command}`: one process per tool, the tools taking turns within one run, the best of {rounds} "
+        "rounds after one that is not timed. A time is the whole call, from the model to the result.",
+        f"The machine: {machine()}. Versions: {versions()}.",
+        "## The time of fxcount over the time of others",
+        "Less than 1 means that fxcount is faster. `fxcount` counts a model without weights, `fxcount, weights` the "
+        "same model with real weights; the tools on the CPU run the model with real weights.",
+        table(["model", *(_over(tool) for tool in _others())], [_ratio_row(times, model) for model in times]),
+    ]
+    failures = [f"- {tool} on {model}: {why}" for model in times for tool, why in times[model].items() if _failed(why)]
+    if failures:
+        parts += ["A dash is a failure:", "\n".join(failures)]
+    parts += ["## What must hold", table(["measured", "must be", "is", "holds"], list(_requirements(times, limits)))]
+    if limits is not None:
+        parts += [
+            "## Growth",
+            table(
+                ["layers, no two alike", "seconds", "times the line before"],
+                list(_growth_rows(limits.by_depth)),
+            ),
+            table(
+                ["steps of a loop in Python", "seconds", "times the line before"], list(_growth_rows(limits.by_steps))
+            ),
+            table(["resnet50", "ms"], [(name, f"{seconds * 1e3:.1f}") for name, seconds in limits.by_batch.items()]),
+        ]
+    parts += [
+        "## Milliseconds on this machine",
+        table(["model", *TOOLS], [(model, *map(_milliseconds, times[model].values())) for model in times]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    alignment = ["left", *("right" for _ in headers[1:])]
+    return tabulate(rows, headers, tablefmt="github", disable_numparse=True, colalign=alignment if rows else None)
+
+
+def machine() -> str:
+    """The processor, how much of it torch uses, and the versions of what it runs."""
+    cpuinfo = Path("/proc/cpuinfo")
+    named = re.search(r"model name\s*: (.*)", cpuinfo.read_text()) if cpuinfo.exists() else None
+    processor = named[1].strip() if named else platform.processor() or platform.machine()
+    return f"{processor}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, Python {platform.python_version()}"
+
+
+def _others() -> list[str]:
+    return [tool for tool in TOOLS if tool not in (FXCOUNT, WITH_WEIGHTS)]
+
+
+def _against(tool: str) -> str:
+    """With real weights against tools that run on them; without against the others."""
+    return WITH_WEIGHTS if TOOLS[tool].device == "cpu" else FXCOUNT
+
+
+def _over(tool: str) -> str:
+    return f"{_against(tool)} / {tool}"
+
+
+def _ratio_row(times: Times, model: str) -> tuple[str, ...]:
+    cells = [ratios({model: times[model]}, _against(tool), [tool]).get(model) for tool in _others()]
+    return (model, *("-" if cell is None else f"{cell:.2f}" for cell in cells))
+
+
+def _failed(measured: float | str) -> bool:
+    return isinstance(measured, str)
+
+
+def _milliseconds(measured: float | str) -> str:
+    return "-" if isinstance(measured, str) else f"{measured * 1e3:.1f}"
+
+
+def _requirements(times: Times, limits: Limits | None) -> list[tuple[str, str, str, str]]:
+    on_meta, on_cpu = ratios(times, FXCOUNT, [ON_META]), ratios(times, WITH_WEIGHTS, PEERS_ON_CPU)
+    forward, weights = ratios(times, FXCOUNT, [FORWARD]), ratios(times, WITH_WEIGHTS, [FXCOUNT])
+    rows = [
+        _row("over FlopCounterMode on meta, median", 0.5, median(on_meta.values())),
+        _row("over FlopCounterMode on meta, slowest model", 0.8, max(on_meta.values())),
+        _row("over the fastest peer on CPU, slowest model", 1.0, max(on_cpu.values())),
+        _row("over a plain forward on meta, median", 0.75, median(forward.values())),
+        _row("real weights over meta, slowest model", 1.2, max(weights.values())),
+    ]
+    if limits is not None:
+        first, *others = limits.by_batch.values()
+        rows += [
+            _row("real weights over meta, largest batch", 1.2, max(others) / first),
+            _row("twice as many layers, no two alike: time", 2.2, max(growth(limits.by_depth))),
+            _row("twice as many steps: time", 2.2, max(growth(limits.by_steps))),
+            _row("Llama-3.1-405B, 8,192 tokens: growth of memory, MB", 150, limits.memory / 1e6, digits=0),
+            _row("importing fxcount after torch, ms", 50, limits.import_seconds * 1e3, digits=0),
+        ]
+    return rows
+
+
+def _row(what: str, at_most: float, found: float, digits: int = 2) -> tuple[str, str, str, str]:
+    return what, f"at most {at_most:.{digits}f}", f"{found:.{digits}f}", "yes" if found <= at_most else "no"
+
+
+def _growth_rows(times: Mapping[int, float]) -> list[tuple[str, str, str]]:
+    factors = ["", *(f"{factor:.2f}" for factor in growth(times))]
+    return [
+        (f"{size:,}", f"{seconds:.3f}", factor) for (size, seconds), factor in zip(times.items(), factors, strict=True)
+    ]

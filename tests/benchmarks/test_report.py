@@ -1,0 +1,28 @@
+"""The arithmetic of the report, on times that are made up; nothing here is measured."""
+
+from tests.benchmarks.report import Limits, growth, ratios, report
+from tests.benchmarks.tools import FORWARD, FXCOUNT, ON_META, PEERS_ON_CPU, TOOLS, WITH_WEIGHTS
+
+TIMES = {
+    "small": {**dict.fromkeys(TOOLS, 4.0), FXCOUNT: 1.0, WITH_WEIGHTS: 1.1, FORWARD: 2.0, "thop": "RuntimeError: no"},
+    "large": {**dict.fromkeys(TOOLS, 8.0), FXCOUNT: 6.0, WITH_WEIGHTS: 9.0, FORWARD: 8.0},
+}
+LIMITS = Limits({500: 1.0, 1000: 2.0, 2000: 5.0}, {250: 1.0, 500: 2.0}, {"meta": 1.0, "batch 64": 1.1}, 10**8, 0.04)
+
+
+def test_ratios() -> None:
+    assert ratios(TIMES, FXCOUNT, [ON_META]) == {"small": 0.25, "large": 0.75}
+    assert ratios(TIMES, WITH_WEIGHTS, PEERS_ON_CPU) == {"small": 1.1 / 4, "large": 9 / 8}
+    assert ratios(TIMES, FXCOUNT, ["thop"]) == {"large": 0.75}
+    assert growth(LIMITS.by_depth) == [2.0, 2.5]
+
+
+def test_the_page_says_what_holds() -> None:
+    page = report(TIMES, LIMITS, "python -m tests.benchmarks", rounds=5)
+    held = {row[1].strip(): row[3:5] for line in page.split("\n") if len(row := line.split("|")) == 6}
+    assert [cell.strip() for cell in held["over FlopCounterMode on meta, slowest model"]] == ["0.75", "yes"]
+    assert [cell.strip() for cell in held["over the fastest peer on CPU, slowest model"]] == ["1.12", "no"]
+    assert [cell.strip() for cell in held["over a plain forward on meta, median"]] == ["0.62", "yes"]
+    assert [cell.strip() for cell in held["twice as many layers, no two alike: time"]] == ["2.50", "no"]
+    assert [cell.strip() for cell in held["importing fxcount after torch, ms"]] == ["40", "yes"]
+    assert "- thop on small: RuntimeError: no" in page

@@ -1,0 +1,330 @@
+"""The symbolic tracer: a graph of modules, functions and methods; what a proxy would answer wrongly, it refuses."""
+
+from __future__ import annotations
+
+import collections.abc
+import contextlib
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from fxcount import Cost, TracingError, count_graph
+from tests.tracing.graphs import checked_count
+
+X = torch.randn(2, 4)
+PRODUCT, EXPONENTIALS = Cost(macs=2 * 2 * 4), Cost(special=2 * 4)
+
+
+class Attention(nn.Module):
+    """Parameters of its own, modules, functions, methods, operators."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query = nn.Linear(4, 4, bias=False)
+        self.heads = nn.ModuleList(nn.Linear(4, 4, bias=False) for _ in range(2))
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k = self.query(x), self.heads[0](x)
+        scores = torch.softmax(q @ k.transpose(0, 1) * self.scale, -1)
+        return scores.matmul(self.heads[1](x))
+
+
+class Model(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(Attention(), nn.Sequential(Attention()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.blocks(x) + 1.0
+
+
+def test_nodes_and_the_modules_that_make_them() -> None:
+    cost = checked_count(Model(), X, tracer="symbolic")
+    assert cost.tracer == "symbolic"
+    first = [(node.op, node.target) for node in cost.nodes if node.module == "blocks.0"]
+    assert first == [
+        ("call_module", "blocks.0.query"),
+        ("call_module", "blocks.0.heads.0"),
+        ("call_method", "transpose"),
+        ("call_function", "matmul"),
+        ("get_attr", "blocks.0.scale"),
+        ("call_function", "mul"),
+        ("call_function", "softmax"),
+        ("call_module", "blocks.0.heads.1"),
+        ("call_method", "matmul"),
+    ]
+    assert [node.target for node in cost.nodes if node.module == ""] == ["x", "add", "output"]
+    # Three layers of 2 rows, two products of 2 x 4 x 2, a scale and a softmax of 2 x 2; a sum at the end.
+    block = Cost(macs=3 * 2 * 16 + 2 * 16, mul=4, cmp=2, add=4 + 2, special=4, div=4)
+    assert cost.by_module()["blocks.0"].cost == cost.by_module()["blocks.1.0"].cost == block
+    assert cost.total == 2 * block + Cost(add=8)
+    assert cost.params == 2 * (3 * 16 + 1)
+
+
+def test_a_graph_holds_for_every_input() -> None:
+    model = Model()
+    graph = count_graph(model, X, tracer="symbolic").graph
+    other = torch.randn(5, 4)
+    torch.testing.assert_close(graph(other), model(other))
+
+
+class Kept(nn.Module):
+    """Tensors in every place where a model may keep them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 4))
+        self.tied = self.weight
+        self.plain = torch.randn(4)
+        self.register_buffer("shift", torch.randn(4))
+        self.listed = [torch.randn(4)]
+        self.own = {"bias": nn.Parameter(torch.randn(4))}
+        self.parameters_ = nn.ParameterList([torch.randn(4)])
+        self.untracked = [nn.Linear(4, 4, bias=False)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x @ self.weight + self.untracked[0](x) @ self.tied.T
+        return x * self.plain + self.shift * self.listed[0] - self.own["bias"] / self.parameters_[0]
+
+
+def test_tensors_that_a_model_keeps_anywhere() -> None:
+    for tracer in ("symbolic", "recorded", "executed"):
+        cost = checked_count(Kept(), X, tracer=tracer)
+        assert cost.total == Cost(macs=3 * 2 * 16, mul=8 + 4, div=4, add=8 + 8 + 8)
+        attributes = [node.target for node in cost.nodes if node.op == "get_attr"]
+        assert {"weight", "plain", "shift", "parameters_.0"} < set(attributes)
+        assert len(attributes) == 6  # each once; tied is weight, and the untracked layer is a module
+
+
+def test_tensors_made_in_forward() -> None:
+    def forward(x: Tensor) -> Tensor:
+        positions = torch.arange(4, dtype=torch.float32) / 4
+        return x * positions.sin() + torch.ones(4) * torch.full((4,), 0.5) + torch.zeros_like(x)
+
+    for tracer in ("symbolic", "recorded", "executed"):
+        expected = Cost(mul=8 + 4, div=4, special=4, add=8 + 8)
+        assert checked_count(forward, X, tracer=tracer).total == expected
+
+
+# What a model may ask of a traced value to choose its branch. The answer is the one that a tensor gives.
+QUESTIONS: dict[str, Callable[[Tensor], Any]] = {
+    "isinstance": lambda x: isinstance(x, torch.Tensor),
+    "isinstance of a result": lambda x: isinstance(x.flatten(), torch.Tensor),
+    "not a list": lambda x: not isinstance(x, (list, tuple)),
+    "iterable": lambda x: isinstance(x, collections.abc.Iterable),
+    "is_tensor": lambda x: torch.is_tensor(x),
+    "type": lambda x: type(x) is torch.Tensor,
+    "type name": lambda x: type(x).__name__ == "Tensor",
+    "subclass": lambda x: issubclass(type(x), torch.Tensor),
+    "class": lambda x: x.__class__ is torch.Tensor,
+    "callable": lambda x: callable(x),
+    "fx is tracing": lambda x: torch.fx._symbolic_trace.is_fx_tracing(),
+    "jit is tracing": lambda x: torch.jit.is_tracing(),
+    "jit is scripting": lambda x: torch.jit.is_scripting(),
+    "compiling": lambda x: torch.compiler.is_compiling(),
+    "none": lambda x: x is None,
+    "hasattr": lambda x: hasattr(x, "no_such_attribute"),
+    "getattr": lambda x: getattr(x, "no_such_attribute", False),
+    "gradient": lambda x: x.grad is not None,
+    "gradient function": lambda x: x.grad_fn is not None,
+    "requires grad": lambda x: x.requires_grad,
+    "first size": lambda x: x.shape[0] > 1,
+    "equal sizes": lambda x: x.shape == (2, 4),
+    "size in a set": lambda x: x.shape[0] in {2, 3},
+    "size as a key": lambda x: {2: True}.get(x.shape[0], False),
+    "sizes as a key": lambda x: {(2, 4): True}.get(x.shape, False),
+    "size is an int": lambda x: type(x.shape[0]) is int,
+    "size as text": lambda x: f"{x.shape[0]}" == "2",
+    "length": lambda x: len(x) == 2,
+    "dimensions": lambda x: x.ndim == 2,
+    "elements": lambda x: x.numel(),
+    "dtype": lambda x: x.dtype == torch.float32,
+    "dtype is": lambda x: x.dtype is torch.float32,
+    "dtype is not": lambda x: x.dtype is not torch.float32,
+    "dtype in a tuple": lambda x: x.dtype in (torch.float16, torch.float32),
+    "dtype in a set": lambda x: x.dtype in {torch.float16, torch.float32},
+    "dtype as text": lambda x: str(x.dtype) == "torch.float32",
+    "dtype's kind": lambda x: x.dtype.is_floating_point,
+    "kind": lambda x: x.is_floating_point(),
+    "layout is": lambda x: x.layout is torch.strided,
+    "contiguous": lambda x: x.is_contiguous(),
+    "device type": lambda x: x.device.type == "cpu",
+    "device": lambda x: x.device == torch.device("cpu"),
+    "device as text": lambda x: str(x.device) == "cpu",
+    "cuda": lambda x: x.is_cuda,
+    "meta": lambda x: x.is_meta,
+    "tensor type": lambda x: x.type() == "torch.FloatTensor",
+    "representation": lambda x: repr(x).startswith("tensor"),
+}
+
+
+def answers(question: Callable[[Tensor], Any]) -> Callable[[Tensor], Tensor]:
+    """A model that chooses its branch by a question."""
+    return lambda x: x @ x.T if question(x) else x.exp()
+
+
+@pytest.mark.parametrize("tracer", ["auto", "recorded", "executed"])
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_the_branch_that_a_tensor_takes(name: str, tracer: str) -> None:
+    question = QUESTIONS[name]
+    expected = PRODUCT if question(X) else EXPONENTIALS
+    assert count_graph(answers(question), X, tracer=tracer).total == expected
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_symbolic_trace_is_right_or_refused(name: str) -> None:
+    question = QUESTIONS[name]
+    with contextlib.suppress(TracingError):
+        total = count_graph(answers(question), X, tracer="symbolic").total
+        assert total == (PRODUCT if question(X) else EXPONENTIALS)
+
+
+@pytest.mark.parametrize(
+    "question", [torch.is_grad_enabled, torch.is_inference_mode_enabled, lambda: torch.is_autocast_enabled("cpu")]
+)
+def test_all_tracers_run_in_the_same_mode(question: Callable[[], bool]) -> None:
+    model = answers(lambda x: question())
+    assert len({count_graph(model, X, tracer=tracer).total for tracer in ("symbolic", "recorded", "executed")}) == 1
+
+
+class SharedWeight(nn.Module):
+    """Chooses its branch by what its parameters are."""
+
+    def __init__(self, question: Callable[[SharedWeight], bool]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 4))
+        self.tied = self.weight
+        self.register_buffer("kept", torch.randn(4))
+        self.question = question
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.weight if self.question(self) else x.exp()
+
+
+@pytest.mark.parametrize("tracer", ["auto", "recorded", "executed"])
+@pytest.mark.parametrize(
+    "question",
+    [
+        lambda model: isinstance(model.weight, nn.Parameter),
+        lambda model: isinstance(model.weight, Tensor),
+        lambda model: model.weight is model.weight,
+        lambda model: model.weight is model.tied,
+        lambda model: model.kept is model.kept,
+        lambda model: model.weight.dtype is torch.float32,
+        lambda model: model.weight.device.type == "cpu",
+        lambda model: not model.weight.is_meta,
+        lambda model: len(model.weight) == 4,
+        lambda model: model.weight.shape == (4, 4),
+        lambda model: next(model.parameters()).device == model.kept.device,
+    ],
+)
+def test_questions_about_parameters(question: Callable[[SharedWeight], bool], tracer: str) -> None:
+    assert count_graph(SharedWeight(question), X, tracer=tracer).total == Cost(macs=2 * 16)
+
+
+@pytest.mark.parametrize("tracer", ["auto", "recorded", "executed"])
+def test_one_tensor_given_twice_is_one_tensor(tracer: str) -> None:
+    def forward(query: Tensor, key: Tensor) -> Tensor:
+        return query @ query.T if query is key else query.exp()
+
+    assert count_graph(forward, (X, X), tracer=tracer).total == PRODUCT
+    assert count_graph(forward, (X, X.clone()), tracer=tracer).total == EXPONENTIALS
+
+
+def caught(question: Callable[[Tensor], Any]) -> Callable[[Tensor], Tensor]:
+    """A model that lives with whatever error its question raises."""
+
+    def forward(x: Tensor) -> Tensor:
+        try:
+            return x @ x.T if question(x) else x.exp()
+        except Exception:
+            return x.exp()
+
+    return forward
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        lambda x: x.shape[0] > 1,
+        lambda x: isinstance(x, torch.Tensor),
+        lambda x: len(x) == 2,
+        lambda x: iter(x),
+        lambda x: not hasattr(x, "no_such_attribute"),
+    ],
+)
+def test_a_refusal_that_the_model_catches_stands(question: Callable[[Tensor], Any]) -> None:
+    assert count_graph(caught(question), X).total == PRODUCT
+
+
+def test_an_attribute_that_is_set_on_a_tensor() -> None:
+    def replaced(x: Tensor) -> Tensor:
+        y = x.clone()
+        y.data = x[:1] + 0.0
+        return y @ y.T
+
+    def flagged(x: Tensor) -> Tensor:
+        y = x + 0.0
+        y.normalised = True
+        return y @ y.T if getattr(y, "normalised", False) else y.exp()
+
+    assert count_graph(replaced, X).total == Cost(macs=4, add=4)
+    assert count_graph(flagged, X).total == PRODUCT + Cost(add=8)
+
+
+def test_a_failed_attempt_leaves_no_trace_in_the_next() -> None:
+    class Grows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen: list[Tensor] = []
+            self.calls = 0
+
+        def forward(self, x: Tensor, past: list[Tensor]) -> Tensor:
+            self.calls += 1
+            self.seen.append(x)
+            past.append(x)
+            y = torch.cat(past + self.seen)
+            return y.exp() if len(x) == 2 else y
+
+    # One tensor was there, one is added, and one is seen.
+    assert count_graph(Grows(), (X, [X])).total == Cost(special=3 * 8)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda x: x[: int(x.shape[0] / 2)],
+        lambda x: sum(row for row in x),
+        lambda x: [x[i] * 2 for i in range(x.shape[0])],
+        lambda x: torch.zeros(round(x.shape[0] / 3)) + x,
+        lambda x: x * [1.0, 2.0, 3.0][x.shape[0]],
+        lambda x: x * min(x.shape[0], 3),
+        lambda x: x.exp() if x.sum() > 0 else x,
+    ],
+)
+def test_what_has_no_place_in_a_graph_is_a_tracing_error(ask: Callable[[Tensor], Any]) -> None:
+    with pytest.raises(TracingError, match="symbolically"):
+        count_graph(ask, X, tracer="symbolic")
+
+
+def test_item_assignment_and_dictionaries_of_results_go_to_the_recorder() -> None:
+    def forward(x: Tensor) -> Tensor:
+        y = x.clone()
+        y[:, 0] = x[:, 1] * 2
+        return y
+
+    cost = count_graph(forward, X)
+    assert cost.tracer == "recorded"
+    assert cost.total == Cost(mul=2)
+
+
+def test_operators_of_python() -> None:
+    cost = checked_count(lambda x: -(x**2 - 1) / 3 + (2 - x) * (x > 0), X, tracer="symbolic")
+    assert cost.total == Cost(mul=8 + 8, add=8 + 8 + 8, cmp=8 + 8, div=8)
+    targets = [node.target for node in cost.graph.graph.nodes if node.op == "call_function"]
+    assert operator.truediv in targets

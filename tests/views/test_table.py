@@ -1,0 +1,181 @@
+"""Tables: what they show by default, what can be asked for, and that a narrow one cuts nothing without a sign."""
+
+import io
+import sys
+
+import pytest
+import torch
+from tabulate import tabulate_formats
+from torch import nn
+from torchvision import models
+
+from fxcount import FxcountError, GraphCost, count_graph
+from fxcount.views.terminal import shorten
+from tests.views import tower
+from tests.views.tower import mystery, rows_of, tower_cost
+
+
+@pytest.fixture(scope="module")
+def resnet() -> GraphCost:
+    with torch.device("meta"):
+        model = models.resnet50().eval()
+    return count_graph(model, torch.empty(1, 3, 224, 224))
+
+
+def test_nodes_and_unused_parameters_add_up() -> None:
+    rows = rows_of(tower_cost().table())
+    assert rows[2] == [
+        "layers_0_linear",
+        "call_module",
+        "layers.0.linear",
+        "[2, 4]",
+        "[2, 4]",
+        "20",
+        "32",
+        "32",
+        "19.0%",
+    ]
+    assert rows[-2] == ["(not used)", f"{tower.UNUSED_PARAMS}", "0", "0", "0.0%"]
+    assert rows[-1] == ["total", f"{tower.PARAMS}", f"{tower.MACS}", f"{tower.FLOPS}", "100.0%"]
+    assert sum(int(row[-4]) for row in rows[:-1]) == tower.PARAMS
+    assert sum(int(row[-2]) for row in rows[:-1]) == tower.FLOPS
+
+
+def test_operators() -> None:
+    linear, mul, total = rows_of(tower_cost().table("operator"))
+    assert linear == ["aten.linear", "5", f"{tower.MACS}", f"{tower.MACS}", "85.7%"]
+    assert mul == ["aten.mul", "3", "0", f"{3 * tower.BLOCK_MUL}", "14.3%"]
+    assert total == ["total", f"{tower.MACS}", f"{tower.FLOPS}", "100.0%"]
+
+
+def test_top_is_sorted_by_flops_and_keeps_the_sum() -> None:
+    rows = rows_of(tower_cost().table(top=2, columns=["name", "params", "flops"]))
+    assert rows == [
+        ["layers_0_linear", "20", "32"],
+        ["layers_1_linear", "20", "32"],
+        ["(12 more)", f"{tower.PARAMS - 40}", f"{tower.FLOPS - 64}"],
+        ["total", f"{tower.PARAMS}", f"{tower.FLOPS}"],
+    ]
+
+
+def test_sorted_by_any_column() -> None:
+    cost = tower_cost()
+    assert rows_of(cost.table(sort="params", columns=["name"]))[0] == ["(not used)"]
+    names = [row[0] for row in rows_of(cost.table("operator", sort="calls"))]
+    assert names == ["aten.linear", "aten.mul", "total"]
+    names = [row[0] for row in rows_of(cost.table(sort="name"))][:-1]
+    assert names == sorted(names)
+    assert rows_of(cost.table(sort="share", columns=["name"])) == rows_of(cost.table(sort="flops", columns=["name"]))
+    assert rows_of(cost.table(sort="module", columns=["name", "module"]))[-2] == ["(not used)"]
+    assert rows_of(cost.table(sort="input_shapes", columns=["name"]))[0] == ["x"]
+
+
+def test_every_field_can_be_shown() -> None:
+    # the three blocks add a bias of 2 * 4 elements
+    assert rows_of(tower_cost().table("operator", columns=["name", "add", "mul"]))[-1] == ["total", "24", "24"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"by": "layer"}, "unknown view 'layer'; costs are shown by node, module, operator"),
+        ({"columns": ["name", "cost"]}, "unknown column 'cost'; by node there are name, op, target, module"),
+        ({"by": "operator", "sort": "params"}, "unknown column 'params'; by operator there are name, calls, macs"),
+        ({"format": "word"}, "unknown format 'word'; the known ones are asciidoc"),
+        ({"depth": 1}, "depth is for the tree of modules"),
+        ({"top": -1}, "top must not be negative"),
+        ({"by": "module", "depth": -1}, "depth must not be negative"),
+    ],
+)
+def test_wrong_arguments(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(FxcountError, match=message):
+        tower_cost().table(**arguments)
+
+
+@pytest.mark.parametrize("format", tabulate_formats)
+def test_every_format_says_what_its_numbers_are(format: str) -> None:
+    for by in ("node", "module", "operator"):
+        text = tower_cost().table(by, format=format)
+        assert "FLOPs here are multiplications (macs + mul): 168 in all." in text
+        assert all(header in text for header in ("MACs", "FLOPs", "share"))
+
+
+def test_github_keeps_the_indentation() -> None:
+    line = next(line for line in tower_cost().table("module", format="github").split("\n") if "linear" in line)
+    assert line.startswith("| \u00a0\u00a0\u00a0\u00a0linear")
+
+
+def test_uncounted_operators_are_named() -> None:
+    cost = count_graph(lambda x: mystery(mystery(x)), torch.empty(3))
+    assert str(cost).split("\n")[-1] == "Not counted: fxcount_views.mystery (2 calls)."
+
+
+def test_printed_whole_while_it_fits(resnet: GraphCost) -> None:
+    assert str(tower_cost()) == tower_cost().table()
+    assert str(resnet) == resnet.table("module").replace(
+        "FLOPs here", "All modules are shown; print(cost.table()) shows all 177 nodes.\nFLOPs here"
+    )
+
+
+def test_printed_to_the_depth_that_fits() -> None:
+    def nest(width: int, depth: int) -> nn.Module:
+        """Every module has ``width`` different ones inside, down to ``depth``: their leaves differ in width."""
+        nonlocal size
+        if depth == 0:
+            size += 1
+            return nn.Sequential(nn.Linear(3, size), nn.Linear(size, 3))
+        return nn.Sequential(*(nest(width, depth - 1) for _ in range(width)))
+
+    size = 0
+    cost = count_graph(nest(4, 3), torch.empty(2, 3))
+    # 1 + 4 + 16 + 64 modules, and 128 leaves, which would be more than a hundred rows
+    lines = str(cost).split("\n")
+    assert len(rows_of(str(cost))) == 1 + 4 + 16 + 64
+    assert any(
+        line.startswith("Modules are shown to depth 3 of 4, by print(cost.table('module')) all") for line in lines
+    )
+
+
+def test_printed_with_the_largest_where_no_depth_fits() -> None:
+    wide = nn.Sequential(*(nn.Linear(1 + k % 2, 2 - k % 2) for k in range(300)))
+    rows = rows_of(str(count_graph(wide, torch.empty(2, 1))))
+    assert len(rows) == 1 + 100 + 1
+    assert rows[-1][0] == "  (200 more)"
+
+
+@pytest.mark.parametrize("by", ["node", "module", "operator"])
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_nothing_is_cut_without_a_sign(resnet: GraphCost, by: str, width: int) -> None:
+    narrow, whole = resnet.table(by, width=width), resnet.table(by)
+    assert max(map(len, narrow.split("\n"))) <= width
+    names = [row[0].strip() for row in rows_of(whole)]
+    for name, shown in zip(names, (row[0].strip() for row in rows_of(narrow)), strict=True):
+        assert shown == name or "…" in shown
+    headers = [set(text.split("\n")[0].split()) for text in (whole, narrow)]
+    notes = [line for line in narrow.split("\n") if line.startswith(f"Left out to fit {width} columns: ")]
+    assert {name for note in notes for name in note.rstrip(".").split(": ")[1].split(", ")} == headers[0] - headers[1]
+
+
+def test_the_last_column_stays() -> None:
+    assert tower_cost().table(columns=["op"], width=3).startswith("operation")
+    assert tower_cost().table(columns=[]).endswith("special).")
+
+
+def test_long_names_are_shortened_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert shorten("encoder.layers.11.attention", 16) == "encoder…ttention"
+    assert shorten("encoder", 7) == "encoder"
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    assert shorten("encoder.layers.11.attention", 16) == "encode...tention"
+
+
+def test_ascii_terminals(resnet: GraphCost, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    print(resnet, resnet.table(width=60), resnet.table("module", format="github"), resnet.explain("layer1.0"))
+
+
+def test_the_width_of_the_terminal(resnet: GraphCost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert max(map(len, str(resnet).split("\n"))) <= 80
+    assert max(map(len, str(tower_cost()).split("\n"))) <= 80

@@ -1,0 +1,82 @@
+"""``python -m tests.zoo``: counts and checks every model of the zoo, and writes a report."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import fnmatch
+import importlib.metadata
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from tests.zoo.check import Result
+from tests.zoo.entry import Entry
+from tests.zoo.families import FAMILIES, entries_of
+from tests.zoo.report import report
+from tests.zoo.run import run
+from tests.zoo.sample import sample
+
+COVERAGE = Path(__file__).parents[2] / "docs" / "coverage.md"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs what the arguments select; the exit code says whether everything holds."""
+    options = parser().parse_args(arguments)
+    entries = select(options.family or FAMILIES, options.match, options.sample)
+    done = read(options.results) if options.results else {}
+    left = [entry for entry in entries if (entry.family, entry.name) not in done]
+    with tqdm(total=len(entries), initial=len(entries) - len(left), unit=" models") as bar:
+        for result in run(left, options.jobs, options.seconds):
+            done[result.family, result.name] = result
+            bar.update()
+            for problem in result.problems:
+                bar.write(f"{result.family} {result.name}: {problem}", file=sys.stderr)
+            if options.results:
+                with options.results.open("a") as file:
+                    print(json.dumps(dataclasses.asdict(result)), file=file)
+    results = [done[entry.family, entry.name] for entry in entries]
+    page = report(results, "python -m tests.zoo " + " ".join(sys.argv[1:]), versions())
+    if options.report or not (options.family or options.match or options.sample):
+        (options.report or COVERAGE).write_text(page)
+    else:
+        print(page)
+    return int(any(result.problems for result in results))
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.zoo", description=__doc__)
+    parser.add_argument("--family", action="append", choices=FAMILIES, help="only this library; may be repeated")
+    parser.add_argument("--match", default="*", metavar="PATTERN", help="only names like this, such as 'resnet*'")
+    parser.add_argument("--sample", action="store_true", help="only the sample that the tests run")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="models at a time")
+    parser.add_argument("--seconds", type=float, default=300, help="time limit for one model")
+    parser.add_argument("--results", type=Path, metavar="FILE", help="append results here, and skip what it holds")
+    parser.add_argument("--report", type=Path, metavar="FILE", help=f"where to write the report, {COVERAGE.name} for all")
+    return parser
+
+
+def select(families: Sequence[str], pattern: str, sampled: bool) -> list[Entry]:
+    entries = [entry for family in families for entry in entries_of(family).values()]
+    entries = sample(entries) if sampled else entries
+    return [entry for entry in entries if fnmatch.fnmatch(entry.name, pattern)]
+
+
+def read(path: Path) -> dict[tuple[str, str], Result]:
+    """The results of an earlier run."""
+    if not path.exists():
+        return {}
+    results = [Result(**json.loads(line)) for line in path.read_text().splitlines()]
+    return {(result.family, result.name): result for result in results}
+
+
+def versions() -> str:
+    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", *FAMILIES))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""The same model under torch's own flop counter, and what that does not know."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
+
+from fxcount.dispatch import counting
+from fxcount.formulas import find_formula, operator_name
+from fxcount.tracing import ExampleCall
+
+
+@dataclass(frozen=True)
+class TorchCount:
+    """What `FlopCounterMode` makes of a model."""
+
+    ran_on: str
+    """The key of `RUNS` under which the model ran."""
+    macs: int
+    """Half of its flops."""
+    unknown: Mapping[str, int]
+    """The contractions among the operators that it meets and counts as 0, to their macs by our formulas."""
+
+
+class UnknownContractions(TorchDispatchMode):
+    """Entered before a `FlopCounterMode`, it sees the operators that are left when that has taken composites apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.macs: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if isinstance(func, torch._ops.OpOverload) and func._overloadpacket not in flop_registry:
+            formula = find_formula(func)
+            macs = formula(args, kwargs or {}, out).cost.macs if formula else 0
+            if macs:
+                self.macs[operator_name(func)] += macs
+        return out
+
+
+def on_meta(model: nn.Module, call: ExampleCall) -> Any:
+    """Texts of the zoo have no padding, so the mask that says so, whose values transformers asks for, is left out."""
+    without_mask = ExampleCall(call.args, {name: x for name, x in call.kwargs.items() if name != "attention_mask"})
+    return on_data(model, without_mask.replace_tensors(lambda _, tensor: tensor.to("meta"), model.forward))
+
+
+def on_data(model: nn.Module, call: ExampleCall) -> Any:
+    with torch.no_grad():
+        return model(*call.args, **call.kwargs)
+
+
+RUNS: dict[str, Callable[[nn.Module, ExampleCall], Any]] = {
+    "meta tensors": on_meta,
+    "shapes and known values": on_data,
+    "data": on_data,
+}
+"""How a model is run for `FlopCounterMode`: the first that can. The second is for models that ask for values, such as
+those of a mask: every operator that it counts is then run by `fxcount.dispatch.WithoutData`."""
+
+
+def count_as_torch_does(model: nn.Module, example: Any) -> TorchCount:
+    """Runs the model under a `FlopCounterMode`, without data if the model has none.
+
+    Raises whatever the model raises when it cannot run.
+    """
+    model.requires_grad_(False)  # else FlopCounterMode's module tracker wants gradient functions
+    call = ExampleCall.of(example)
+    if not any(parameter.is_meta for parameter in model.parameters()):
+        return count_run("data", model, call, contextlib.nullcontext())
+    try:
+        return count_run("meta tensors", model, call, contextlib.nullcontext())
+    except Exception:
+        return count_run("shapes and known values", model, call, counting())
+
+
+def count_run(
+    ran_on: str, model: nn.Module, call: ExampleCall, beneath: contextlib.AbstractContextManager[Any]
+) -> TorchCount:
+    with beneath, UnknownContractions() as unknown, FlopCounterMode(display=False) as counter:
+        RUNS[ran_on](model, call)
+    return TorchCount(ran_on, counter.get_total_flops() // 2, dict(unknown.macs))
