@@ -101,6 +101,10 @@ class OperatorCounter(TorchDispatchMode):
         """An input as the model gets it: a tensor of its own, so that nobody's tensor changes its shape."""
         return tensor.detach()
 
+    def set_data(self, tensor: torch.Tensor, data: torch.Tensor) -> None:
+        """``tensor.data = data``, as ``Module.to`` does in place."""
+        tensor.data = data
+
     def run(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Sequence[Any], Any, Any]:
         """Runs the operator; returns the arguments that it ran on, and its result."""
         for tensor in written(func, args, kwargs):
@@ -162,6 +166,12 @@ class WithoutData(OperatorCounter):
     def _is_shape(self, tensor: torch.Tensor) -> bool:
         """Whether a tensor is known to have no data, without a closer look."""
         return tensor.is_meta or isinstance(tensor, nn.Parameter) or id(tensor) in self._stand_ins
+
+    def set_data(self, tensor: torch.Tensor, data: torch.Tensor) -> None:
+        if tensor.is_meta or not data.is_meta:
+            super().set_data(tensor, data)
+        else:
+            self._stand_ins[id(tensor)] = (tensor, data)
 
     def run(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Sequence[Any], Any, Any]:
         given = tensors((args, tuple(kwargs.values())))

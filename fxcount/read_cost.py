@@ -17,7 +17,7 @@ from fxcount.tracing import Trace
 
 def read_cost(model: Callable[..., Any], trace: Trace, convention: Convention) -> GraphCost:
     """The costs that the nodes of the traced ``model`` carry, and what is known of its modules and parameters."""
-    names = _parameter_names(model, trace.module)
+    names = _parameter_names(model if isinstance(model, nn.Module) else trace.module)
     nodes = _read_nodes(trace.module.graph, trace.module, convention, names)
     parameters, shared = _first_and_further(names)
     leaves = leaf_paths(nodes)
@@ -55,7 +55,7 @@ def _read_nodes(
                 ),
                 output_shapes=tuple(_shapes(node.meta.get("tensor_meta"))),
                 params=sum(new.values()),
-                parameters=tuple(name if name in names else first[id(used[name])] for name in used),
+                parameters=tuple(name if name in names else first.get(id(used[name]), name) for name in used),
                 operators=node.meta["operators"],
                 cost=node.meta["cost"],
                 convention=convention,
@@ -100,12 +100,10 @@ def _named(module: Any, path: str) -> Any:
     return found
 
 
-def _parameter_names(*owners: Any) -> dict[str, nn.Parameter]:
-    """The parameters of those ``owners`` that are modules, a shared one under each of its names."""
+def _parameter_names(owner: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters of a module, a shared one under each of its names."""
     return {
         f"{path}.{name}" if path else name: parameter
-        for owner in owners
-        if isinstance(owner, nn.Module)
         for path, module in owner.named_modules()  # each module once: one that lies inside itself would never end
         for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False)
     }

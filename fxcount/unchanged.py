@@ -23,12 +23,27 @@ def unchanged(model: Any, arguments: Any = ()) -> Iterator[None]:
     seen: dict[int, Any] = {}
     objects = [each for module in modules for value in _kept_by(module) for each in _objects(value, seen)]
     before = [_Attributes(each) for each in (*modules, *objects, *_objects(arguments, seen))]
+    data = [(tensor, tensor.data) for module in modules for tensor in _tensors_of(module)]
     with _random_state():
         try:
             yield
         finally:
             for attributes in before:
                 attributes.restore()
+            for tensor, before_data in data:
+                if not _same_data(tensor, before_data):
+                    tensor.data = before_data
+
+
+def _tensors_of(module: nn.Module) -> Iterator[torch.Tensor]:
+    return (tensor for tensor in (*module._parameters.values(), *module._buffers.values()) if tensor is not None)
+
+
+def _same_data(tensor: torch.Tensor, data: torch.Tensor) -> bool:
+    """Whether a tensor still is what it was, and not moved or cast, as ``Module.to`` does in place."""
+    if (tensor.device, tensor.dtype, tensor.layout, tensor.shape) != (data.device, data.dtype, data.layout, data.shape):
+        return False
+    return tensor.layout is not torch.strided or tensor.data_ptr() == data.data_ptr()
 
 
 class _Attributes:

@@ -45,6 +45,15 @@ def _model_asks() -> bool:
     return is_model_code(name) or name in _ASK_FOR_THE_MODEL
 
 
+class _Text(str):
+    """The text of a proxy: for messages, which are seldom read, and not for comparisons."""
+
+    def _refuse(self, *others: Any) -> NoReturn:
+        refuse("the text")
+
+    __eq__ = __ne__ = __hash__ = __contains__ = startswith = endswith = _refuse
+
+
 class _Guarded:
     """What all these proxies share: they refuse what they would answer wrongly."""
 
@@ -82,14 +91,12 @@ class _Guarded:
         return id(self)
 
     def __repr__(self) -> str:
-        if _model_asks():
-            refuse("the text")
-        return f"{type(self).__name__}({self.node.name})"
+        return _Text(f"{type(self).__name__}({self.node.name})")
 
     __str__ = __repr__
 
     def __format__(self, specification: str) -> str:
-        refuse("the text")
+        return repr(self)
 
     def __bool__(self) -> bool:
         refuse("the truth")

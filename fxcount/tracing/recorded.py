@@ -9,6 +9,7 @@ the dispatcher. Tensors are matched to nodes by identity.
 from __future__ import annotations
 
 import contextlib
+import functools
 import operator
 import sys
 import threading
@@ -184,8 +185,11 @@ class Recorder(TorchFunctionMode):
         if func.__name__ == "type" and len(args) == 1 and not kwargs:
             here = "" if self._device.type == "cpu" else f"{self._device.type}."
             return args[0].type().replace("meta.", here)
+        run = functools.partial(func, *args, **kwargs)
+        if func.__name__ == "__set__" and func.__self__.__name__ == "data":
+            run = functools.partial(self._counter.set_data, *args)
         op, target, arguments = _node_kind(func, args)
-        return self._record(op, target, arguments, kwargs, lambda: func(*args, **kwargs))
+        return self._record(op, target, arguments, kwargs, run)
 
     def _device_of(self, tensor: torch.Tensor) -> torch.device:
         """The device that the model would see: a stand-in is where the model is."""

@@ -139,6 +139,8 @@ class EveryTensorIsTraced(TorchFunctionMode):
         kwargs = kwargs or {}
         if not hasattr(func, "__name__"):  # a scripted method: one node, made by the proxy
             return func(*args, **kwargs)
+        if func.__name__ == "__set__":
+            refuse("a change of an attribute")
         if func.__name__ == "__get__":
             return self._read_property(func, *args)
         if not contains(TRACED, args, kwargs) and not _creates_tensor(func, args, kwargs):

@@ -74,12 +74,12 @@ def _fitted(
     while excess > 0 and limit > SHORTEST:
         limit -= 1
         excess -= sum(width > limit for width in widths.values())
-    shortened = [[shorten(cell, limit) if k in texts else cell for k, cell in enumerate(row)] for row in rows]
+    shortened = [[_shortened(cell, limit) if k in texts else cell for k, cell in enumerate(row)] for row in rows]
     text = _render(columns, shortened, format)
     return text, _width(text) <= width
 
 
-SHORTEST = 14
+SHORTEST = 20
 """A text is not shortened to less than this; a whole column is left out before."""
 
 
@@ -94,6 +94,12 @@ def _render(columns: Sequence[Column], rows: Sequence[Sequence[str]], format: st
         disable_numparse=True,
         preserve_whitespace=True,
     )
+
+
+def _shortened(cell: str, width: int) -> str:
+    text = cell.lstrip(" ")
+    indentation = len(cell) - len(text)
+    return " " * indentation + shorten(text, width - indentation)
 
 
 def _kept_indentation(cell: str) -> str:

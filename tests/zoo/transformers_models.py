@@ -86,12 +86,12 @@ def picture_book(config: PretrainedConfig, features: int) -> Mapping[str, Any]:
 
 def grid(config: PretrainedConfig) -> Mapping[str, Any]:
     """A text around an image of 16 by 16 patches, four of which become one feature."""
-    vision = config.vision_config
-    channels = getattr(vision, "in_channels", 3)
-    size = channels * vision.temporal_patch_size * vision.patch_size**2
+    vision, words = config.vision_config, text_around_image(config, 64)
+    size = 3 * vision.temporal_patch_size * vision.patch_size**2
     return BatchEncoding(
         {
-            **text_around_image(config, 64),
+            **words,
+            "mm_token_type_ids": (words["input_ids"] == config.image_token_id).long(),
             "pixel_values": torch.empty(256, size),
             "image_grid_thw": torch.tensor([[1, 16, 16]]),
         }
