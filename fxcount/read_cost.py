@@ -12,13 +12,13 @@ from torch.fx.passes.shape_prop import TensorMetadata
 from fxcount.cost import Convention
 from fxcount.costed_graph import NodeCost, Shape, Submodule, holder_of, leaf_paths, parent_of
 from fxcount.graph_cost import GraphCost
-from fxcount.tracing import Trace
+from fxcount.tracing import Trace, TracedModule
 
 
 def read_cost(model: Callable[..., Any], trace: Trace, convention: Convention) -> GraphCost:
     """The costs that the nodes of the traced ``model`` carry, and what is known of its modules and parameters."""
-    names = _parameter_names(model if isinstance(model, nn.Module) else trace.module)
-    nodes = _read_nodes(trace.module.graph, trace.module, convention, names)
+    names = _parameter_names(model) if isinstance(model, nn.Module) else _parameters_in(trace.module.named)
+    nodes = _read_nodes(trace.module, convention, names)
     parameters, shared = _first_and_further(names)
     leaves = leaf_paths(nodes)
     holders = [holder_of(name, leaves) for name in parameters]
@@ -34,14 +34,14 @@ def read_cost(model: Callable[..., Any], trace: Trace, convention: Convention) -
 
 
 def _read_nodes(
-    graph: fx.Graph, module: nn.Module, convention: Convention, names: Mapping[str, nn.Parameter]
+    traced: TracedModule, convention: Convention, names: Mapping[str, nn.Parameter]
 ) -> tuple[NodeCost, ...]:
-    """The costs in ``node.meta``; ``module`` holds what the nodes name."""
+    """The costs in ``node.meta``."""
     first = {id(parameter): name for name, parameter in reversed([*names.items()])}
     seen: set[int] = set()
     nodes = []
-    for node in graph.nodes:
-        used = _parameters_of(node, module)
+    for node in traced.graph.nodes:
+        used = _parameters_of(node, traced.named)
         new = {id(parameter): parameter.numel() for parameter in used.values() if id(parameter) not in seen}
         seen.update(new)
         nodes.append(
@@ -81,15 +81,24 @@ def _shapes(described: Any) -> Iterator[Shape]:
             yield from _shapes(part)
 
 
-def _parameters_of(node: fx.Node, module: nn.Module) -> dict[str, nn.Parameter]:
+def _parameters_of(node: fx.Node, named: Mapping[str, Any]) -> dict[str, nn.Parameter]:
     """The parameters that a node uses, by name: those of the module that it calls, or the one that it gets."""
     if node.op not in ("call_module", "get_attr"):
         return {}
-    path = str(node.target)
-    named = _named(module, path)
-    if isinstance(named, nn.Module):
-        return dict(named.named_parameters(prefix=path))
-    return {path: named} if isinstance(named, nn.Parameter) else {}
+    return _parameters_in({str(node.target): named[str(node.target)]})
+
+
+def _parameters_in(named: Mapping[str, Any]) -> dict[str, nn.Parameter]:
+    """The parameters among modules and tensors, and inside of them, by name."""
+    found: dict[str, nn.Parameter] = {}
+    for path, value in named.items():
+        if isinstance(value, nn.Parameter):
+            found[path] = value
+        elif isinstance(value, nn.Module) and value._modules:
+            found.update(value.named_parameters(prefix=path))
+        elif isinstance(value, nn.Module):  # most leaves: what named_parameters gives, without its generators
+            found.update({f"{path}.{name}": each for name, each in value._parameters.items() if each is not None})
+    return found
 
 
 def _named(module: Any, path: str) -> Any:

@@ -50,14 +50,22 @@ class _Attributes:
     """The attributes of an object, and what the lists, dicts and sets among them hold; or what a container holds."""
 
     def __init__(self, owner: Any) -> None:
-        values = [owner] if isinstance(owner, dict | list | set) else [vars(owner), *vars(owner).values()]
-        self._contents = [(value, _copy(value)) for value in values if isinstance(value, dict | list | set)]
+        self._containers = [owner] if isinstance(owner, _CONTAINERS) else [vars(owner), *_containers_in(vars(owner))]
+        self._contents = {id(each): _copy(each) for each in self._containers if each}
 
     def restore(self) -> None:
-        for value, content in self._contents:
-            if not _same(value, content):
-                value.clear()
-                value.extend(content) if isinstance(value, list) else value.update(content)
+        for each in self._containers:
+            content = self._contents.get(id(each), ())
+            if (each or content) and not _same(each, content):
+                each.clear()
+                each.extend(content) if isinstance(each, list) else each.update(content)
+
+
+_CONTAINERS = (dict, list, set)
+
+
+def _containers_in(attributes: dict[str, Any]) -> list[Any]:
+    return [value for value in attributes.values() if isinstance(value, _CONTAINERS)]
 
 
 _PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device})
@@ -92,13 +100,8 @@ def _objects(value: Any, seen: dict[int, Any]) -> Iterator[Any]:
         yield from _objects(each, seen)
 
 
-_EMPTY = ()
-
-
 def _copy(value: Any) -> Any:
     """What a container holds, in a copy."""
-    if not value:
-        return _EMPTY
     return dict(value) if isinstance(value, dict) else list(value) if isinstance(value, list) else set(value)
 
 

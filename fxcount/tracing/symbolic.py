@@ -49,7 +49,7 @@ class SymbolicTracer(fx.Tracer):
     """
 
     def __init__(self, model: Callable[..., Any], call: ExampleCall) -> None:
-        super().__init__()
+        super().__init__(autowrap_modules=())  # type: ignore[arg-type]  # math needs values: recorded
         self.attributes = Attributes(model)
         self.called: list[tuple[str, str]] = []
         self._model = model

@@ -16,32 +16,36 @@ class TracedModule(nn.Module):
     when somebody asks for it.
     """
 
-    def __init__(self, graph: fx.Graph, attributes: dict[str, Any], training: bool) -> None:
+    def __init__(self, graph: fx.Graph, named: dict[str, Any], training: bool) -> None:
+        """``named`` is what the nodes name, by its dotted path."""
         super().__init__()
         self.graph = graph
         self.training = training
-        self.named = attributes
-        for path in sorted(attributes, key=lambda path: path.count(".")):
-            self._install(path, attributes[path])
-
-    def _install(self, path: str, value: Any) -> None:
-        """Sets ``value`` at a dotted path, unless a module installed before already has it there."""
-        owner: nn.Module = self
-        *parents, name = path.split(".")
-        for parent in parents:
-            if not hasattr(owner, parent):
-                owner.add_module(parent, nn.Module())
-            owner = getattr(owner, parent)
-        if getattr(owner, name, None) is value:
-            return
-        if isinstance(value, torch.Tensor) and not isinstance(value, nn.Parameter):
-            owner.register_buffer(name, value)
-        else:
-            setattr(owner, name, value)
+        self.named = named
 
     def graph_module(self) -> fx.GraphModule:
         """The traced model as a module that runs."""
-        return fx.GraphModule(self, self.graph)
+        root = nn.Module()
+        root.training = self.training
+        for path in sorted(self.named, key=lambda path: path.count(".")):
+            _install(root, path, self.named[path])
+        return fx.GraphModule(root, self.graph)
+
+
+def _install(root: nn.Module, path: str, value: Any) -> None:
+    """Sets ``value`` at a dotted path, unless a module installed before already has it there."""
+    owner = root
+    *parents, name = path.split(".")
+    for parent in parents:
+        if not hasattr(owner, parent):
+            owner.add_module(parent, nn.Module())
+        owner = getattr(owner, parent)
+    if getattr(owner, name, None) is value:
+        return
+    if isinstance(value, torch.Tensor) and not isinstance(value, nn.Parameter):
+        owner.register_buffer(name, value)
+    else:
+        setattr(owner, name, value)
 
 
 @dataclass(frozen=True)
