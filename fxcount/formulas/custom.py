@@ -17,7 +17,6 @@ from fxcount.cost import OperatorCost
 from fxcount.errors import FormulaError
 from fxcount.formulas.arguments import CallReader
 from fxcount.formulas.arithmetic import Arithmetic
-from fxcount.formulas.equation import Equation
 from fxcount.formulas.formula import Formula, Measure, OperatorFormula
 from fxcount.formulas.registry import FORMULAS, find_registered, fit, operator_name
 
@@ -98,7 +97,9 @@ def register_formula(target: Any, equation: str | None = None) -> Callable[[AnyM
 
 
 def _formula(measure: Measure, equation: str | None = None) -> Formula:
-    return Formula(measure, "custom", None if equation is None else Equation(equation))
+    formula = Formula(measure, "custom", equation)
+    formula.equation  # noqa: B018  # a bad one is an error now, and not at the first count
+    return formula
 
 
 @contextlib.contextmanager

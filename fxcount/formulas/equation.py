@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Mapping
+from types import CodeType
 
 from fxcount.cost import FIELDS, Cost
 from fxcount.errors import FormulaError
@@ -41,15 +43,23 @@ class Equation:
             if field not in FIELDS or field in self.terms or not expression:
                 raise FormulaError(f"not an equation: {term!r} in {text!r}; a Cost has {', '.join(FIELDS)}")
             self.terms[field] = expression
-        trees = [_parsed(self.terms.get(field, "0"), text) for field in FIELDS]
-        row = ast.Tuple(trees, ast.Load())
-        self.names = frozenset(node.id for node in ast.walk(row) if isinstance(node, ast.Name)) - FUNCTIONS.keys()
-        tree = ast.fix_missing_locations(ast.Expression(row))
-        self._code = compile(tree, f"<equation {self.text}>", "eval")
+        self._trees = {field: _parsed(expression, text) for field, expression in self.terms.items()}
+
+    @functools.cached_property
+    def names(self) -> frozenset[str]:
+        """The quantities that the equation is over."""
+        nodes = (node for tree in self._trees.values() for node in ast.walk(tree))
+        return frozenset(node.id for node in nodes if isinstance(node, ast.Name)) - FUNCTIONS.keys()
 
     def cost(self, quantities: Mapping[str, int]) -> Cost:
         """The cost of a call with these quantities."""
         return Cost(*eval(self._code, _GLOBALS, quantities))
+
+    @functools.cached_property
+    def _code(self) -> CodeType:
+        """All fields in one tuple, compiled when a call is first costed."""
+        row = ast.Tuple([self._trees.get(field, ast.Constant(0)) for field in FIELDS], ast.Load())
+        return compile(ast.fix_missing_locations(ast.Expression(row)), f"<equation {self.text}>", "eval")
 
     def __repr__(self) -> str:
         return f"Equation({self.text!r})"

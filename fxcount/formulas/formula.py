@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,9 +34,18 @@ class Formula:
 
     measure: Measure
     family: str
-    equation: Equation | None = None
+    equation_text: str | None = None
     complex_stated: bool = False
     """The equation already says what complex numbers cost."""
+
+    @functools.cached_property
+    def equation(self) -> Equation | None:
+        """The equation, parsed when it is first asked for: parsing all of them takes longer than all else together.
+
+        Raises:
+            FormulaError: the text is no equation.
+        """
+        return None if self.equation_text is None else Equation(self.equation_text)
 
     @property
     def reason(self) -> str:

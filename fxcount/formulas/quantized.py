@@ -52,9 +52,9 @@ for _counterpart, _operators in {
     "native_batch_norm": "batch_norm batch_norm1d batch_norm2d batch_norm3d aten.quantized_batch_norm",
 }.items():
     _formula = FORMULAS[f"aten.{_counterpart}"]
-    if _formula.equation is not None:
+    if _formula.equation_text is not None:
         _names = (name if "." in name else f"quantized.{name}" for name in _operators.split())
-        quantised({_formula.equation.text: " ".join(_names)})(_formula.measure)
+        quantised({_formula.equation_text: " ".join(_names)})(_formula.measure)
 
 
 @quantised(

@@ -9,7 +9,6 @@ from typing import TypeVar
 import torch
 
 from fxcount.errors import FormulaError
-from fxcount.formulas.equation import Equation
 from fxcount.formulas.formula import EachFormula, Formula, Measure, OperatorFormula
 
 AnyMeasure = TypeVar("AnyMeasure", bound=Measure)
@@ -26,7 +25,7 @@ def formula(operators: str, equation: str, *, complex_stated: bool = False) -> C
 
     def register(measure: AnyMeasure) -> AnyMeasure:
         family = measure.__module__.rpartition(".")[2]
-        priced = Formula(measure, family, Equation(equation), complex_stated)
+        priced = Formula(measure, family, equation, complex_stated)
         for name in operators.split():
             _register(name, priced)
         return measure

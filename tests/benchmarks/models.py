@@ -42,7 +42,12 @@ def llama_32_layers(device: str) -> BuiltModel:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
-        hidden_size=512, intermediate_size=1376, num_hidden_layers=32, num_attention_heads=8, num_key_value_heads=8
+        hidden_size=512,
+        intermediate_size=1376,
+        num_hidden_layers=32,
+        num_attention_heads=8,
+        num_key_value_heads=8,
+        use_cache=False,
     )
     with torch.device(device):
         return LlamaForCausalLM(config).eval(), torch.zeros(1, 128, dtype=torch.long)
@@ -53,7 +58,7 @@ def mamba(device: str) -> BuiltModel:
     from transformers import MambaConfig, MambaForCausalLM
 
     with torch.device(device):
-        return MambaForCausalLM(MambaConfig()).eval(), torch.zeros(1, 32, dtype=torch.long)
+        return MambaForCausalLM(MambaConfig(use_cache=False)).eval(), torch.zeros(1, 32, dtype=torch.long)
 
 
 MODELS: dict[str, Callable[[str], BuiltModel]] = {

@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from fxcount import Cost
+from fxcount import Cost, register_formula
 from fxcount.cost import FIELDS
 from fxcount.errors import FormulaError
 from fxcount.formulas import FORMULAS, REFUSED, find_formula, operator_name
-from fxcount.formulas.equation import Equation
 from fxcount.formulas.formula import Formula, OperatorFormula, RefusedError
 from fxcount.formulas.registry import formula, formula_of, formulas, refuse
 
@@ -66,9 +65,15 @@ class TestRegistration:
         with pytest.raises(FormulaError, match="has a formula already"):
             formulas({"mul = outputs": "made_up", "add = outputs": "made_up"})(measured)
 
-    def test_an_equation_that_is_none_is_an_error(self) -> None:
+    def test_an_equation_that_is_none_is_an_error_when_it_is_read(self) -> None:
+        formula("made_up", "flops = outputs")(measured)
         with pytest.raises(FormulaError, match="not an equation"):
-            formula("made_up", "flops = outputs")(measured)
+            FORMULAS["aten.made_up"].equation  # noqa: B018
+        with pytest.raises(FormulaError, match="not an equation"):
+            register_formula(torch.erfinv, "flops = outputs")(measured)
+
+    def test_every_equation_is_one(self) -> None:
+        assert all(each.equation is not None for each in FORMULAS.values())
 
     def test_a_table_gives_each_equation_its_operators(self) -> None:
         formulas({"mul = outputs": "made_up made_up_too", "add = outputs": "another"})(measured)
@@ -81,7 +86,7 @@ class TestRegistration:
 
 
 def fitted(operator: torch._ops.OpOverload, measure: Any, equation: str | None) -> OperatorFormula:
-    family = Formula(measure, "tests", None if equation is None else Equation(equation))
+    family = Formula(measure, "tests", equation)
     return OperatorFormula(operator, operator_name(operator), family)
 
 
