@@ -35,6 +35,10 @@ class CostInterpreter(ShapeProp):
             return self.run(*inputs)
 
     def run_node(self, n: fx.Node) -> Any:
+        if n.op == "get_attr":
+            result = self._named[str(n.target)]
+            annotate(n, result, ())
+            return result
         try:
             # Not ShapeProp's own run_node, which prints a traceback and hides the model's error behind its own.
             result = fx.Interpreter.run_node(self, n)

@@ -39,6 +39,7 @@ def _read_nodes(
     """The costs in ``node.meta``."""
     first = {id(parameter): name for name, parameter in reversed([*names.items()])}
     seen: set[int] = set()
+    shapes = {node: tuple(_shapes(node.meta.get("tensor_meta"))) for node in traced.graph.nodes}
     nodes = []
     for node in traced.graph.nodes:
         used = _parameters_of(node, traced.named)
@@ -50,10 +51,8 @@ def _read_nodes(
                 op=node.op,
                 target=_target_name(node.target),
                 module=node.meta["module"],
-                input_shapes=tuple(
-                    shape for source in node.all_input_nodes for shape in _shapes(source.meta.get("tensor_meta"))
-                ),
-                output_shapes=tuple(_shapes(node.meta.get("tensor_meta"))),
+                input_shapes=tuple(shape for source in node.all_input_nodes for shape in shapes[source]),
+                output_shapes=shapes[node],
                 params=sum(new.values()),
                 parameters=tuple(name if name in names else first.get(id(used[name]), name) for name in used),
                 operators=node.meta["operators"],

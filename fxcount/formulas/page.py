@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -14,9 +15,9 @@ from fxcount.formulas.registry import FORMULAS, REFUSED
 INTRODUCTION = """\
 # The operators
 
-What every operator costs, as `python -m fxcount.formulas` prints it from the formulas themselves: {counted} operators
-have an equation, {free} are free and {refused} are refused. The [cost model](cost-model.md) defines the fields and says
-what counts. `aten.` is left out of the names, so `conv2d` is `aten.conv2d`.
+What every operator costs, as `python -m fxcount.formulas` prints it from the formulas themselves: {counted} have an
+equation, {free} are free and {refused} are refused. The [cost model](cost-model.md) defines the fields and says what
+counts. `aten.` is left out of the names: `conv2d` is `aten.conv2d`.
 
 An equation is over sizes that are read off a call: its tensors, their shapes and its arguments. A field that it does
 not name is 0, and `//` is a division that is rounded down. An empty reason is that of the row above. Pointwise work and
@@ -85,7 +86,12 @@ def _names(operators: Iterable[str]) -> str:
 
 
 def _table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """A table in Markdown, in which a cell is one line and a bar in it is escaped."""
+    """A table in Markdown."""
     cells = [columns, tuple("---" for _ in columns), *rows]
-    lines = ("| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in row) + " |" for row in cells)
-    return "\n".join(lines) + "\n"
+    return "".join(f"| {' | '.join(map(_cell, row))} |\n" for row in cells)
+
+
+def _cell(text: str) -> str:
+    """A cell is one line: what a docstring indents keeps its line breaks, the rest flows; a bar is escaped."""
+    lines = re.sub(r"\n+( {4})|\n\n", r"<br>", text)
+    return " ".join(lines.split()).replace("|", "\\|")

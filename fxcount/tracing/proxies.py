@@ -111,9 +111,15 @@ class _Guarded:
 class GuardedProxy(_Guarded, fx.Proxy):
     """Stands for an input or the result of a call."""
 
+    def __init__(self, node: fx.Node, tracer: fx.Tracer) -> None:
+        vars(self).update(node=node, tracer=tracer)
+
 
 class GuardedAttribute(_Guarded, Attribute):
     """Stands for an attribute of a proxy, such as ``x.shape``."""
+
+    def __init__(self, root: fx.Proxy, attr: str) -> None:
+        vars(self).update(root=root, attr=attr, tracer=root.tracer, _node=None)
 
 
 class GuardedParameter(_Guarded, ParameterProxy):

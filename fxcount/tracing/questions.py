@@ -1,13 +1,15 @@
-"""Whether code may ask for the type of a value in a way that no proxy sees: ``type(x)`` and ``callable(x)``."""
+"""Whether code may ask what a value is in a way that no proxy sees: ``type(x)``, ``callable(x)`` and ``x is y``."""
 
 from __future__ import annotations
 
+import dis
 import functools
 import sys
 from collections.abc import Iterator
 from types import CodeType, FunctionType
 from typing import Any
 
+_IS_OP, _LOAD_CONST = dis.opmap["IS_OP"], dis.opmap["LOAD_CONST"]
 _UNSEEN = frozenset({"type", "callable"})
 _NOT_THE_MODELS = frozenset({"torch", "fxcount", *sys.stdlib_module_names})
 
@@ -17,14 +19,15 @@ def is_model_code(module_name: str) -> bool:
     return module_name.partition(".")[0] not in _NOT_THE_MODELS
 
 
-def may_ask_for_types(function: Any, owner: type | None = None) -> bool:
-    """Whether ``function``, or a function or method of ``owner`` that it names, names ``type`` or ``callable``."""
+def may_ask(function: Any, owner: type | None = None) -> bool:
+    """Whether ``function``, or a function or method of ``owner`` that it names, names ``type`` or ``callable``, or
+    compares objects by identity, other than with a constant such as None."""
     function = getattr(function, "__func__", function)
-    return isinstance(function, FunctionType) and _names_types(function, owner)
+    return isinstance(function, FunctionType) and _asks(function, owner)
 
 
 @functools.cache
-def _names_types(function: FunctionType, owner: type | None) -> bool:
+def _asks(function: FunctionType, owner: type | None) -> bool:
     found: dict[FunctionType, None] = {function: None}
     waiting = [function]
     while waiting:
@@ -32,7 +35,7 @@ def _names_types(function: FunctionType, owner: type | None) -> bool:
         if not is_model_code(current.__globals__.get("__name__", "")):
             continue
         for code in _codes(current.__code__):
-            if not _UNSEEN.isdisjoint(code.co_names):
+            if not _UNSEEN.isdisjoint(code.co_names) or _compares_identity(code):
                 return True
             for other in _named_functions(code, current, owner):
                 if other not in found:
@@ -47,6 +50,15 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _codes(constant)
+
+
+def _compares_identity(code: CodeType) -> bool:
+    """Whether the right side of an ``is`` is anything but a constant."""
+    instructions = code.co_code[::2]
+    return any(
+        instruction == _IS_OP and instructions[position - 1] != _LOAD_CONST
+        for position, instruction in enumerate(instructions)
+    )
 
 
 def _named_functions(code: CodeType, function: FunctionType, owner: type | None) -> Iterator[FunctionType]:

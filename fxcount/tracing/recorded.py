@@ -105,6 +105,10 @@ DEVICE_QUESTIONS: dict[str, Callable[[torch.device], Any]] = {
 """Properties of a tensor that say where it is."""
 
 
+PLAIN_PROPERTIES = frozenset({"shape", "dtype", "ndim", "layout", "requires_grad", "is_leaf", "itemsize", "nbytes"})
+"""Properties of a tensor that are no tensors."""
+
+
 class Recorder(TorchFunctionMode):
     """Writes what a model calls into ``graph``; every node is annotated with its shapes, operators and cost."""
 
@@ -176,12 +180,12 @@ class Recorder(TorchFunctionMode):
         kwargs = kwargs or {}
         if self._inside_a_node or self._counter.running:
             return func(*args, **kwargs)
+        if func.__name__ == "__get__":
+            return self._read_property(func, *args)
         if not self._autograd and (func in GRADIENTS or any(map(is_gradtrackingtensor, tensors(args)))):
             raise GradientNeeded
-        if any(map(is_functorch_wrapped_tensor, tensors(args))):
+        if func is torch._assert or any(map(is_functorch_wrapped_tensor, tensors(args))):
             return func(*args, **kwargs)
-        if func.__name__ == "__get__" and func.__self__.__name__ in DEVICE_QUESTIONS:
-            return DEVICE_QUESTIONS[func.__self__.__name__](self._device_of(args[0]))
         if func.__name__ == "type" and len(args) == 1 and not kwargs:
             here = "" if self._device.type == "cpu" else f"{self._device.type}."
             return args[0].type().replace("meta.", here)
@@ -190,6 +194,15 @@ class Recorder(TorchFunctionMode):
             run = functools.partial(self._counter.set_data, *args)
         op, target, arguments = _node_kind(func, args)
         return self._record(op, target, arguments, kwargs, run)
+
+    def _read_property(self, getter: Any, tensor: torch.Tensor, *owner: type) -> Any:
+        """Sizes and dtypes are only read; a property that is a tensor, such as ``weight.T``, becomes a node."""
+        name = getter.__self__.__name__
+        if name in DEVICE_QUESTIONS:
+            return DEVICE_QUESTIONS[name](self._device_of(tensor))
+        if name in PLAIN_PROPERTIES:
+            return getter(tensor, *owner)
+        return self._record("call_function", getattr, (tensor, name), {}, functools.partial(getter, tensor, *owner))
 
     def _device_of(self, tensor: torch.Tensor) -> torch.device:
         """The device that the model would see: a stand-in is where the model is."""
@@ -213,13 +226,14 @@ class Recorder(TorchFunctionMode):
             raise error from caught
         finally:
             self._inside_a_node = False
-        operators = self._counter.take_calls()
-        own = call_cost(called or target, tuple(args), kwargs, result)
-        if own is not None:
-            operators = (own,)
-        if result is None or _matters(result, operators):
-            node = self._node(op, target, self._argument(args), self._argument(kwargs), result, operators)
-            self._bind(result, node)
+        with torch._C.DisableTorchFunction():  # or each look at a tensor would be a call to record
+            operators = self._counter.take_calls()
+            own = call_cost(called or target, tuple(args), kwargs, result)
+            if own is not None:
+                operators = (own,)
+            if result is None or _matters(result, operators):
+                node = self._node(op, target, self._argument(args), self._argument(kwargs), result, operators)
+                self._bind(result, node)
         return result
 
     def _operator_ran(self, func: Operator, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> None:
@@ -235,7 +249,8 @@ class Recorder(TorchFunctionMode):
     def _node(
         self, op: str, target: Any, args: Any, kwargs: Any, result: Any, operators: tuple[OperatorCost, ...] = ()
     ) -> fx.Node:
-        node = self.graph.create_node(op, target, tuple(args), dict(kwargs))
+        node = self.graph.create_node(op, target)
+        node.args, node.kwargs = tuple(args), dict(kwargs)  # set here, create_node does not search them for symbols
         node.meta["module"] = self._caller
         annotate(node, result, operators)
         return node
@@ -305,14 +320,17 @@ def _matters(result: Any, operators: Sequence[OperatorCost]) -> bool:
     return any(True for _ in parts_of(result)) or any(call.equation or call.uncounted for call in operators)
 
 
+@functools.cache
+def _is_method(func: Any) -> bool:
+    return is_tensor_method_or_property(func)
+
+
 def _node_kind(func: Any, args: Sequence[Any]) -> tuple[str, Any, Sequence[Any]]:
     """How a node names a function of torch: as an operator of Python, a method, or itself."""
     name = func.__name__
-    if name == "__get__":
-        return "call_function", getattr, (args[0], func.__self__.__name__)
     if name == "__set__":
         return "call_function", setattr, (args[0], func.__self__.__name__, *args[1:])
-    if not is_tensor_method_or_property(func):
+    if not _is_method(func):
         return "call_function", func, args
     if name.startswith("__"):
         plain = name.strip("_")

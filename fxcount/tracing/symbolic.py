@@ -18,9 +18,9 @@ from fxcount.tracing.functions import replaced_functions
 from fxcount.tracing.leaf import is_leaf
 from fxcount.tracing.paths import Attributes
 from fxcount.tracing.proxies import CannotTrace, GuardedParameter, GuardedProxy, refuse
-from fxcount.tracing.questions import may_ask_for_types
+from fxcount.tracing.questions import may_ask
 from fxcount.tracing.trace import Trace, TracedModule
-from fxcount.tracing.values import contains, is_special_container, rebuild
+from fxcount.tracing.values import contains, is_plain, is_special_container, rebuild
 
 TRACED = (fx.Proxy, torch.Tensor)
 
@@ -62,8 +62,8 @@ class SymbolicTracer(fx.Tracer):
         self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None
     ) -> tuple[Callable[..., Any], list[Any]]:
         forward = self._model.forward if isinstance(self._model, nn.Module) else self._model
-        if may_ask_for_types(forward):
-            refuse("the type")
+        if may_ask(forward):
+            refuse("the type or identity")
         _set_is_fx_tracing(False)  # a model that looks takes the branch that it would not take without tracing
         call = self._call.replace_tensors(lambda name, _: self.create_proxy("placeholder", name, (), {}), forward)
         return lambda *args: root_fn(*args, **call.kwargs), list(call.args)
@@ -81,8 +81,8 @@ class SymbolicTracer(fx.Tracer):
         self.called.append((path, type(m).__name__))
         if self.is_leaf_module(m, path):
             return self.create_proxy("call_module", self.attributes.use(m), args, kwargs)
-        if may_ask_for_types(m.forward, type(m)):
-            refuse("the type")
+        if may_ask(m.forward, type(m)):
+            refuse("the type or identity")
         self._callers.append(path)
         try:
             return forward(*args, **kwargs)
@@ -95,8 +95,18 @@ class SymbolicTracer(fx.Tracer):
             return self.create_proxy("call_function", function, args, kwargs)
         return function(*args, **kwargs)
 
-    def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
-        node = super().create_node(*args, **kwargs)
+    def create_node(
+        self,
+        kind: str,
+        target: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        name: str | None = None,
+        type_expr: Any = None,
+    ) -> fx.Node:
+        """A node that knows the module that makes the call, and none of what else a `torch.fx.Tracer` notes."""
+        node = self.graph.create_node(kind, target, name=name, type_expr=type_expr)
+        node.args, node.kwargs = args, kwargs  # set here, create_node does not search them for symbols
         node.meta["module"] = self._callers[-1] if self._callers else ""
         return node
 
@@ -114,6 +124,12 @@ class SymbolicTracer(fx.Tracer):
     def create_arg(self, a: Any) -> Any:
         if isinstance(a, fx.Proxy):
             return a.node
+        if is_plain(a):
+            return a
+        if type(a) in (tuple, list):
+            return type(a)(map(self.create_arg, a))
+        if type(a) is dict:
+            return {key: self.create_arg(value) for key, value in a.items()}
         if isinstance(a, torch.Tensor):
             path = self.attributes.use(a)
             if path not in self._nodes:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import nn
+from torch.utils import _pytree as pytree
 
 from fxcount import FxcountError, GraphCost, count_graph
+from fxcount.tracing import ExampleCall
 from tests.zoo.entry import Entry, Published
 from tests.zoo.flop_counter import count_as_torch_does
+
+TRACERS = ("symbolic", "recorded", "executed")
 
 
 @dataclass
@@ -28,7 +34,7 @@ class Result:
     params: int = 0
     nodes: int = 0
     seconds: float = 0.0
-    """What `count_graph` took, from the model to the result."""
+    """What the whole check took."""
     torch: str = ""
     """How the macs compare with FlopCounterMode: "equal", or why they do not."""
     torch_on: str = ""
@@ -39,61 +45,82 @@ class Result:
     """How many published figures are the same here."""
     problems: list[str] = field(default_factory=list)
     """What does not hold, a line each."""
+    doing: str = ""
+    """What the check was at; what is wrong if it ends there."""
 
 
 def check(entry: Entry) -> Result:
     """Counts one model in every way that there is; a failure is noted, not raised."""
     result = Result(entry.family, entry.kind, entry.name)
+    started = time.perf_counter()
     try:
-        model, example = entry.make()
+        check_all(entry, result)
     except Exception as error:
-        result.problems.append(f"cannot be built: {one_line(error)}")
-        return result
-    try:
-        started = time.perf_counter()
-        cost = count_graph(model, example)
-        result.seconds = time.perf_counter() - started
-    except Exception as error:
-        result.problems.append(f"cannot be counted: {one_line(error)}")
-        return result
+        result.problems.append(f"{result.doing}: {one_line(error)}")
+    result.seconds = round(time.perf_counter() - started, 2)
+    return result
+
+
+def check_all(entry: Entry, result: Result) -> None:
+    """
+    Raises whatever ends the check, while ``result.doing`` says where it was.
+    """
+    result.doing = "cannot be built"
+    model, example = entry.make()
+    result.doing = "cannot be counted"
+    cost = count_graph(model, example)
     result.tracer, result.macs, result.params, result.nodes = cost.tracer, cost.macs, cost.params, len(cost.nodes)
     if cost.uncounted:
         result.problems.append(f"uncounted: {cost.uncounted}")
     if cost.params != (params := sum(parameter.numel() for parameter in model.parameters())):
         result.problems.append(f"{cost.params} parameters, the model has {params}")
-    try:
-        cost.graph.graph.lint()
-    except Exception as error:
-        result.problems.append(f"the graph is not well formed: {one_line(error)}")
-    compare_tracers(entry, model, example, cost, result)
+    result.doing = "the graph is not well formed"
+    cost.graph.graph.lint()
+    if cost.tracer == "symbolic":
+        result.doing = "cannot be recorded"
+        compare_tracers(cost, count_graph(model, example, tracer="recorded"), result)
+    if entry.executes:
+        result.doing = "cannot be run on data"
+        compare_on_data(entry, cost, result)
     compare_with_torch(model, example, cost, result)
+    result.doing = "cannot be counted as it is published"
     for published in entry.published():
         compare_with_published(published, result)
-    return result
 
 
-def compare_tracers(entry: Entry, model: nn.Module, example: Any, cost: GraphCost, result: Result) -> None:
-    """The totals of the other tracers that can trace the model, and of its real run where that is cheap, are equal."""
-    others = []
-    if cost.tracer == "symbolic":
-        others.append(("recorded", model, example))
-    if entry.executes:
-        others.append(("executed", *entry.make("cpu")))
-    for tracer, same_model, same_example in others:
-        try:
-            other = count_graph(same_model, same_example, tracer=tracer)
-        except Exception as error:
-            result.problems.append(f"the tracer {tracer!r} fails: {one_line(error)}")
-            continue
-        if (other.total, other.params) == (cost.total, cost.params):
-            result.agreeing.append(tracer)
-        else:
-            result.problems.append(
-                f"tracers disagree: {cost.tracer} {cost.total}, {cost.params} parameters, "
-                f"{tracer} {other.total}, {other.params} parameters"
-            )
-    if result.agreeing:
-        result.agreeing.insert(0, cost.tracer)
+def compare_tracers(cost: GraphCost, other: GraphCost, result: Result) -> None:
+    """The whole cost and the parameters are the same, whoever made the graph."""
+    if (other.total, other.params) == (cost.total, cost.params):
+        result.agreeing = result.agreeing or [cost.tracer]
+        if other.tracer not in result.agreeing:
+            result.agreeing.append(other.tracer)
+    else:
+        result.problems.append(
+            f"tracers disagree: {cost.tracer} {cost.total}, {cost.params} parameters, "
+            f"{other.tracer} {other.total}, {other.params} parameters"
+        )
+
+
+def compare_on_data(entry: Entry, cost: GraphCost, result: Result) -> None:
+    """With real weights and input every tracer counts the same, and its graph computes what the model computes."""
+    model, example = entry.make("cpu")
+    call = ExampleCall.of(example)
+    with torch.no_grad():
+        expected = pytree.tree_leaves(model(*call.args, **call.kwargs))
+    for tracer in TRACERS[TRACERS.index(cost.tracer) :]:
+        real = count_graph(model, example, tracer=tracer)
+        compare_tracers(cost, real, result)
+        with torch.no_grad():
+            computed = pytree.tree_leaves(real.graph(*call.tensors()))
+        if not same_values(expected, computed):
+            result.problems.append(f"the graph of the tracer {tracer!r} does not compute what the model computes")
+
+
+def same_values(expected: Sequence[Any], computed: Sequence[Any]) -> bool:
+    return len(expected) == len(computed) and all(
+        torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
+        for one, other in zip(expected, computed, strict=True)
+    )
 
 
 def compare_with_torch(model: nn.Module, example: Any, cost: GraphCost, result: Result) -> None:
@@ -117,11 +144,7 @@ def compare_with_torch(model: nn.Module, example: Any, cost: GraphCost, result: 
 
 def compare_with_published(published: Published, result: Result) -> None:
     """Macs, to the three decimals of the figure, and parameters are what the library publishes."""
-    try:
-        cost = count_graph(*published.entry.make())
-    except Exception as error:
-        result.problems.append(f"{published.source}: cannot be counted: {one_line(error)}")
-        return
+    cost = count_graph(*published.entry.make())
     giga_macs = None if published.giga_macs is None else round(cost.macs / 1e9, 3)
     if (cost.params, giga_macs) == (published.params, published.giga_macs):
         result.published += 1

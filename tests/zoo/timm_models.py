@@ -30,4 +30,4 @@ def entries() -> list[Entry]:
 
 def example(model: nn.Module) -> torch.Tensor:
     """One image of the size that the model's configuration states."""
-    return torch.empty(1, *model.pretrained_cfg["input_size"])
+    return torch.rand(1, *model.pretrained_cfg["input_size"])

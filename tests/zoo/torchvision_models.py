@@ -96,10 +96,10 @@ def example(kind: str, size: int) -> Any:
     if kind == "detection":
         return [torch.rand(3, size, size)]
     if kind == "optical flow":
-        return torch.empty(1, 3, size, size), torch.empty(1, 3, size, size)
+        return torch.rand(1, 3, size, size), torch.rand(1, 3, size, size)
     if kind == "video":
-        return torch.empty(1, 3, 16, size, size)
-    return torch.empty(1, 3, size, size)
+        return torch.rand(1, 3, 16, size, size)
+    return torch.rand(1, 3, size, size)
 
 
 def published(kind: str, name: str) -> tuple[Published, ...]:

@@ -45,17 +45,17 @@ def image(config: PretrainedConfig, size: int | None = None) -> Mapping[str, Any
     """One image of the size that the configuration states, 224 where it states none."""
     stated = size or getattr(config, "image_size", None) or 224
     height, width = stated if isinstance(stated, list | tuple) else (stated, stated)
-    return {"pixel_values": torch.zeros(1, getattr(config, "num_channels", 3), height, width)}
+    return {"pixel_values": torch.rand(1, getattr(config, "num_channels", 3), height, width)}
 
 
 def frames(config: PretrainedConfig) -> Mapping[str, Any]:
     """A video, frame by frame."""
-    return {"pixel_values": torch.empty(1, config.num_frames, config.num_channels, config.image_size, config.image_size)}
+    return {"pixel_values": torch.rand(1, config.num_frames, config.num_channels, config.image_size, config.image_size)}
 
 
 def waveform(config: PretrainedConfig) -> Mapping[str, Any]:
     """One second at 16 kHz."""
-    return {"input_values": torch.empty(1, 16000)}
+    return {"input_values": torch.rand(1, 16000)}
 
 
 def caption(config: PretrainedConfig, length: int = LENGTH) -> Mapping[str, Any]:
@@ -65,11 +65,11 @@ def caption(config: PretrainedConfig, length: int = LENGTH) -> Mapping[str, Any]
 
 def mono(config: PretrainedConfig) -> Mapping[str, Any]:
     """Sound with one channel."""
-    return {"input_values": torch.zeros(1, 1, 16000)}
+    return {"input_values": torch.rand(1, 1, 16000)}
 
 
 def spectrogram(frames: int, bins: int) -> Mapping[str, Any]:
-    return {"input_features": torch.empty(1, frames, bins)}
+    return {"input_features": torch.rand(1, frames, bins)}
 
 
 def text_around_image(config: PretrainedConfig, features: int) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def grid(config: PretrainedConfig) -> Mapping[str, Any]:
         {
             **words,
             "mm_token_type_ids": (words["input_ids"] == config.image_token_id).long(),
-            "pixel_values": torch.empty(256, size),
+            "pixel_values": torch.rand(256, size),
             "image_grid_thw": torch.tensor([[1, 16, 16]]),
         }
     )
@@ -102,23 +102,23 @@ def boxes(config: PretrainedConfig) -> Mapping[str, Any]:
     """A text and the features of 36 boxes in an image, with their places."""
     return {
         **text(config),
-        "visual_feats": torch.empty(1, 36, config.visual_feat_dim),
-        "visual_pos": torch.empty(1, 36, config.visual_pos_dim),
+        "visual_feats": torch.rand(1, 36, config.visual_feat_dim),
+        "visual_pos": torch.rand(1, 36, config.visual_pos_dim),
     }
 
 
 def patches(config: PretrainedConfig) -> Mapping[str, Any]:
     """An image as patches, each with its row and column, and the beginning of a text."""
     size = 2 + config.vision_config.patch_embed_hidden_size
-    return {"flattened_patches": torch.ones(1, 256, size), "decoder_input_ids": tokens()}
+    return {"flattened_patches": torch.rand(1, 256, size), "decoder_input_ids": tokens()}
 
 
 def trajectory(config: PretrainedConfig) -> Mapping[str, Any]:
     """Twenty steps of states, actions and returns."""
     return {
-        "states": torch.empty(1, 20, config.state_dim),
-        "actions": torch.empty(1, 20, config.act_dim),
-        "returns_to_go": torch.empty(1, 20, 1),
+        "states": torch.rand(1, 20, config.state_dim),
+        "actions": torch.rand(1, 20, config.act_dim),
+        "returns_to_go": torch.rand(1, 20, 1),
         "timesteps": torch.arange(20)[None],
         "attention_mask": torch.ones(1, 20, dtype=torch.long),
     }
@@ -150,7 +150,25 @@ def each(names: str, inputs: Callable[[PretrainedConfig], Mapping[str, Any]]) ->
     return [Architecture(name, inputs) for name in names.split()]
 
 
-EXECUTED: set[str] = set()
+EXECUTED = {
+    "ASTForAudioClassification",
+    "BertModel",
+    "CLIPModel",
+    "DebertaModel",
+    "DetrForObjectDetection",
+    "DistilBertModel",
+    "GPT2LMHeadModel",
+    "MambaForCausalLM",
+    "Mixtral, small",
+    "OPTForCausalLM",
+    "Qwen2-VL, small",
+    "ResNetForImageClassification",
+    "SwinForImageClassification",
+    "T5ForConditionalGeneration",
+    "ViTForImageClassification",
+    "Wav2Vec2ForCTC",
+    "WhisperForConditionalGeneration",
+}
 
 ARCHITECTURES: dict[str, list[Architecture]] = {
     "encoders": each(
@@ -241,6 +259,11 @@ ARCHITECTURES: dict[str, list[Architecture]] = {
             },
             name="Qwen3-235B-A22B",
         ),
+        Architecture(
+            "MixtralForCausalLM",
+            changes={"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 2, "vocab_size": 1000},
+            name="Mixtral, small",
+        ),
     ],
     "state space and recurrent": each(
         "FalconH1ForCausalLM FalconMambaForCausalLM JambaForCausalLM "
@@ -299,8 +322,8 @@ ARCHITECTURES: dict[str, list[Architecture]] = {
         Architecture("DacModel", mono),
         Architecture("EncodecModel", mono, needs_data=True),
         Architecture("MimiModel", mono, needs_data=True),
-        Architecture("ASTForAudioClassification", lambda config: {"input_values": torch.empty(1, 1024, 128)}),
-        Architecture("ClapModel", lambda config: {**text(config), "input_features": torch.empty(1, 1, 1001, 64)}),
+        Architecture("ASTForAudioClassification", lambda config: {"input_values": torch.rand(1, 1024, 128)}),
+        Architecture("ClapModel", lambda config: {**text(config), "input_features": torch.rand(1, 1, 1001, 64)}),
         Architecture(
             "MoonshineForConditionalGeneration",
             lambda config: {**waveform(config), "decoder_input_ids": tokens()},
@@ -318,7 +341,7 @@ ARCHITECTURES: dict[str, list[Architecture]] = {
         Architecture("Wav2Vec2BertModel", lambda config: spectrogram(200, 160)),
         Architecture(
             "WhisperForConditionalGeneration",
-            lambda config: {"input_features": torch.empty(1, 80, 3000), "decoder_input_ids": tokens()},
+            lambda config: {"input_features": torch.rand(1, 80, 3000), "decoder_input_ids": tokens()},
         ),
     ],
     "multimodal": each(
@@ -347,11 +370,22 @@ ARCHITECTURES: dict[str, list[Architecture]] = {
         Architecture("PaliGemmaForConditionalGeneration", functools.partial(picture_book, features=256)),
         Architecture(
             "PerceiverForImageClassificationLearned",
-            lambda config: {"inputs": torch.empty(1, 3, 224, 224)},
+            lambda config: {"inputs": torch.rand(1, 3, 224, 224)},
             {"image_size": 224},
         ),
         Architecture("Pix2StructForConditionalGeneration", patches, needs_data=True),
         Architecture("Qwen2VLForConditionalGeneration", grid, {"vision_config": {"hidden_size": 8192}}),
+        Architecture(
+            "Qwen2VLForConditionalGeneration",
+            grid,
+            {
+                "image_token_id": 999,
+                "text_config": {"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 2, "vocab_size": 1000,
+                                "num_attention_heads": 4, "num_key_value_heads": 2, "rope_parameters": {"rope_type": "default", "mrope_section": [8, 12, 12]}},
+                "vision_config": {"hidden_size": 256, "embed_dim": 128, "depth": 2, "num_heads": 4},
+            },
+            name="Qwen2-VL, small",
+        ),
         Architecture("Qwen2_5_VLForConditionalGeneration", grid, {"vision_config": {"out_hidden_size": 8192}}),
         Architecture("Qwen3VLForConditionalGeneration", grid, {"vision_config": {"out_hidden_size": 4096}}),
         Architecture("Qwen3VLMoeForConditionalGeneration", grid, {"vision_config": {"out_hidden_size": 2048}}),
@@ -364,7 +398,7 @@ ARCHITECTURES: dict[str, list[Architecture]] = {
         Architecture("DecisionTransformerModel", trajectory),
         Architecture(
             "PatchTSTForPrediction",
-            lambda config: {"past_values": torch.empty(1, config.context_length, config.num_input_channels)},
+            lambda config: {"past_values": torch.rand(1, config.context_length, config.num_input_channels)},
         ),
     ],
 }
