@@ -14,7 +14,6 @@ from fxcount.formulas.registry import formula, formulas
 POINTWISE = {
     "mul = outputs": "mul square outer ger kron deg2rad rad2deg ldexp _fused_dropout _masked_scale",
     "div = outputs": "reciprocal",
-    "add = outputs": "",
     "cmp = outputs": (
         "relu neg abs sign sgn round ceil floor trunc eq ne lt le gt ge minimum maximum fmin fmax where masked_fill "
         "clamp_min clamp_max threshold isnan isinf isposinf isneginf isfinite signbit copysign heaviside nextafter "

@@ -46,8 +46,10 @@ def formulas(table: Mapping[str, str], *, complex_stated: bool = False) -> Calla
 
 def refuse(operators: str, reason: str) -> None:
     """Declares that ``operators`` are not counted, and why."""
-    for name in operators.split():
-        REFUSED[_qualified(name)] = reason
+    for name in map(_qualified, operators.split()):
+        if name in REFUSED or name in FORMULAS:
+            raise FormulaError(f"{name} is refused or has a formula already")
+        REFUSED[name] = reason
 
 
 def _qualified(name: str) -> str:

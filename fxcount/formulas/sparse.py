@@ -15,7 +15,7 @@ from fxcount.cost import Cost
 from fxcount.formulas.arithmetic import Arithmetic
 from fxcount.formulas.equation import Equation
 from fxcount.formulas.formula import Quantities, RefusedError
-from fxcount.formulas.registry import formula, formulas, refuse
+from fxcount.formulas.registry import formula, formulas
 
 COMPRESSED = (torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
 
@@ -228,6 +228,3 @@ def sparse_softmax(x: Any, dim: int) -> Quantities:
 def nested_softmax(x: Any) -> Quantities:
     """As a softmax over the last axis; padding counts in full."""
     return {"elements": x.numel(), "lines": x.numel() // max(1, x.shape[-1])}
-
-
-refuse("_spsolve", "how many values a sparse factorization fills in depends on the data")
