@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from types import CodeType, FunctionType
 from typing import Any
 
-_IS_OP, _LOAD_CONST = dis.opmap["IS_OP"], dis.opmap["LOAD_CONST"]
+_EXTENDED_ARG, _IS_OP, _LOAD_CONST, _LOAD_GLOBAL = map(
+    dis.opmap.__getitem__, ("EXTENDED_ARG", "IS_OP", "LOAD_CONST", "LOAD_GLOBAL")
+)
 _UNSEEN = frozenset({"type", "callable"})
 _NOT_THE_MODELS = frozenset({"torch", "fxcount", *sys.stdlib_module_names})
 
@@ -35,7 +37,7 @@ def _asks(function: FunctionType, owner: type | None) -> bool:
         if not is_model_code(current.__globals__.get("__name__", "")):
             continue
         for code in _codes(current.__code__):
-            if not _UNSEEN.isdisjoint(code.co_names) or _compares_identity(code):
+            if _asks_itself(code):
                 return True
             for other in _named_functions(code, current, owner):
                 if other not in found:
@@ -52,13 +54,19 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
             yield from _codes(constant)
 
 
-def _compares_identity(code: CodeType) -> bool:
-    """Whether the right side of an ``is`` is anything but a constant."""
-    instructions = code.co_code[::2]
-    return any(
-        instruction == _IS_OP and instructions[position - 1] != _LOAD_CONST
-        for position, instruction in enumerate(instructions)
-    )
+def _asks_itself(code: CodeType) -> bool:
+    """Whether the code names ``type`` or ``callable``, or has an ``is`` with anything but a constant on the right."""
+    high_bits = 0
+    before = None
+    for instruction, low_bits in zip(code.co_code[::2], code.co_code[1::2], strict=True):
+        argument = high_bits << 8 | low_bits
+        high_bits = argument if instruction == _EXTENDED_ARG else 0
+        if instruction == _LOAD_GLOBAL and code.co_names[argument >> 1] in _UNSEEN:
+            return True
+        if instruction == _IS_OP and before != _LOAD_CONST:
+            return True
+        before = instruction
+    return False
 
 
 def _named_functions(code: CodeType, function: FunctionType, owner: type | None) -> Iterator[FunctionType]:
