@@ -30,6 +30,8 @@ class CustomFormulas:
     operators: dict[str, Formula] = field(default_factory=dict)
     modules: dict[type, Formula] = field(default_factory=dict)
     functions: dict[Callable[..., Any], Formula] = field(default_factory=dict)
+    fitted: dict[torch._ops.OpOverload, OperatorFormula] = field(default_factory=dict)
+    """The formulas of operators, fitted to the overloads that were met."""
 
     def add(self, target: Any, formula: Formula) -> None:
         """
@@ -127,7 +129,9 @@ def find_formula(operator: torch._ops.OpOverload) -> OperatorFormula | None:
     name = operator_name(operator)
     for layer in _layers():
         if name in layer.operators:
-            return fit(operator, layer.operators[name])
+            if operator not in layer.fitted:
+                layer.fitted[operator] = fit(operator, layer.operators[name])
+            return layer.fitted[operator]
     return find_registered(operator)
 
 

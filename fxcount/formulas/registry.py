@@ -94,7 +94,6 @@ def find_registered(operator: torch._ops.OpOverload) -> OperatorFormula | None:
     return None if found is None else fit(operator, found)
 
 
-@functools.cache
 def fit(operator: torch._ops.OpOverload, found: Formula) -> OperatorFormula:
     """A formula fitted to the arguments of an operator."""
     fitted = EachFormula if "::_foreach_" in operator._schema.name else OperatorFormula

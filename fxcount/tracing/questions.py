@@ -21,15 +21,25 @@ def is_model_code(module_name: str) -> bool:
     return module_name.partition(".")[0] not in _NOT_THE_MODELS
 
 
-def may_ask(function: Any, owner: type | None = None) -> bool:
-    """Whether ``function``, or a function or method of ``owner`` that it names, names ``type`` or ``callable``, or
-    compares objects by identity, other than with a constant such as None."""
-    function = getattr(function, "__func__", function)
-    return isinstance(function, FunctionType) and _asks(function, owner)
+class Questions:
+    """What the functions of one model may ask; nothing of the model is kept when this is gone."""
+
+    def __init__(self) -> None:
+        self._answers: dict[tuple[FunctionType, type | None], bool] = {}
+
+    def may_come_from(self, function: Any, owner: type | None = None) -> bool:
+        """Whether ``function``, or a function or method of ``owner`` that it names, names ``type`` or ``callable``, or
+        compares objects by identity, other than with a constant such as None."""
+        function = getattr(function, "__func__", function)
+        if not isinstance(function, FunctionType):
+            return False
+        if (function, owner) not in self._answers:
+            self._answers[function, owner] = any(map(_asks_itself, _codes_reached(function, owner)))
+        return self._answers[function, owner]
 
 
-@functools.cache
-def _asks(function: FunctionType, owner: type | None) -> bool:
+def _codes_reached(function: FunctionType, owner: type | None) -> Iterator[CodeType]:
+    """The code of the model that a call of ``function`` may run, as far as it can be told by names."""
     found: dict[FunctionType, None] = {function: None}
     waiting = [function]
     while waiting:
@@ -37,13 +47,11 @@ def _asks(function: FunctionType, owner: type | None) -> bool:
         if not is_model_code(current.__globals__.get("__name__", "")):
             continue
         for code in _codes(current.__code__):
-            if _asks_itself(code):
-                return True
+            yield code
             for other in _named_functions(code, current, owner):
                 if other not in found:
                     found[other] = None
                     waiting.append(other)
-    return False
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
@@ -54,6 +62,7 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
             yield from _codes(constant)
 
 
+@functools.cache
 def _asks_itself(code: CodeType) -> bool:
     """Whether the code names ``type`` or ``callable``, or has an ``is`` with anything but a constant on the right."""
     high_bits = 0

@@ -18,7 +18,7 @@ from fxcount.tracing.functions import replaced_functions
 from fxcount.tracing.leaf import is_leaf
 from fxcount.tracing.paths import Attributes
 from fxcount.tracing.proxies import CannotTrace, GuardedParameter, GuardedProxy, refuse
-from fxcount.tracing.questions import may_ask
+from fxcount.tracing.questions import Questions
 from fxcount.tracing.trace import Trace, TracedModule
 from fxcount.tracing.values import contains, is_plain, is_special_container, rebuild
 
@@ -56,13 +56,14 @@ class SymbolicTracer(fx.Tracer):
         self._call = call
         self._callers: list[str] = []
         self._nodes: dict[str, fx.Node] = {}
+        self._questions = Questions()
         self._parameters: dict[int, GuardedParameter] = {}
 
     def create_args_for_root(
         self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None
     ) -> tuple[Callable[..., Any], list[Any]]:
         forward = self._model.forward if isinstance(self._model, nn.Module) else self._model
-        if may_ask(forward):
+        if self._questions.may_come_from(forward):
             refuse("the type or identity")
         _set_is_fx_tracing(False)  # a model that looks takes the branch that it would not take without tracing
         call = self._call.replace_tensors(lambda name, _: self.create_proxy("placeholder", name, (), {}), forward)
@@ -81,7 +82,7 @@ class SymbolicTracer(fx.Tracer):
         self.called.append((path, type(m).__name__))
         if self.is_leaf_module(m, path):
             return self.create_proxy("call_module", self.attributes.use(m), args, kwargs)
-        if may_ask(m.forward, type(m)):
+        if self._questions.may_come_from(m.forward, type(m)):
             refuse("the type or identity")
         self._callers.append(path)
         try:
