@@ -8,6 +8,7 @@ import fnmatch
 import importlib.metadata
 import json
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,8 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 with options.results.open("a") as file:
                     print(json.dumps(dataclasses.asdict(result)), file=file)
     results = [done[entry.family, entry.name] for entry in entries]
-    page = report(results, "python -m tests.zoo " + " ".join(sys.argv[1:]), versions())
-    if options.report or not (options.family or options.match or options.sample):
+    page = report(results, shlex.join(["python", "-m", "tests.zoo", *sys.argv[1:]]), versions())
+    everything = not options.family and options.match == "*" and not options.sample
+    if options.report or everything:
         (options.report or COVERAGE).write_text(page)
     else:
         print(page)
@@ -56,7 +58,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="models at a time")
     parser.add_argument("--seconds", type=float, default=300, help="time limit for one model")
     parser.add_argument("--results", type=Path, metavar="FILE", help="append results here, and skip what it holds")
-    parser.add_argument("--report", type=Path, metavar="FILE", help=f"where to write the report, {COVERAGE.name} for all")
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE", help=f"where to write the report, {COVERAGE.name} for all"
+    )
     return parser
 
 

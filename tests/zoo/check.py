@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
-from torch.utils import _pytree as pytree
 
 from fxcount import FxcountError, GraphCost, count_graph
 from fxcount.tracing import ExampleCall
@@ -33,6 +32,7 @@ class Result:
     macs: int = 0
     params: int = 0
     nodes: int = 0
+    uncounted: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     """What the whole check took."""
     torch: str = ""
@@ -62,14 +62,14 @@ def check(entry: Entry) -> Result:
 
 
 def check_all(entry: Entry, result: Result) -> None:
-    """
-    Raises whatever ends the check, while ``result.doing`` says where it was.
-    """
+    """Notes in ``result`` what does not hold; an error ends it, and ``result.doing`` says where."""
     result.doing = "cannot be built"
     model, example = entry.make()
+    before = state_of(model)
     result.doing = "cannot be counted"
     cost = count_graph(model, example)
     result.tracer, result.macs, result.params, result.nodes = cost.tracer, cost.macs, cost.params, len(cost.nodes)
+    result.uncounted = cost.uncounted
     if cost.uncounted:
         result.problems.append(f"uncounted: {cost.uncounted}")
     if cost.params != (params := sum(parameter.numel() for parameter in model.parameters())):
@@ -82,10 +82,18 @@ def check_all(entry: Entry, result: Result) -> None:
     if entry.executes:
         result.doing = "cannot be run on data"
         compare_on_data(entry, cost, result)
+    if changed := [name for name, state in state_of(model).items() if before.get(name) != state]:
+        result.problems.append(f"the model has changed: {', '.join(changed)}")
     compare_with_torch(model, example, cost, result)
     result.doing = "cannot be counted as it is published"
     for published in entry.published():
         compare_with_published(published, result)
+
+
+def state_of(model: nn.Module) -> dict[str, tuple[Any, ...]]:
+    """Every parameter and buffer, to which object it is, and where its data are."""
+    state = (*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False))
+    return {name: (id(tensor), tensor.device, tensor.dtype, tensor.shape, tensor.data_ptr()) for name, tensor in state}
 
 
 def compare_tracers(cost: GraphCost, other: GraphCost, result: Result) -> None:
@@ -106,21 +114,26 @@ def compare_on_data(entry: Entry, cost: GraphCost, result: Result) -> None:
     model, example = entry.make("cpu")
     call = ExampleCall.of(example)
     with torch.no_grad():
-        expected = pytree.tree_leaves(model(*call.args, **call.kwargs))
-    for tracer in TRACERS[TRACERS.index(cost.tracer) :]:
-        real = count_graph(model, example, tracer=tracer)
-        compare_tracers(cost, real, result)
+        expected = tensors_in(model(*call.args, **call.kwargs))
+    tracers = TRACERS[TRACERS.index(cost.tracer) :]
+    costs = [count_graph(model, example, tracer=tracer) for tracer in tracers]
+    for real in costs:
+        compare_tracers(costs[0] if entry.device_decides else cost, real, result)
         with torch.no_grad():
-            computed = pytree.tree_leaves(real.graph(*call.tensors()))
-        if not same_values(expected, computed):
-            result.problems.append(f"the graph of the tracer {tracer!r} does not compute what the model computes")
+            computed = tensors_in(real.graph(*call.tensors()))
+        if len(computed) != len(expected) or not all(map(torch.equal, computed, expected)):
+            result.problems.append(f"the graph of the tracer {real.tracer!r} does not compute what the model computes")
 
 
-def same_values(expected: Sequence[Any], computed: Sequence[Any]) -> bool:
-    return len(expected) == len(computed) and all(
-        torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
-        for one, other in zip(expected, computed, strict=True)
-    )
+def tensors_in(value: Any) -> list[torch.Tensor]:
+    """The tensors in what a model returns, also in objects such as a cache."""
+    if isinstance(value, torch.Tensor):
+        return [value]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    elif hasattr(value, "__dict__"):
+        value = list(vars(value).values())
+    return [tensor for each in value for tensor in tensors_in(each)] if isinstance(value, list | tuple) else []
 
 
 def compare_with_torch(model: nn.Module, example: Any, cost: GraphCost, result: Result) -> None:
@@ -157,6 +170,8 @@ def compare_with_published(published: Published, result: Result) -> None:
 
 def one_line(error: BaseException, length: int = 400) -> str:
     """An error with its notes on one line."""
-    kind = type(error).__name__ if isinstance(error, FxcountError) else f"{type(error).__module__}.{type(error).__name__}"
+    kind = (
+        type(error).__name__ if isinstance(error, FxcountError) else f"{type(error).__module__}.{type(error).__name__}"
+    )
     text = " ".join(f"{kind.removeprefix('builtins.')}: {error} {' '.join(getattr(error, '__notes__', []))}".split())
     return text if len(text) <= length else f"{text[:length]}..."

@@ -10,7 +10,14 @@ from torch import nn
 
 from tests.zoo.entry import Entry
 
-EXECUTED = {"resnet18", "mobilenetv3_small_050", "vit_tiny_patch16_224", "convnext_atto", "coat_lite_tiny", "mixer_s32_224"}
+EXECUTED = {
+    "resnet18",
+    "mobilenetv3_small_050",
+    "vit_tiny_patch16_224",
+    "convnext_atto",
+    "coat_lite_tiny",
+    "mixer_s32_224",
+}
 
 
 def entries() -> list[Entry]:
