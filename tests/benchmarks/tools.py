@@ -87,4 +87,11 @@ PEERS_ON_CPU = tuple(name for name, tool in TOOLS.items() if tool.device == "cpu
 def versions() -> str:
     """The versions of everything that is measured or built here."""
     packages = dict.fromkeys((*(tool.package for tool in TOOLS.values()), "timm", "transformers"))
-    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
+    return ", ".join(f"{name} {_version(name)}" for name in packages)
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"
