@@ -14,12 +14,13 @@ from fxcount.cost import OperatorCost, total_cost
 
 def annotate(node: fx.Node, result: Any, operators: tuple[OperatorCost, ...]) -> None:
     """Writes ``meta["operators"]``, ``meta["cost"]``, their sum, and, as `ShapeProp` does, ``meta["tensor_meta"]``."""
-    node.meta["operators"] = operators
-    node.meta["cost"] = operators[0].cost if len(operators) == 1 else total_cost(each.cost for each in operators)
-    node.meta["type"] = type(result)
+    meta = node.meta
+    meta["operators"] = operators
+    meta["cost"] = operators[0].cost if len(operators) == 1 else total_cost(each.cost for each in operators)
+    meta["type"] = type(result)
     described, found = _described(result)
     if found:
-        node.meta["tensor_meta"] = described
+        meta["tensor_meta"] = described
 
 
 def describe(tensor: torch.Tensor) -> TensorMetadata:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+import gc
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from fxcount.cost import Convention
@@ -59,13 +61,26 @@ def count_graph(
     model = runnable(model)
     if tracer not in ("auto", *TRACERS):
         raise InputError(f"unknown tracer {tracer!r}; the known ones are auto, {', '.join(TRACERS)}")
-    with formulas_for_one_count(formulas):
-        trace = costed_trace(model, ExampleCall.of(example_input, example_kwargs), tracer)
-    cost = read_cost(model, trace, reading)
+    with collector_paused():
+        with formulas_for_one_count(formulas):
+            trace = costed_trace(model, ExampleCall.of(example_input, example_kwargs), tracer)
+        cost = read_cost(model, trace, reading)
     if strict and cost.uncounted:
         names = ", ".join(f"{name} ({calls} calls)" for name, calls in cost.uncounted.items())
         raise UncountedError(f"not counted: {names}")
     return cost
+
+
+@contextlib.contextmanager
+def collector_paused() -> Iterator[None]:
+    """While it lasts, Python does not search for garbage: a graph of many nodes is none, and is all that is made."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def trace_and_interpret(model: Callable[..., Any], call: ExampleCall) -> Trace:

@@ -41,7 +41,8 @@ class CostInterpreter(ShapeProp):
             return result
         try:
             # Not ShapeProp's own run_node, which prints a traceback and hides the model's error behind its own.
-            result = fx.Interpreter.run_node(self, n)
+            args, kwargs = self.fetch_args_kwargs_from_env(n)
+            result = getattr(self, n.op)(n.target, args, kwargs)
         except Exception as error:
             inputs = {source.name: shape_text(source) for source in n.all_input_nodes}
             error.add_note(place_of(n.op, n.target, inputs, n.meta["module"]))

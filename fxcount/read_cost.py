@@ -129,13 +129,14 @@ def _first_and_further(names: Mapping[str, nn.Parameter]) -> tuple[dict[str, Sha
 def _read_modules(model: Any, called: Iterable[tuple[str, str]], holders: Iterable[str]) -> dict[str, Submodule]:
     """The module tree; ``called`` is the path and class name of every call, ``holders`` the paths of all parameters."""
     calls = Counter(called)
+    named = dict(model.named_modules()) if isinstance(model, nn.Module) else {}
     modules = {"": Submodule(_kind(model), 0)}
     for path in (*(path for path, _ in calls), *holders):
         new = []
         while path not in modules:
             new.append(path)
             path = parent_of(path)
-        modules.update((around, Submodule(_kind(_named(model, around)), 0)) for around in reversed(new))
+        modules.update((around, Submodule(_kind(named.get(around)), 0)) for around in reversed(new))
     for (path, kind), times in calls.items():
         modules[path] = Submodule(kind, modules[path].calls + times)
     return modules

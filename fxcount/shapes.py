@@ -44,7 +44,16 @@ def shape_of(operators: str) -> Callable[[ShapeFunction], ShapeFunction]:
 @functools.cache
 def find_shape(operator: torch._ops.OpOverload) -> Callable[[Sequence[Any], Any], Any] | None:
     """A function of a call's arguments that makes its result; None where torch does it well on meta."""
-    function = SHAPES.get(operator._schema.name)
+    name = operator._schema.name
+    if not operator._schema.is_mutable:
+        return _fitted(operator, SHAPES.get(name))
+    functional = _fitted(operator, SHAPES.get(name[:-1])) if name.endswith("_") else None
+    return None if functional is None else _in_place(functional)
+
+
+def _fitted(
+    operator: torch._ops.OpOverload, function: ShapeFunction | None
+) -> Callable[[Sequence[Any], Any], Any] | None:
     if function is None:
         return None
     reader = ArgumentReader(operator, function)
@@ -56,11 +65,30 @@ def find_shape(operator: torch._ops.OpOverload) -> Callable[[Sequence[Any], Any]
     return result
 
 
+def _in_place(functional: Callable[[Sequence[Any], Any], Any]) -> Callable[[Sequence[Any], Any], Any]:
+    """The tensor itself, where it has the shape of what is written to it."""
+
+    def result(args: Sequence[Any], kwargs: Any) -> Any:
+        out = functional(args, kwargs)
+        fits = out is not NotImplemented and out.shape == args[0].shape and out.dtype == args[0].dtype
+        return args[0] if fits else NotImplemented
+
+    return result
+
+
+_META = torch.device("meta")
+
+
+def _empty(shape: Sequence[int], like: torch.Tensor) -> torch.Tensor:
+    """A contiguous tensor of the dtype of another; its ``new_empty`` would take four times as long on meta."""
+    return torch.empty(shape, dtype=like.dtype, device=_META)
+
+
 @shape_of("batch_norm instance_norm group_norm")
 def channel_norm(x: Any, *, weight: Any = None) -> Any:
     """As the input, in its memory format; torch takes a norm apart on meta."""
     fits = x.dim() > 1 and x.dtype.is_floating_point and (weight is None or weight.shape == x.shape[1:2])
-    return torch.empty_like(x) if fits and x.is_contiguous() else NotImplemented
+    return _empty(x.shape, x) if fits and x.is_contiguous() else NotImplemented
 
 
 @shape_of("layer_norm rms_norm")
@@ -69,13 +97,74 @@ def last_axes_norm(x: Any, normalized_shape: Sequence[int], weight: Any) -> Any:
     axes = len(normalized_shape)
     fits = axes <= x.dim() and tuple(x.shape[x.dim() - axes :]) == tuple(normalized_shape)
     fits = fits and x.dtype.is_floating_point and (weight is None or tuple(weight.shape) == tuple(normalized_shape))
-    return x.new_empty(x.shape) if fits else NotImplemented
+    return _empty(x.shape, x) if fits else NotImplemented
 
 
-@shape_of("gelu hardswish hardsigmoid mish softplus elu selu relu")
-def activation(x: Any) -> Any:
+@shape_of(
+    "gelu hardswish hardsigmoid mish softplus elu selu relu silu sigmoid tanh hardtanh leaky_relu exp log sqrt rsqrt "
+    "sin cos erf abs neg square reciprocal"
+)
+def elementwise(x: Any) -> Any:
     """As the input."""
-    return torch.empty_like(x) if x.dtype.is_floating_point and x.is_contiguous() else NotImplemented
+    return _empty(x.shape, x) if x.dtype.is_floating_point and x.is_contiguous() else NotImplemented
+
+
+@shape_of("add sub mul div")
+def broadcast(x: Any, y: Any) -> Any:
+    """Of the shape that both are broadcast to; a number takes the dtype of the tensor."""
+    if not (isinstance(x, torch.Tensor) and x.dtype.is_floating_point and x.is_contiguous()):
+        return NotImplemented
+    if isinstance(y, int | float):
+        return _empty(x.shape, x)
+    fits = isinstance(y, torch.Tensor) and y.dtype == x.dtype and y.is_contiguous()
+    if fits and x.shape == y.shape:
+        return _empty(x.shape, x)
+    axes = zip(reversed(x.shape), reversed(y.shape), strict=False) if fits else ()
+    fits = fits and all(a == b or a == 1 or b == 1 for a, b in axes)
+    return _empty(torch.broadcast_shapes(x.shape, y.shape), x) if fits else NotImplemented
+
+
+@shape_of("mean sum amax amin")
+def reduction(x: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+    """Without the axes that are reduced, or with one place in each of them."""
+    if not x.dtype.is_floating_point or dtype is not None or not x.is_contiguous():
+        return NotImplemented
+    axes = dim if isinstance(dim, list | tuple) else () if dim is None else (dim,)
+    if not all(isinstance(axis, int) and -x.dim() <= axis < x.dim() for axis in axes) or not x.numel():
+        return NotImplemented
+    reduced = {axis % x.dim() for axis in axes} or set(range(x.dim()))
+    kept = [1 if axis in reduced else size for axis, size in enumerate(x.shape) if keepdim or axis not in reduced]
+    return _empty(kept, x) if len(reduced) == (len(axes) or x.dim()) else NotImplemented
+
+
+@shape_of("cat")
+def concatenation(parts: Sequence[Any], dim: int = 0) -> Any:
+    """The sizes along one axis are added."""
+    first = parts[0] if parts else None
+    if first is None or not -first.dim() <= dim < first.dim() or not first.numel():
+        return NotImplemented
+    axis, sizes, along = dim % first.dim(), list(first.shape), 0
+    for part in parts:
+        others = [*part.shape[:axis], sizes[axis], *part.shape[axis + 1 :]]
+        if others != sizes or part.dtype != first.dtype or not part.is_contiguous():
+            return NotImplemented
+        along += part.shape[axis]
+    sizes[axis] = along
+    return _empty(sizes, first)
+
+
+@shape_of("conv1d conv2d conv3d")
+def convolution(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int = 1) -> Any:
+    """Along each axis as many outputs as there are places for the kernel."""
+    windows = x.shape[2:]
+    if x.dim() != weight.dim() or isinstance(padding, str) or not (x.is_contiguous() and weight.is_contiguous()):
+        return NotImplemented
+    fits = x.dtype == weight.dtype and x.shape[1] == weight.shape[1] * groups and weight.shape[0] % groups == 0
+    fits = fits and (bias is None or (bias.shape == weight.shape[:1] and bias.dtype == x.dtype))
+    sizes = zip(windows, weight.shape[2:], stride, padding, dilation, strict=True)
+    outputs = [(size + 2 * pad - apart * (kernel - 1) - 1) // step + 1 for size, kernel, step, pad, apart in sizes]
+    fits = fits and x.numel() > 0 and weight.numel() > 0 and min(outputs) > 0
+    return _empty((x.shape[0], weight.shape[0], *outputs), x) if fits else NotImplemented
 
 
 @shape_of("linear")
@@ -83,7 +172,7 @@ def linear(x: Any, weight: Any, bias: Any) -> Any:
     """The last axis becomes the output features."""
     fits = x.dim() > 0 and weight.dim() == 2 and x.shape[-1] == weight.shape[1] and x.dtype == weight.dtype
     fits = fits and (bias is None or bias.shape == weight.shape[:1])
-    return x.new_empty((*x.shape[:-1], weight.shape[0])) if fits else NotImplemented
+    return _empty((*x.shape[:-1], weight.shape[0]), x) if fits else NotImplemented
 
 
 @shape_of("scaled_dot_product_attention")
@@ -92,7 +181,7 @@ def attention(query: Any, key: Any, value: Any) -> Any:
     same = query.dim() == key.dim() == value.dim() == 4 and query.shape[0] == key.shape[0] == value.shape[0]
     fits = same and query.shape[1] == key.shape[1] == value.shape[1] and query.shape[3] == key.shape[3]
     fits = fits and key.shape[2] == value.shape[2] and query.dtype == key.dtype == value.dtype
-    return query.new_empty((*query.shape[:-1], value.shape[-1])) if fits else NotImplemented
+    return _empty((*query.shape[:-1], value.shape[-1]), query) if fits else NotImplemented
 
 
 @shape_of("lstm gru rnn_tanh rnn_relu")

@@ -50,13 +50,15 @@ class _Attributes:
     """The attributes of an object, and what the lists, dicts and sets among them hold; or what a container holds."""
 
     def __init__(self, owner: Any) -> None:
-        self._containers = [owner] if isinstance(owner, _CONTAINERS) else [vars(owner), *_containers_in(vars(owner))]
-        self._contents = {id(each): _copy(each) for each in self._containers if each}
+        containers = [owner] if isinstance(owner, _CONTAINERS) else [vars(owner), *_containers_in(vars(owner))]
+        self._contents = [(each, _copy(each) if each else None) for each in containers]
 
     def restore(self) -> None:
-        for each in self._containers:
-            content = self._contents.get(id(each), ())
-            if (each or content) and not _same(each, content):
+        for each, content in self._contents:
+            if content is None:
+                if each:
+                    each.clear()
+            elif not _same(each, content):
                 each.clear()
                 each.extend(content) if isinstance(each, list) else each.update(content)
 
@@ -84,20 +86,20 @@ def _kept_by(module: nn.Module) -> Iterator[Any]:
 
 def _objects(value: Any, seen: dict[int, Any]) -> Iterator[Any]:
     """The containers and objects with attributes that ``value`` is made of."""
-    if type(value) in _PLAIN or id(value) in seen or isinstance(value, _NOT_WALKED) or inspect.isroutine(value):
+    if type(value) in _PLAIN or id(value) in seen:
         return
-    seen[id(value)] = value
     if isinstance(value, list | tuple | set | dict):
         inner = value.values() if isinstance(value, dict) else value
-        if not isinstance(value, tuple):
-            yield value
-    elif hasattr(value, "__dict__"):
-        yield value
-        inner = vars(value).values()
-    else:
+    elif isinstance(value, _NOT_WALKED) or inspect.isroutine(value) or not hasattr(value, "__dict__"):
         return
+    else:
+        inner = vars(value).values()
+    seen[id(value)] = value
+    if not isinstance(value, tuple):
+        yield value
     for each in inner:
-        yield from _objects(each, seen)
+        if type(each) not in _PLAIN:
+            yield from _objects(each, seen)
 
 
 def _copy(value: Any) -> Any:
@@ -107,8 +109,8 @@ def _copy(value: Any) -> Any:
 
 def _same(now: Any, before: Any) -> bool:
     """Whether a container holds the same objects as before."""
-    if not now or len(now) != len(before):
-        return len(now) == len(before)
+    if len(now) != len(before):
+        return False
     if isinstance(before, dict):
         return all(map(operator.is_, now, before)) and all(map(operator.is_, now.values(), before.values()))
     return isinstance(now, set) or all(map(operator.is_, now, before))

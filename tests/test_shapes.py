@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -71,3 +73,60 @@ def test_lengths_of_ctc_loss_in_tensors(reduction: str) -> None:
     single = (log_probs[:, 0], targets[0], torch.tensor(7), torch.tensor(3))
     assert counted(F.ctc_loss, *single, reduction=reduction).shape == F.ctc_loss(*single, reduction=reduction).shape
     assert cost_of(F.ctc_loss, *single) != Cost()
+
+
+def layout(tensor: Tensor) -> Any:
+    return tensor.shape, tensor.dtype, tensor.is_contiguous(), tensor.stride() if tensor.numel() > 1 else ()
+
+
+shape_lists = st.lists(st.integers(1, 4), min_size=1, max_size=4)
+
+
+@given(shape_lists, st.data())
+def test_pointwise_reduction_and_concatenation(sizes: list[int], data: st.DataObject) -> None:
+    x = torch.rand(sizes) + 1
+    y = torch.rand([size if data.draw(st.booleans()) else 1 for size in sizes[data.draw(st.integers(0, 3)) :]] or [1])
+    axis = data.draw(st.integers(-x.dim(), x.dim() - 1))
+    functions: list[Callable[[], Tensor]] = [
+        lambda: F.silu(x),
+        lambda: x + y,
+        lambda: y * x,
+        lambda: x / 2,
+        lambda: x.clone().mul_(y),
+        lambda: F.relu_(x.clone()),
+        lambda: x.mean(axis, keepdim=True),
+        lambda: x.sum(axis),
+        lambda: x.amax(),
+        lambda: torch.cat([x, x + 1], axis),
+    ]
+    for function in functions:
+        assert layout(counted(function)) == layout(function())
+
+
+@given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 2), st.integers(0, 2), st.integers(1, 2), st.booleans())
+def test_convolutions(axes: int, kernel: int, stride: int, padding: int, dilation: int, grouped: bool) -> None:
+    kinds = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+    m = kinds[axes](4, 6, kernel, stride, padding, dilation, groups=2 if grouped else 1, bias=grouped)
+    x = torch.rand(2, 4, *range(5, 5 + axes))
+    assert layout(counted(m, x)) == layout(m(x))
+
+
+def test_what_does_not_fit_is_torchs_error() -> None:
+    x = torch.rand(2, 3)
+    for call in (
+        lambda: x + torch.rand(2, 4),
+        lambda: x.clone().add_(torch.rand(4, 2, 3)),
+        lambda: torch.cat([x, torch.rand(2, 4)]),
+        lambda: x.mean((0, 0)),
+        lambda: F.conv1d(torch.rand(1, 3, 8), torch.rand(2, 4, 3)),
+    ):
+        with pytest.raises((RuntimeError, IndexError)):
+            call()
+        with pytest.raises((RuntimeError, IndexError)):
+            counted(call)
+
+
+def test_a_result_that_is_given_is_written_to() -> None:
+    x, out = torch.rand(2, 3), torch.empty(2, 3)
+    assert counted(lambda: torch.add(x, 1, out=out)).shape == (2, 3)
+    assert cost_of(lambda x: torch.add(x, 1, out=torch.empty_like(x)), x) == Cost(add=6)

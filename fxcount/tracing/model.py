@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+from torch.nn.parameter import is_lazy
 
 from fxcount.errors import InputError
 
@@ -24,8 +24,8 @@ def runnable(model: Any) -> Callable[..., Any]:
         model = model.module
     if not callable(model):
         raise InputError(f"the model must be callable, not {type(model).__name__}")
-    if isinstance(model, nn.Module):
-        for name, value in (*model.named_parameters(), *model.named_buffers()):
-            if isinstance(value, UninitializedParameter | UninitializedBuffer):
-                raise InputError(f"{name} is not initialised yet: run the model once, so that lazy modules know sizes")
+    if isinstance(model, nn.Module) and any(map(is_lazy, (*model.parameters(), *model.buffers()))):
+        named = (*model.named_parameters(), *model.named_buffers())
+        name = next(name for name, value in named if is_lazy(value))
+        raise InputError(f"{name} is not initialised yet: run the model once, so that lazy modules know sizes")
     return model  # type: ignore[no-any-return]

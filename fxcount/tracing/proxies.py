@@ -8,8 +8,9 @@ proxies refuse to answer. (To answer as a tensor would be worse: C++ would belie
 from __future__ import annotations
 
 import dis
+import operator
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import torch
@@ -115,11 +116,37 @@ class GuardedProxy(_Guarded, fx.Proxy):
         vars(self).update(node=node, tracer=tracer)
 
 
+class GuardedAnswer(_Guarded, fx.Proxy):
+    """Stands for what comparing an attribute gives; most are only asserted, so the node is made when it is used."""
+
+    def __init__(self, question: Callable[..., Any], attribute: GuardedAttribute, other: Any) -> None:
+        vars(self).update(tracer=attribute.tracer, _question=(question, (attribute, other)), _node=None)
+
+    @property
+    def node(self) -> fx.Node:  # type: ignore[override]
+        if self._node is None:
+            question, arguments = self._question
+            vars(self)["_node"] = self.tracer.create_proxy("call_function", question, arguments, {}).node
+        return self._node  # type: ignore[no-any-return]
+
+
+def _compares(question: Callable[..., Any]) -> Callable[..., GuardedAnswer]:
+    return lambda attribute, other: GuardedAnswer(question, attribute, other)
+
+
 class GuardedAttribute(_Guarded, Attribute):
     """Stands for an attribute of a proxy, such as ``x.shape``."""
 
     def __init__(self, root: fx.Proxy, attr: str) -> None:
         vars(self).update(root=root, attr=attr, tracer=root.tracer, _node=None)
+
+    __eq__ = _compares(operator.eq)  # type: ignore[assignment]
+    __ne__ = _compares(operator.ne)  # type: ignore[assignment]
+    __lt__ = _compares(operator.lt)
+    __le__ = _compares(operator.le)
+    __gt__ = _compares(operator.gt)
+    __ge__ = _compares(operator.ge)
+    __hash__ = _Guarded.__hash__
 
 
 class GuardedParameter(_Guarded, ParameterProxy):

@@ -32,7 +32,7 @@ from fxcount.tracing.call import ExampleCall
 from fxcount.tracing.functions import replaced_functions
 from fxcount.tracing.leaf import is_leaf
 from fxcount.tracing.paths import Attributes
-from fxcount.tracing.trace import Trace, TracedModule
+from fxcount.tracing.trace import Trace, TracedModule, set_arguments
 from fxcount.tracing.values import Part, is_plain, parts_of, rebuild
 
 
@@ -250,7 +250,7 @@ class Recorder(TorchFunctionMode):
         self, op: str, target: Any, args: Any, kwargs: Any, result: Any, operators: tuple[OperatorCost, ...] = ()
     ) -> fx.Node:
         node = self.graph.create_node(op, target)
-        node.args, node.kwargs = tuple(args), dict(kwargs)  # set here, create_node does not search them for symbols
+        set_arguments(node, tuple(args), dict(kwargs))
         node.meta["module"] = self._caller
         annotate(node, result, operators)
         return node
