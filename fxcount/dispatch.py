@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch._ops import HigherOrderOperator
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from fxcount.cost import Cost, OperatorCost
@@ -327,9 +328,16 @@ def counting(counter: OperatorCounter | None = None, *, autograd: bool = False) 
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         # torch.inference_mode() does so in public, but its tensors cannot be views of others, and the model sees it.
-        level = torch.enable_grad() if autograd else torch._C._AutoDispatchBelowAutograd()
+        level = _gradients() if autograd else torch._C._AutoDispatchBelowAutograd()
         with torch.compiler.set_stance("force_eager"), level, counter:
             yield counter
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
         counter.restore()
+
+
+@contextlib.contextmanager
+def _gradients() -> Iterator[None]:
+    """Attention is taken apart by its definition, as without data: a device's fused kernel has its own backward."""
+    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+        yield
