@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch._ops import HigherOrderOperator
+from torch.jit import optimized_execution  # type: ignore[attr-defined]  # public, but not in its __all__
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -320,8 +321,8 @@ def memory(tensor: torch.Tensor) -> int:
 def counting(counter: OperatorCounter | None = None, *, autograd: bool = False) -> Iterator[OperatorCounter]:
     """A counter at work, without data unless another one is given; what it overwrites is put back.
 
-    No fused path that only some devices have, and compiled functions run as they were written. With ``autograd`` there
-    are gradients, and composite operators are seen as their parts.
+    No fused path that only some devices have, and compiled or scripted functions run as they were written. With
+    ``autograd`` there are gradients, and composite operators are seen as their parts.
     """
     counter = WithoutData() if counter is None else counter
     fast_path = torch.backends.mha.get_fastpath_enabled()
@@ -329,7 +330,7 @@ def counting(counter: OperatorCounter | None = None, *, autograd: bool = False) 
     try:
         # torch.inference_mode() does so in public, but its tensors cannot be views of others, and the model sees it.
         level = _gradients() if autograd else torch._C._AutoDispatchBelowAutograd()
-        with torch.compiler.set_stance("force_eager"), level, counter:
+        with torch.compiler.set_stance("force_eager"), optimized_execution(False), level, counter:
             yield counter
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
