@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import nn
 from torch._ops import HigherOrderOperator
+from torch.jit import optimized_execution  # type: ignore[attr-defined]  # public, but not in its __all__
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from fxcount.cost import Cost, OperatorCost
@@ -319,17 +321,24 @@ def memory(tensor: torch.Tensor) -> int:
 def counting(counter: OperatorCounter | None = None, *, autograd: bool = False) -> Iterator[OperatorCounter]:
     """A counter at work, without data unless another one is given; what it overwrites is put back.
 
-    No fused path that only some devices have, and compiled functions run as they were written. With ``autograd`` there
-    are gradients, and composite operators are seen as their parts.
+    No fused path that only some devices have, and compiled or scripted functions run as they were written. With
+    ``autograd`` there are gradients, and composite operators are seen as their parts.
     """
     counter = WithoutData() if counter is None else counter
     fast_path = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         # torch.inference_mode() does so in public, but its tensors cannot be views of others, and the model sees it.
-        level = torch.enable_grad() if autograd else torch._C._AutoDispatchBelowAutograd()
-        with torch.compiler.set_stance("force_eager"), level, counter:
+        level = _gradients() if autograd else torch._C._AutoDispatchBelowAutograd()
+        with torch.compiler.set_stance("force_eager"), optimized_execution(False), level, counter:
             yield counter
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
         counter.restore()
+
+
+@contextlib.contextmanager
+def _gradients() -> Iterator[None]:
+    """Attention is taken apart by its definition, as without data: a device's fused kernel has its own backward."""
+    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+        yield

@@ -1,5 +1,7 @@
 """Formulas of one's own: for a module class, a function, an operator; registered or for one count."""
 
+import sys
+import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -146,3 +148,28 @@ def test_a_target_of_the_wrong_kind_is_an_error(target: object) -> None:
 def test_a_formula_that_does_not_fit_is_an_error(tracer: str, formula: Any, message: str) -> None:
     with pytest.raises(FormulaError, match=message):
         count_graph(nn.Sequential(Router(3)), X, tracer=tracer, formulas={Router: formula})
+
+
+def test_a_function_that_no_module_refers_to_is_an_error() -> None:
+    def nested(x: torch.Tensor) -> torch.Tensor:
+        return x * 2
+
+    def model(x: torch.Tensor) -> torch.Tensor:
+        return nested(x)
+
+    for function in (nested, Router.forward, Router(3).forward):
+        message = f"a formula for .*{function.__name__} would never be used: .* refers to it by name, and none does"
+        with pytest.raises(FormulaError, match=message):
+            register_formula(function)(lambda x: 0)
+        with pytest.raises(FormulaError, match=message):
+            count_graph(model, X, formulas={function: lambda x: 0})
+
+
+def test_a_function_whose_module_is_gone_disturbs_no_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("a_module_that_goes")
+    exec("def twice(x):\n    return x * 2", module.__dict__)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    register_formula(module.twice)(lambda x: x.numel())
+    assert count_graph(lambda x: module.twice(x), X).total == Cost(macs=8)
+    monkeypatch.delitem(sys.modules, module.__name__)
+    assert count_graph(lambda x: x * 3, X).total == Cost(mul=8)

@@ -124,8 +124,8 @@ but not the probabilities, so these are recomputed:
     dQ = scale dS K                                 E macs, 1 mul for scale dS
     dK = scale dS^T Q                               E macs
 
-Five contractions, which are also what ``torch.utils.flop_counter`` counts (``sdpa_backward_flop_count``); the gradient
-of attention that was taken apart has kept P, and needs the last four. Dropout
+Five contractions, which are also what ``torch.utils.flop_counter`` counts (``sdpa_backward_flop_count``). Attention
+that was taken apart, as it is in a model that asks for gradients, has kept P and needs the last four. Dropout
 multiplies P in dV, and dP, with the mask that the forward operator drew. Source: Dao et al. 2022, FlashAttention,
 appendix B.2."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -36,7 +37,8 @@ class CustomFormulas:
     def add(self, target: Any, formula: Formula) -> None:
         """
         Raises:
-            FormulaError: the target has a formula here already, or is none of the kinds that can have one.
+            FormulaError: the target has a formula here already, is none of the kinds that can have one, or is a Python
+                function whose calls cannot be seen.
         """
         formulas, key = self._place(target)
         if key in formulas:
@@ -53,6 +55,7 @@ class CustomFormulas:
         if isinstance(target, type) and issubclass(target, nn.Module):
             return self.modules, target
         if inspect.isroutine(target):
+            _check_calls_are_seen(target)
             return self.functions, target
         raise FormulaError(
             f"a formula is for a subclass of nn.Module, a function or an operator of torch.library, not for {target!r}"
@@ -77,7 +80,8 @@ def register_formula(target: Any, equation: str | None = None) -> Callable[[AnyM
     `Cost`, an int of macs, or the quantities of ``equation``.
 
     Raises:
-        FormulaError: ``target`` has a formula already, or is of a kind that has none.
+        FormulaError: ``target`` has a formula already, is of a kind that has none, or is a Python function that no
+            module refers to by name, such as a method or one that another function defines.
 
     >>> class Router(nn.Linear):
     ...     pass
@@ -151,8 +155,29 @@ def function_formula(function: Any) -> Formula | None:
 
 def python_functions() -> list[Callable[..., Any]]:
     """Every function that has a formula and is not torch's own, which is a node anyway."""
-    overridable = torch.overrides.resolve_name
-    return [function for layer in _layers() for function in layer.functions if overridable(function) is None]
+    return [function for layer in _layers() for function in layer.functions if not _is_torchs_own(function)]
+
+
+def _is_torchs_own(function: Callable[..., Any]) -> bool:
+    return torch.overrides.resolve_name(function) is not None
+
+
+def references(function: Callable[..., Any]) -> Iterator[tuple[Any, str]]:
+    """Every module that refers to ``function``, and under which name."""
+    for module in list(sys.modules.values()):
+        for name, value in list(getattr(module, "__dict__", {}).items()):
+            if value is function:
+                yield module, name
+
+
+def _check_calls_are_seen(function: Callable[..., Any]) -> None:
+    """Asked when a formula is given and not when it is used: a module may go later, and its function with it."""
+    if not _is_torchs_own(function) and next(references(function), None) is None:
+        raise FormulaError(
+            f"a formula for {getattr(function, '__qualname__', function)} would never be used: a call of a Python "
+            "function is seen where a module refers to it by name, and none does; define it at the top level of its "
+            "module, or give the formula to the class of the nn.Module that calls it"
+        )
 
 
 def call_cost(target: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> OperatorCost | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+from fxcount.formulas.custom import references
 
 
 @contextlib.contextmanager
@@ -15,7 +16,7 @@ def replaced_functions(functions: Sequence[Callable[..., Any]], call: Callable[.
 
     As ``torch.fx.wrap`` does, but for every module that is loaded; a reference in a closure or a container is not seen.
     """
-    places = [(owner, name, function) for function in functions for owner, name in _references(function)]
+    places = [(owner, name, function) for function in functions for owner, name in references(function)]
     try:
         for owner, name, function in places:
             setattr(owner, name, functools.wraps(function)(functools.partial(call, function)))
@@ -23,10 +24,3 @@ def replaced_functions(functions: Sequence[Callable[..., Any]], call: Callable[.
     finally:
         for owner, name, function in places:
             setattr(owner, name, function)
-
-
-def _references(function: Callable[..., Any]) -> Iterator[tuple[Any, str]]:
-    for module in list(sys.modules.values()):
-        for name, value in list(getattr(module, "__dict__", {}).items()):
-            if value is function:
-                yield module, name

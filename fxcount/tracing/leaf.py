@@ -13,10 +13,12 @@ _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
 def is_leaf(module: nn.Module, model: Any) -> bool:
-    """Modules of ``torch.nn`` are one node each, except containers, and so are scripted modules and modules with a
-    formula of their own; the user's other modules, and the model itself, are traced into."""
+    """Scripted modules and modules with a formula of their own are one node each, and so are those of ``torch.nn``,
+    except containers and the model itself; the user's other modules are traced into."""
     if module_formula(module) is not None:
+        return True
+    if isinstance(module, torch.jit.ScriptModule):
         return True
     if module is model or isinstance(module, _CONTAINERS):
         return False
-    return isinstance(module, torch.jit.ScriptModule) or type(module).__module__.startswith(("torch.nn", "torch.ao.nn"))
+    return type(module).__module__.startswith(("torch.nn", "torch.ao.nn"))

@@ -383,3 +383,37 @@ def test_functions_of_functions(tracer: str) -> None:
         return torch.autograd.grad((x * x).sum(), x)[0]
 
     assert count_graph(gradient, X, tracer=tracer).total == expected
+
+
+@pytest.mark.parametrize("tracer", ["auto", "recorded", "executed"])
+def test_attention_that_is_differentiated_is_taken_apart_with_data_or_without(tracer: str) -> None:
+    def gradients(q: Tensor, k: Tensor, v: Tensor) -> Any:
+        q, k, v = (x.detach().requires_grad_() for x in (q, k, v))
+        attended = F.scaled_dot_product_attention(q, k, v)
+        return torch.autograd.grad(attended, (q, k, v), torch.ones_like(attended))
+
+    q, k, v = torch.randn(2, 3, 5, 8), torch.randn(2, 3, 7, 8), torch.randn(2, 3, 7, 8)
+    rows, scores = 2 * 3 * 5, 2 * 3 * 5 * 7
+    scaled = q.numel() + k.numel()  # both are multiplied with the root of the scale, and so are their gradients
+    forward = Cost(
+        macs=2 * scores * 8, mul=scaled, cmp=scores - rows, add=scores + scores - rows, special=scores, div=scores
+    )
+    # Four products; through the softmax P * dP, its sum in each row, and P times it off the result.
+    backward = Cost(macs=4 * scores * 8, mul=2 * scores + scaled, add=scores - rows + scores)
+    assert count_graph(gradients, (q, k, v), tracer=tracer).total == forward + backward
+
+
+@pytest.mark.parametrize("tracer", ["recorded", "executed"])
+def test_the_gradient_of_a_gradient_through_attention(tracer: str) -> None:
+    def gradients(q: Tensor, k: Tensor, v: Tensor) -> Any:
+        q, k, v = (x.detach().requires_grad_() for x in (q, k, v))
+        attended = F.scaled_dot_product_attention(q, k, v)
+        (gradient,) = torch.autograd.grad(attended, q, torch.ones_like(attended), create_graph=True)
+        return torch.autograd.grad(gradient, (q, k, v), torch.ones_like(gradient))
+
+    # S = Q K', P V; dP = dO V', dQ = dS K; then with G for the gradient of dQ: G K' and dS' G, its share of dP into V,
+    # and the gradient of S through the softmax into Q and K.
+    products = 2 + 2 + 2 + 1 + 2
+    q, k, v = torch.randn(1, 2, 3, 4), torch.randn(1, 2, 5, 4), torch.randn(1, 2, 5, 4)
+    assert count_graph(gradients, (q, k, v), tracer=tracer).macs == products * 2 * 3 * 5 * 4
+    assert torch.backends.cuda.flash_sdp_enabled()

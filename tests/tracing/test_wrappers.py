@@ -138,6 +138,18 @@ def test_wrapped(name: str, tracer: str) -> None:
         torch.testing.assert_close(graph(X), model(X))
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("tracer", [*AUTO, "symbolic"])
+@pytest.mark.parametrize("freeze", [torch.jit.freeze, torch.jit.optimize_for_inference])
+def test_frozen(freeze: Callable[[Any], Any], tracer: str) -> None:
+    """Its weights are constants of its code, which the first run would optimise; all of it is one node."""
+    model = freeze(torch.jit.script(nn.Sequential(nn.Linear(4, 3), nn.ReLU()).eval()))
+    cost = checked_count(model, torch.randn(2, 4), tracer=tracer)
+    assert cost.total == Cost(macs=2 * 3 * 4, add=2 * 3, cmp=2 * 3)
+    assert cost.params == 0
+    assert [node.op for node in cost.nodes] == ["placeholder", "call_module", "output"]
+
+
 @pytest.fixture
 def _process_group(tmp_path: Path) -> Iterator[None]:
     torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
