@@ -16,7 +16,7 @@ def annotate(node: fx.Node, result: Any, operators: tuple[OperatorCost, ...]) ->
     """Writes ``meta["operators"]``, ``meta["cost"]``, their sum, and, as `ShapeProp` does, ``meta["tensor_meta"]``."""
     meta = node.meta
     meta["operators"] = operators
-    meta["cost"] = operators[0].cost if len(operators) == 1 else total_cost(each.cost for each in operators)
+    meta["cost"] = total_cost(each.cost for each in operators)
     meta["type"] = type(result)
     described, found = _described(result)
     if found:

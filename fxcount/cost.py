@@ -79,7 +79,13 @@ FIELDS = tuple(each.name for each in fields(Cost))
 
 def total_cost(costs: Iterable[Cost]) -> Cost:
     """The sum of ``costs``, exact; ``Cost()`` of nothing."""
-    return sum(costs, Cost())
+    total = None
+    for cost in costs:
+        total = cost if total is None else total + cost
+    return _NOTHING if total is None else total
+
+
+_NOTHING = Cost()
 
 
 @dataclass(frozen=True)

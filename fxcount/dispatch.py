@@ -24,8 +24,9 @@ from fxcount.cost import Cost, OperatorCost
 from fxcount.errors import NO_VALUES, DataNeededError
 from fxcount.formulas import REFUSED, find_formula, operator_name
 from fxcount.formulas.arithmetic import tensors
+from fxcount.formulas.custom import custom_operators
 from fxcount.higher_order import run_higher_order
-from fxcount.repeats import Repeats, key_of
+from fxcount.repeats import Repeats, key_of, repeats_under
 from fxcount.shapes import READ_VALUES, find_shape
 
 Operator = torch._ops.OpOverload
@@ -148,13 +149,15 @@ class WithoutData(OperatorCounter):
         self._stand_ins: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._overwritten_unseen: set[int] = set()
         self._repeats = Repeats()
+        self._repeats_of_torch = self._repeats if custom_operators() else repeats_under(torch.get_default_dtype())
 
     def represent(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor.detach() if self.knows(tensor) else _shape_of(tensor)
 
     def _count(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Any:
-        key = None if _changes_shape(func) else key_of(func, args, kwargs, self._is_shape)
-        found = None if key is None else self._repeats.find(key, args)
+        repeats = self._repeats_of_torch if func.namespace == "aten" else self._repeats
+        key = None if _changes_shape(func) or _creates(func) else key_of(func, args, kwargs, self._is_shape)
+        found = None if key is None else repeats.find(key, args)
         if found is not None:
             out, calls = found
             self.calls += calls
@@ -162,7 +165,7 @@ class WithoutData(OperatorCounter):
         before = len(self.calls)
         out = super()._count(func, args, kwargs)
         if key is not None:
-            self._repeats.add(key, args, out, tuple(self.calls[before:]))
+            repeats.add(key, args, out, tuple(self.calls[before:]))
         return out
 
     def _is_shape(self, tensor: torch.Tensor) -> bool:

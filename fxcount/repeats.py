@@ -1,11 +1,13 @@
 """`Repeats`: an operator that ran before on the same shapes need not run again.
 
-In deep networks three of four operators repeat. What a call on the meta device returns, and what it costs, depends on
-its operator, the shapes, strides and dtypes of its tensors and its other arguments, and on nothing else.
+In deep networks three of four operators repeat, and in the next count of a like network all do. What a call on the meta
+device returns, and what it costs, depends on its operator, the shapes, strides and dtypes of its tensors, its other
+arguments and torch's default dtype, and on nothing else.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -17,7 +19,9 @@ _NUMBERS = (int, float, bool, complex)
 
 
 class Repeats:
-    """The results and costs of the calls so far, by what they depend on."""
+    """The results and costs of the calls so far, by what they depend on; the oldest go when there are too many."""
+
+    LIMIT = 2**16
 
     def __init__(self) -> None:
         self._known: dict[Hashable, tuple[Callable[[Sequence[Any]], Any], tuple[OperatorCost, ...]]] = {}
@@ -32,6 +36,14 @@ class Repeats:
         make = _maker(out, args)
         if make is not None:
             self._known[key] = (make, calls)
+            if len(self._known) > self.LIMIT:
+                del self._known[next(iter(self._known))]
+
+
+@functools.cache
+def repeats_under(default_dtype: torch.dtype) -> Repeats:
+    """Those of torch's own operators in all counts of this process; no tensor and no model is kept."""
+    return Repeats()
 
 
 def key_of(func: Any, args: Sequence[Any], kwargs: Any, is_shape: Callable[[torch.Tensor], bool]) -> Hashable | None:

@@ -139,6 +139,11 @@ def find_formula(operator: torch._ops.OpOverload) -> OperatorFormula | None:
     return find_registered(operator)
 
 
+def custom_operators() -> bool:
+    """Whether any operator has a formula of somebody's own now."""
+    return any(layer.operators for layer in _layers())
+
+
 def module_formula(module: nn.Module) -> Formula | None:
     """The formula of a module's class, or of the nearest class that it derives from."""
     for layer in _layers():
