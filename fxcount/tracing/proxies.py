@@ -102,6 +102,8 @@ class _Guarded:
     def __bool__(self) -> bool:
         refuse("the truth")
 
+    keys = property(lambda self: refuse("the attribute 'keys'"))  # which every proxy has, and no tensor
+
     def _refuse_value(self, *args: Any) -> NoReturn:
         refuse("the value")
 

@@ -1,4 +1,4 @@
-"""Whether code may ask what a value is in a way that no proxy sees: ``type(x)``, ``callable(x)`` and ``x is y``."""
+"""Whether code may ask what a value is in a way that no proxy sees, such as ``type(x)`` and ``x is y``."""
 
 from __future__ import annotations
 
@@ -6,16 +6,24 @@ import dis
 import functools
 import sys
 from collections.abc import Iterator
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
+
+from torch import nn
 
 _EXTENDED_ARG, _IS_OP, _LOAD_CONST, _LOAD_GLOBAL = map(
     dis.opmap.__getitem__, ("EXTENDED_ARG", "IS_OP", "LOAD_CONST", "LOAD_GLOBAL")
 )
-_UNSEEN = frozenset({"type", "callable"})
+_UNSEEN = frozenset({"type", "callable", "id", "vars"})
+"""Functions of Python that no proxy hears of."""
+
+_UNSEEN_ANYWHERE = frozenset({"Proxy", "is_", "is_not", "node", "tracer", "__call__", "__dict__"})
+"""Names, also in a text: of the class of proxies, of ``operator.is_``, of attributes that a proxy has and no tensor."""
+
 _NOT_THE_MODELS = frozenset({"torch", "fxcount", *sys.stdlib_module_names})
 
 
+@functools.cache
 def is_model_code(module_name: str) -> bool:
     """Whether code of the Python module of that name is the model's, and not torch's, ours or Python's own."""
     return module_name.partition(".")[0] not in _NOT_THE_MODELS
@@ -28,14 +36,20 @@ class Questions:
         self._answers: dict[tuple[FunctionType, type | None], bool] = {}
 
     def may_come_from(self, function: Any, owner: type | None = None) -> bool:
-        """Whether ``function``, or a function or method of ``owner`` that it names, names ``type`` or ``callable``, or
-        compares objects by identity, other than with a constant such as None."""
-        function = getattr(function, "__func__", function)
+        """Whether ``function``, or a function or method of ``owner`` that it names, asks what a value is: by ``type``,
+        ``callable`` or ``id``, as a ``Proxy``, or by identity with anything but a constant such as None."""
+        function = _function_of(function)
         if not isinstance(function, FunctionType):
             return False
         if (function, owner) not in self._answers:
             self._answers[function, owner] = any(map(_asks_itself, _codes_reached(function, owner)))
         return self._answers[function, owner]
+
+    def may_come_from_call_of(self, module: nn.Module) -> bool:
+        """Whether what a call of ``module`` runs may ask: its forward, its hooks, and the functions that it keeps."""
+        hooks = (*module._forward_pre_hooks.values(), *module._forward_hooks.values())
+        kept = (value for value in vars(module).values() if isinstance(value, FunctionType | MethodType))
+        return any(self.may_come_from(each, type(module)) for each in (module.forward, *hooks, *kept))
 
 
 def _codes_reached(function: FunctionType, owner: type | None) -> Iterator[CodeType]:
@@ -64,7 +78,9 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 @functools.cache
 def _asks_itself(code: CodeType) -> bool:
-    """Whether the code names ``type`` or ``callable``, or has an ``is`` with anything but a constant on the right."""
+    """Whether the code names what no proxy sees, or has an ``is`` with anything but a constant on the right."""
+    if not (_UNSEEN_ANYWHERE.isdisjoint(code.co_names) and _UNSEEN_ANYWHERE.isdisjoint(code.co_consts)):
+        return True
     high_bits = 0
     before = None
     for instruction, low_bits in zip(code.co_code[::2], code.co_code[1::2], strict=True):
@@ -79,11 +95,27 @@ def _asks_itself(code: CodeType) -> bool:
 
 
 def _named_functions(code: CodeType, function: FunctionType, owner: type | None) -> Iterator[FunctionType]:
-    cells = (cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell))
-    named = (function.__globals__.get(name) or getattr(owner, name, None) for name in code.co_names)
-    for value in (*cells, *named):
+    """The functions that the code names: its own variables, those of its module and of modules there, of ``owner``."""
+    cells = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
+    known = [function.__globals__.get(name) or getattr(owner, name, None) for name in code.co_names]
+    modules = [value for value in known if isinstance(value, ModuleType) and is_model_code(value.__name__)]
+    inside = [vars(module).get(name) for module in modules for name in code.co_names]
+    for value in map(_function_of, (*cells, *known, *inside)):
         if isinstance(value, FunctionType):
             yield value
+
+
+def _function_of(value: Any) -> Any:
+    """The function of Python that a call of ``value``, or a look at a property, runs."""
+    if isinstance(value, property):
+        return value.fget
+    if isinstance(value, MethodType):
+        return value.__func__
+    if isinstance(value, functools.partial | functools.cached_property):
+        return _function_of(value.func)
+    if isinstance(value, FunctionType):
+        return value
+    return getattr(type(value), "__call__", None)  # noqa: B004  # to read it, not to ask whether there is one
 
 
 def _is_filled(cell: Any) -> bool:

@@ -82,7 +82,7 @@ class SymbolicTracer(fx.Tracer):
         self.called.append((path, type(m).__name__))
         if self.is_leaf_module(m, path):
             return self.create_proxy("call_module", self.attributes.use(m), args, kwargs)
-        if self._questions.may_come_from(m.forward, type(m)):
+        if self._questions.may_come_from_call_of(m):
             refuse("the type or identity")
         self._callers.append(path)
         try:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import collections.abc
 import contextlib
+import functools
 import operator
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from fxcount import Cost, TracingError, count_graph
 from tests.tracing.graphs import checked_count
@@ -123,6 +124,20 @@ QUESTIONS: dict[str, Callable[[Tensor], Any]] = {
     "subclass": lambda x: issubclass(type(x), torch.Tensor),
     "class": lambda x: x.__class__ is torch.Tensor,
     "callable": lambda x: callable(x),
+    "proxy": lambda x: not isinstance(x, torch.fx.Proxy),
+    "proxy of a result": lambda x: not isinstance(x.flatten(), (fx.proxy.Proxy, int)),
+    "attribute of proxies": lambda x: not hasattr(x, "node"),
+    "mapping": lambda x: not hasattr(x, "keys"),
+    "call": lambda x: not hasattr(x, "__call__"),  # noqa: B004  # the question is about the name
+    "attributes": lambda x: not vars(x),
+    "attributes by name": lambda x: not x.__dict__,
+    "same": lambda x: x.contiguous() is x,
+    "same after a cast": lambda x: x.to(torch.float32) is x,
+    "another": lambda x: x.clone() is not x,
+    "same by a function": lambda x: operator.is_(x.contiguous(), x),
+    "same by number": lambda x: id(x.float()) == id(x),
+    "same in place": lambda x: id(x.detach_()) == id(x),
+    "same among others": lambda x: x.contiguous() in [x],
     "fx is tracing": lambda x: torch.fx._symbolic_trace.is_fx_tracing(),
     "jit is tracing": lambda x: torch.jit.is_tracing(),
     "jit is scripting": lambda x: torch.jit.is_scripting(),
@@ -221,10 +236,106 @@ class SharedWeight(nn.Module):
         lambda model: len(model.weight) == 4,
         lambda model: model.weight.shape == (4, 4),
         lambda model: next(model.parameters()).device == model.kept.device,
+        lambda model: model.weight is next(model.parameters()),
+        lambda model: any(parameter is model.weight for parameter in model.parameters()),
+        lambda model: operator.is_(model.weight, next(model.parameters())),
+        lambda model: id(model.weight) == id(next(model.parameters())),
+        lambda model: id(model.weight) in map(id, model.parameters()),
+        lambda model: model.weight in set(model.parameters()),
+        lambda model: model.weight in dict.fromkeys(model.parameters()),
+        lambda model: model.weight in [next(model.parameters())],
+        lambda model: [model.weight] == [next(model.parameters())],
+        lambda model: model.state_dict(keep_vars=True)["weight"] is model.weight,
+        lambda model: model.get_parameter("weight") is model.weight,
+        lambda model: model.weight.data_ptr() == next(model.parameters()).data_ptr(),
+        lambda model: not isinstance(model.weight, fx.Proxy),
     ],
 )
 def test_questions_about_parameters(question: Callable[[SharedWeight], bool], tracer: str) -> None:
     assert count_graph(SharedWeight(question), X, tracer=tracer).total == Cost(macs=2 * 16)
+
+
+def is_a_tensor(x: Tensor) -> bool:
+    return type(x) is Tensor
+
+
+class Asks(nn.Module):
+    """Asks in code that is not its forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept = is_a_tensor
+        self.other_method = self.by_method
+
+    @property
+    def by_property(self) -> bool:
+        return type(self.asked) is Tensor
+
+    @classmethod
+    def by_classmethod(cls, x: Tensor) -> bool:
+        return type(x) is Tensor
+
+    @staticmethod
+    def by_staticmethod(x: Tensor) -> bool:
+        return type(x) is Tensor
+
+    def by_method(self, x: Tensor) -> bool:
+        return type(x) is Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ x.T if self.ask(x) else x.exp()
+
+    def ask(self, x: Tensor) -> bool:
+        raise NotImplementedError
+
+
+class ByProperty(Asks):
+    def ask(self, x: Tensor) -> bool:
+        self.asked = x
+        return self.by_property
+
+
+class ByClassmethod(Asks):
+    def ask(self, x: Tensor) -> bool:
+        return self.by_classmethod(x)
+
+
+class ByStaticmethod(Asks):
+    def ask(self, x: Tensor) -> bool:
+        return self.by_staticmethod(x)
+
+
+class ByKeptFunction(Asks):
+    def ask(self, x: Tensor) -> bool:
+        return self.kept(x)
+
+
+class ByKeptMethod(Asks):
+    def ask(self, x: Tensor) -> bool:
+        return self.other_method(x)
+
+
+def test_questions_in_code_that_a_forward_only_names() -> None:
+    models = [ByProperty(), ByClassmethod(), ByStaticmethod(), ByKeptFunction(), ByKeptMethod()]
+    for model in models:
+        cost = count_graph(model, X)
+        assert (cost.total, cost.tracer) == (PRODUCT, "recorded"), type(model)
+
+
+def test_questions_of_a_hook() -> None:
+    model = nn.Sequential(nn.Identity())
+    model.register_forward_hook(lambda module, inputs, out: out @ out.T if is_a_tensor(out) else out.exp())
+    cost = count_graph(model, X)
+    assert (cost.total, cost.tracer) == (PRODUCT, "recorded")
+
+
+def test_questions_of_a_callable_object() -> None:
+    class Calls:
+        def __call__(self, x: Tensor) -> Tensor:
+            return x @ x.T if type(x) is Tensor else x.exp()
+
+    assert count_graph(Calls(), X).total == PRODUCT
+    assert count_graph(functools.partial(lambda y, x: x @ x.T if is_a_tensor(x) else y, 1), X).total == PRODUCT
 
 
 @pytest.mark.parametrize("tracer", ["auto", "recorded", "executed"])
