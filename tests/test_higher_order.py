@@ -176,3 +176,15 @@ def test_masked_attention_is_dense(tracer: str) -> None:
         return flex_attention(q, q, q, block_mask=mask)
 
     assert total(forward, QUERY, tracer=tracer) == PLAIN_ATTENTION + Cost(cmp=SCORES)
+
+
+@pytest.mark.parametrize("tracer", ["auto", "recorded"])
+def test_attention_on_the_meta_device(tracer: str) -> None:
+    """Where ``flex_attention`` itself refuses to run."""
+
+    def forward(q: Tensor) -> Tensor:
+        mask = create_block_mask(lambda b, h, i, j: i >= j, None, None, LENGTH, LENGTH, device=str(q.device))
+        return flex_attention(q, q, q, score_mod=lambda score, b, h, i, j: score * 2, block_mask=mask)
+
+    for query in (QUERY, QUERY.to("meta")):
+        assert total(forward, query, tracer=tracer) == PLAIN_ATTENTION + Cost(mul=SCORES, cmp=SCORES)

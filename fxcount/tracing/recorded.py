@@ -122,6 +122,8 @@ class Recorder(TorchFunctionMode):
         self._model = model
         self._counter = counter
         self._device = device
+        self._told = torch.device("cpu") if device.type == "meta" else device
+        """The device that the model is told: on the meta device it would refuse to run, or go a way of its own."""
         self._autograd = autograd
         self._callers: list[str] = []
         self._inside_a_node = False
@@ -187,7 +189,7 @@ class Recorder(TorchFunctionMode):
         if func is torch._assert or any(map(is_functorch_wrapped_tensor, tensors(args))):
             return func(*args, **kwargs)
         if func.__name__ == "type" and len(args) == 1 and not kwargs:
-            here = "" if self._device.type == "cpu" else f"{self._device.type}."
+            here = "" if self._told.type == "cpu" else f"{self._told.type}."
             return args[0].type().replace("meta.", here)
         run = functools.partial(func, *args, **kwargs)
         if func.__name__ == "__set__" and func.__self__.__name__ == "data":
@@ -205,9 +207,9 @@ class Recorder(TorchFunctionMode):
         return self._record("call_function", getattr, (tensor, name), {}, functools.partial(getter, tensor, *owner))
 
     def _device_of(self, tensor: torch.Tensor) -> torch.device:
-        """The device that the model would see: a stand-in is where the model is."""
+        """The device that the model sees: a stand-in is where the model is."""
         device = tensor.device
-        return self._device if device.type == "meta" else device
+        return self._told if device.type == "meta" else device
 
     def _record(self, op: str, target: Any, args: Any, kwargs: Any, run: Callable[[], Any], called: Any = None) -> Any:
         """Runs a call; it becomes a node if a tensor comes out, something is written to, or it costs anything."""
@@ -266,7 +268,7 @@ class Recorder(TorchFunctionMode):
         if isinstance(value, torch.Tensor):
             return self._node_of(value)
         if isinstance(value, torch.device):
-            return self._device if value.type == "meta" else value
+            return self._device if value.type == "meta" or value == self._told else value
         if type(value) in (list, tuple):
             return type(value)(self._argument(item) for item in value)
         if type(value) is dict:

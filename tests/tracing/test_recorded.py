@@ -417,3 +417,18 @@ def test_the_gradient_of_a_gradient_through_attention(tracer: str) -> None:
     q, k, v = torch.randn(1, 2, 3, 4), torch.randn(1, 2, 5, 4), torch.randn(1, 2, 5, 4)
     assert count_graph(gradients, (q, k, v), tracer=tracer).macs == products * 2 * 3 * 5 * 4
     assert torch.backends.cuda.flash_sdp_enabled()
+
+
+def test_a_model_on_the_meta_device_does_what_it_does_on_the_cpu() -> None:
+    def forward(x: Tensor) -> Tensor:
+        if x.is_meta or not x.is_cpu or x.device.type != "cpu" or "meta" in x.type():
+            raise NotImplementedError
+        positions = torch.arange(4, device=x.device)
+        if positions.device != x.device:
+            raise NotImplementedError
+        return x * positions + torch.ones(4, device=x.device)
+
+    for x in (X, X.to("meta")):
+        cost = count_graph(forward, x, tracer="recorded")
+        assert cost.total == Cost(mul=8, add=8)
+        assert cost.graph(x).device == x.device  # the graph is for where the model is

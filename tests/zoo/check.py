@@ -115,14 +115,13 @@ def compare_on_data(entry: Entry, cost: GraphCost, result: Result) -> None:
     call = ExampleCall.of(example)
     with torch.no_grad():
         expected = tensors_in(model(*call.args, **call.kwargs))
-    tracers = TRACERS[TRACERS.index(cost.tracer) :]
-    costs = [count_graph(model, example, tracer=tracer) for tracer in tracers]
-    for real in costs:
-        compare_tracers(costs[0] if entry.device_decides else cost, real, result)
+    for tracer in TRACERS[TRACERS.index(cost.tracer) :]:
+        real = count_graph(model, example, tracer=tracer)
+        compare_tracers(cost, real, result)
         with torch.no_grad():
             computed = tensors_in(real.graph(*call.tensors()))
         if len(computed) != len(expected) or not all(map(torch.equal, computed, expected)):
-            result.problems.append(f"the graph of the tracer {real.tracer!r} does not compute what the model computes")
+            result.problems.append(f"the graph of the tracer {tracer!r} does not compute what the model computes")
 
 
 def tensors_in(value: Any) -> list[torch.Tensor]:

@@ -39,8 +39,6 @@ class Entry:
     """Control flow depends on values, so the model and its input are real."""
     executes: bool = False
     """Small enough to be run for real as well, so that the tracer "executed" is compared."""
-    device_decides: bool = False
-    """The model's code asks for the device, so that it does other pointwise work on meta than on the CPU."""
     published: Callable[[], tuple[Published, ...]] = tuple
 
     def make(self, device: str | None = None) -> tuple[nn.Module, Any]:

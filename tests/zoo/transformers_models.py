@@ -50,7 +50,6 @@ class Architecture:
     name: str = ""
     """The entry's name, where it is not the class's."""
     needs_data: bool = False
-    device_decides: bool = False
 
     def configuration(self) -> PretrainedConfig:
         return getattr(transformers, self.model).config_class(**self.changes)
@@ -188,7 +187,6 @@ ARCHITECTURES: dict[str, list[Architecture]] = {
             "MixtralForCausalLM",
             changes={"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 2, "vocab_size": 1000},
             name="Mixtral, small",
-            device_decides=True,  # transformers counts the tokens of an expert in floats on the CPU, in ints elsewhere
         ),
     ],
     "state space and recurrent": [
@@ -349,5 +347,4 @@ def entry(kind: str, architecture: Architecture) -> Entry:
         example=architecture.example,
         needs_data=architecture.needs_data,
         executes=name in EXECUTED,
-        device_decides=architecture.device_decides,
     )
