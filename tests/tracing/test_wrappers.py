@@ -12,6 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.distributed.fsdp import fully_shard
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.utils import parametrizations, parametrize, prune
 from torch.utils.checkpoint import checkpoint, checkpoint_sequential
@@ -169,6 +170,22 @@ def test_distributed_data_parallel(training: bool, tracer: str) -> None:
     cost.graph.graph.lint()
     with torch.no_grad():
         torch.testing.assert_close(cost.graph(X), model(X))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("_process_group")
+@pytest.mark.parametrize("tracer", AUTO)
+def test_fully_sharded(tracer: str) -> None:
+    """Its parameters are gathered while it runs; they cost and number what they do unsharded."""
+    model, mesh = network(), torch.distributed.init_device_mesh("cpu", (1,))
+    expected = model(X)
+    for part in (model.first, model.second, model):
+        fully_shard(part, mesh=mesh)
+    cost = count_graph(model, X, tracer=tracer)
+    assert cost.total == EVAL
+    assert cost.params == PARAMETERS
+    assert cost.uncounted == {}
+    torch.testing.assert_close(model(X), expected)
 
 
 def test_module_paths_of_wrapped_models() -> None:
