@@ -37,6 +37,20 @@ def _timm(name: str) -> Callable[[str], BuiltModel]:
     return build
 
 
+class WithMask(nn.Module):
+    """A language model with its mask and positions given, which it would else make by asking for values."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: Tensor) -> Tensor:
+        tokens = ids.shape[1]
+        mask = torch.zeros(1, 1, tokens, tokens, device=ids.device)
+        positions = torch.arange(tokens, device=ids.device)[None]
+        return self.model(ids, attention_mask=mask, position_ids=positions).logits
+
+
 def llama_32_layers(device: str) -> BuiltModel:
     """Llama's depth at a width that fits into memory with real weights; 128 tokens."""
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -50,7 +64,7 @@ def llama_32_layers(device: str) -> BuiltModel:
         use_cache=False,
     )
     with torch.device(device):
-        return LlamaForCausalLM(config).eval(), torch.zeros(1, 128, dtype=torch.long)
+        return WithMask(LlamaForCausalLM(config)).eval(), torch.zeros(1, 128, dtype=torch.long)
 
 
 def mamba(device: str) -> BuiltModel:
