@@ -41,13 +41,16 @@ class CostInterpreter(ShapeProp):
             return result
         try:
             # Not ShapeProp's own run_node, which prints a traceback and hides the model's error behind its own.
-            result = fx.Interpreter.run_node(self, n)
+            result = self._run_as_traced(n) if "autocast" in n.meta else fx.Interpreter.run_node(self, n)
         except Exception as error:
             inputs = {source.name: shape_text(source) for source in n.all_input_nodes}
             error.add_note(place_of(n.op, n.target, inputs, n.meta["module"]))
             raise
         annotate(n, result, self._counter.take_calls())
         return result
+
+    def _run_as_traced(self, n: fx.Node) -> Any:
+        return n.meta["autocast"].call(getattr(self, n.op), n.target, *self.fetch_args_kwargs_from_env(n))
 
     def fetch_attr(self, target: str) -> Any:
         return self._named[target]
