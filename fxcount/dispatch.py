@@ -330,6 +330,8 @@ def counting(counter: OperatorCounter | None = None, *, autograd: bool = False) 
     counter = WithoutData() if counter is None else counter
     fast_path = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
+    autocast_cache = torch.is_autocast_cache_enabled()
+    torch.set_autocast_cache_enabled(False)  # or what was cast here would be used in a run afterwards
     try:
         # torch.inference_mode() does so in public, but its tensors cannot be views of others, and the model sees it.
         level = _gradients() if autograd else torch._C._AutoDispatchBelowAutograd()
@@ -337,6 +339,7 @@ def counting(counter: OperatorCounter | None = None, *, autograd: bool = False) 
             yield counter
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
+        torch.set_autocast_cache_enabled(autocast_cache)
         counter.restore()
 
 

@@ -42,13 +42,20 @@ class CostInterpreter(ShapeProp):
         try:
             # Not ShapeProp's own run_node, which prints a traceback and hides the model's error behind its own.
             args, kwargs = self.fetch_args_kwargs_from_env(n)
-            result = getattr(self, n.op)(n.target, args, kwargs)
+            result = self._run(n, args, kwargs)
         except Exception as error:
             inputs = {source.name: shape_text(source) for source in n.all_input_nodes}
             error.add_note(place_of(n.op, n.target, inputs, n.meta["module"]))
             raise
         annotate(n, result, self._counter.take_calls())
         return result
+
+    def _run(self, n: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Calls what the node calls, under the autocast that it was traced under."""
+        run = getattr(self, n.op)
+        if "autocast" in n.meta:
+            return n.meta["autocast"].call(run, n.target, args, kwargs)
+        return run(n.target, args, kwargs)
 
     def fetch_attr(self, target: str) -> Any:
         return self._named[target]

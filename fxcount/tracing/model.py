@@ -1,4 +1,5 @@
-"""The model as something that can be called: what is not ready to run is refused, what wraps a module is opened."""
+"""The model as something that can be called: what is not ready to run is refused, what wraps a module is opened;
+and where it runs."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from fxcount.errors import InputError
+from fxcount.tracing.call import ExampleCall
 
 
 def runnable(model: Any) -> Callable[..., Any]:
@@ -29,3 +31,10 @@ def runnable(model: Any) -> Callable[..., Any]:
         name = next(name for name, value in named if is_lazy(value))
         raise InputError(f"{name} is not initialised yet: run the model once, so that lazy modules know sizes")
     return model  # type: ignore[no-any-return]
+
+
+def device_of(model: Callable[..., Any], call: ExampleCall) -> torch.device:
+    """The device that the model runs on: of its first parameter, else of the first input."""
+    parameters = model.parameters() if isinstance(model, nn.Module) else iter(())
+    first = next(parameters, None)
+    return next((tensor.device for tensor in (first, *call.tensors()) if tensor is not None), torch.device("cpu"))

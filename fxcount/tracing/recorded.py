@@ -28,9 +28,11 @@ from fxcount.dispatch import Operator, OperatorCounter, WithoutData, counting
 from fxcount.errors import NO_VALUES, DataNeededError
 from fxcount.formulas.arithmetic import tensors
 from fxcount.formulas.custom import call_cost, python_functions
+from fxcount.tracing.autocast import autocast_chooses, call_as_on
 from fxcount.tracing.call import ExampleCall
 from fxcount.tracing.functions import replaced_functions
 from fxcount.tracing.leaf import is_leaf
+from fxcount.tracing.model import device_of
 from fxcount.tracing.paths import Attributes
 from fxcount.tracing.trace import Trace, TracedModule, set_arguments
 from fxcount.tracing.values import Part, is_plain, parts_of, rebuild
@@ -68,7 +70,7 @@ def _record(tracer: str, model: Callable[..., Any], call: ExampleCall, make_coun
 def _record_once(
     tracer: str, model: Callable[..., Any], call: ExampleCall, counter: OperatorCounter, autograd: bool
 ) -> Trace:
-    recorder = Recorder(model, counter, _device(model, call), autograd)
+    recorder = Recorder(model, counter, device_of(model, call), autograd)
     forward = model.forward if isinstance(model, nn.Module) else model
     replaced = call.replace_tensors(recorder.placeholder, forward)
     with counting(counter, autograd=autograd), recorder.watching():
@@ -77,13 +79,6 @@ def _record_once(
     training = getattr(model, "training", True)
     module = TracedModule(recorder.graph, recorder.attributes.used, training)
     return Trace(tracer, module, call.tensors(), recorder.called)
-
-
-def _device(model: Callable[..., Any], call: ExampleCall) -> torch.device:
-    """The device that the model runs on: of its first parameter, else of the first input."""
-    parameters = model.parameters() if isinstance(model, nn.Module) else iter(())
-    first = next(parameters, None)
-    return next((tensor.device for tensor in (first, *call.tensors()) if tensor is not None), torch.device("cpu"))
 
 
 class GradientNeeded(BaseException):  # not an error: it starts another attempt
@@ -180,22 +175,34 @@ class Recorder(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if self._inside_a_node or self._counter.running:
+        if self._counter.running:
             return func(*args, **kwargs)
+        if self._inside_a_node:
+            return self._call(func, args, kwargs)
         if func.__name__ == "__get__":
             return self._read_property(func, *args)
         if not self._autograd and (func in GRADIENTS or any(map(is_gradtrackingtensor, tensors(args)))):
             raise GradientNeeded
         if func is torch._assert or any(map(is_functorch_wrapped_tensor, tensors(args))):
-            return func(*args, **kwargs)
+            return self._call(func, args, kwargs)
         if func.__name__ == "type" and len(args) == 1 and not kwargs:
             here = "" if self._told.type == "cpu" else f"{self._told.type}."
             return args[0].type().replace("meta.", here)
-        run = functools.partial(func, *args, **kwargs)
+        run = functools.partial(self._call, func, args, kwargs)
         if func.__name__ == "__set__" and func.__self__.__name__ == "data":
             run = functools.partial(self._counter.set_data, *args)
         op, target, arguments = _node_kind(func, args)
         return self._record(op, target, arguments, kwargs, run)
+
+    def _call(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Calls a function of torch; where autocast is at work, as on the device of the model."""
+        if not (autocast_chooses(self._device) and isinstance(self._counter, WithoutData)):
+            return func(*args, **kwargs)
+        if func.__name__ in ("__get__", "__set__"):
+            return func(*args, **kwargs)
+        if self._autograd or any(map(is_functorch_wrapped_tensor, tensors(args))):
+            raise DataNeededError(f"a gradient or a vmap under autocast {NO_VALUES}")
+        return call_as_on(self._device, func, args, kwargs)
 
     def _read_property(self, getter: Any, tensor: torch.Tensor, *owner: type) -> Any:
         """Sizes and dtypes are only read; a property that is a tensor, such as ``weight.T``, becomes a node."""

@@ -13,9 +13,11 @@ from torch.overrides import TorchFunctionMode, is_tensor_method_or_property
 
 from fxcount.errors import TracingError
 from fxcount.formulas.custom import python_functions
+from fxcount.tracing.autocast import Autocast, autocast_chooses
 from fxcount.tracing.call import ExampleCall
 from fxcount.tracing.functions import replaced_functions
 from fxcount.tracing.leaf import is_leaf
+from fxcount.tracing.model import device_of
 from fxcount.tracing.paths import Attributes
 from fxcount.tracing.proxies import CannotTrace, GuardedParameter, GuardedProxy, refuse
 from fxcount.tracing.questions import Questions
@@ -54,6 +56,8 @@ class SymbolicTracer(fx.Tracer):
         self.called: list[tuple[str, str]] = []
         self._model = model
         self._call = call
+        self._device = device_of(model, call)
+        self._began_in_autocast = autocast_chooses(self._device)
         self._callers: list[str] = []
         self._nodes: dict[str, fx.Node] = {}
         self._questions = Questions()
@@ -109,6 +113,8 @@ class SymbolicTracer(fx.Tracer):
         node = self.graph.create_node(kind, target, name=name, type_expr=type_expr)
         set_arguments(node, args, kwargs)
         node.meta["module"] = self._callers[-1] if self._callers else ""
+        if self._began_in_autocast or autocast_chooses(self._device):
+            node.meta["autocast"] = Autocast.now(self._device)
         return node
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:

@@ -1,0 +1,95 @@
+"""Autocast without data: it chooses a dtype by the device of a tensor, and a stand-in is on none that it knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+
+
+def autocast_chooses(device: torch.device) -> bool:
+    """Whether autocast is at work on tensors of ``device``."""
+    return device.type != "meta" and torch.is_autocast_enabled(device.type)
+
+
+@dataclass(frozen=True)
+class Autocast:
+    """What autocast was told to do when a node was made; a graph has no other place for it."""
+
+    device: torch.device
+    dtype: torch.dtype
+    enabled: bool
+
+    @classmethod
+    def now(cls, device: torch.device) -> Autocast:
+        return cls(device, torch.get_autocast_dtype(device.type), autocast_chooses(device))
+
+    def call(self, func: Callable[..., Any], *args: Any) -> Any:
+        """The result of ``func`` on stand-ins, as then."""
+        with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.enabled):
+            return call_as_on(self.device, func, args, {})
+
+
+def call_as_on(device: torch.device, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The result of ``func`` on stand-ins that torch takes for tensors of ``device``; it is made of stand-ins again."""
+    with AsOn(device) as shown:
+        return shown.hide(func(*shown.show(args), **shown.show(kwargs)))
+
+
+class ShownStandIn(torch.Tensor):
+    """A stand-in with another device written on it. Only an `AsOn` handles it."""
+
+    stand_in: torch.Tensor
+
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+
+    @staticmethod
+    def __new__(cls, stand_in: torch.Tensor, device: torch.device) -> ShownStandIn:
+        size, stride = stand_in.shape, stand_in.stride()
+        shown: ShownStandIn = torch.Tensor._make_wrapper_subclass(
+            cls, size, stride, stand_in.storage_offset(), dtype=stand_in.dtype, device=device
+        )
+        shown.stand_in = stand_in
+        return shown
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]  # a class method, as it is called
+        return NotImplemented
+
+
+class AsOn(TorchDispatchMode):
+    """While it lasts, every operator is handed stand-ins as they are, and returns them as tensors of ``device``.
+
+    Between a call and its operators is autocast: it sees the device and casts, by a call of its own.
+    """
+
+    supports_higher_order_operators = True
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()
+        self._device = device
+        self._shown: dict[int, ShownStandIn] = {}
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        return self.show(func(*self.hide(args), **self.hide(kwargs or {})))
+
+    def show(self, value: Any) -> Any:
+        """``value`` with each floating-point stand-in shown on the device, the same one each time."""
+        return pytree.tree_map(self._show_tensor, value)
+
+    def hide(self, value: Any) -> Any:
+        """The opposite of ``show``."""
+        return pytree.tree_map(lambda leaf: leaf.stand_in if type(leaf) is ShownStandIn else leaf, value)
+
+    def _show_tensor(self, leaf: Any) -> Any:
+        if not isinstance(leaf, torch.Tensor) or not leaf.is_meta or not leaf.is_floating_point():
+            return leaf
+        if id(leaf) not in self._shown:
+            self._shown[id(leaf)] = ShownStandIn(leaf, self._device)
+        return self._shown[id(leaf)]
