@@ -9,7 +9,7 @@ import torchvision
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from fxcount import GraphCost, count_graph
+from fxcount import Cost, GraphCost, count_graph
 from fxcount.repeats import Repeats
 
 
@@ -62,3 +62,32 @@ def test_every_node_is_the_same_without_repeats(name: str, tracer: str, monkeypa
     assert facts(with_repeats) == facts(without)
     assert with_repeats.total == without.total
     assert with_repeats.params == without.params
+
+
+def test_a_formula_for_one_count_is_for_no_other() -> None:
+    x = torch.rand(3, 5)
+    assert count_graph(torch.tanh, x).total == Cost(special=15)
+    assert count_graph(torch.tanh, x, formulas={torch.ops.aten.tanh: lambda x: x.numel()}).total == Cost(macs=15)
+    assert count_graph(torch.tanh, x).total == Cost(special=15)
+
+
+def test_the_default_dtype_of_a_later_count() -> None:
+    ids = torch.empty(2**11, 2**10, dtype=torch.long, device="meta")
+    dtypes = []
+    for default in (torch.float32, torch.float64):
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(default)
+        try:
+            graph = count_graph(lambda ids: ids / 2, ids).graph.graph
+        finally:
+            torch.set_default_dtype(before)
+        dtypes.append([node.meta["tensor_meta"].dtype for node in graph.nodes if "tensor_meta" in node.meta][1])
+    assert dtypes == [torch.float32, torch.float64]
+
+
+def test_what_is_remembered_does_not_grow_without_end() -> None:
+    repeats = Repeats()
+    for number in range(repeats.LIMIT + 10):
+        repeats.add(number, (), None, ())
+    assert repeats.find(9, ()) is None
+    assert repeats.find(10, ()) == (None, ())
