@@ -6,11 +6,12 @@ import pytest
 import timm
 import torch
 import torchvision
-from torch import Tensor, nn
+from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from fxcount import Cost, GraphCost, count_graph
 from fxcount.repeats import Repeats
+from tests.benchmarks.limits import Recurrent
 
 
 def facts(cost: GraphCost) -> list[Any]:
@@ -18,18 +19,6 @@ def facts(cost: GraphCost) -> list[Any]:
         (node.name, node.target, node.input_shapes, node.output_shapes, node.params, node.operators)
         for node in cost.nodes
     ]
-
-
-class Recurrent(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.cell = nn.LSTMCell(4, 4)
-
-    def forward(self, x: Tensor) -> Tensor:
-        state = None
-        for step in x:
-            state = self.cell(step, state)
-        return state[0]
 
 
 def llama() -> nn.Module:
@@ -43,7 +32,7 @@ MODELS = {
     "swin_t": lambda: (torchvision.models.swin_t().eval(), torch.rand(1, 3, 64, 64)),
     "mobilenetv3": lambda: (timm.create_model("mobilenetv3_large_100"), torch.rand(2, 3, 64, 64)),
     "coat": lambda: (timm.create_model("coat_tiny", img_size=64).eval(), torch.rand(1, 3, 64, 64)),
-    "recurrent": lambda: (Recurrent(), torch.rand(20, 2, 4)),
+    "recurrent": lambda: (Recurrent(), torch.rand(20, 2, 32)),
     "llama": lambda: (llama(), torch.ones(1, 8, dtype=torch.long)),
 }
 

@@ -46,7 +46,9 @@ def _deep(layers: int) -> Callable[[], object]:
     return lambda: count_graph(model, torch.empty(1, 8, device="meta"))
 
 
-class _Recurrent(nn.Module):
+class Recurrent(nn.Module):
+    """An LSTM cell that a loop in Python calls for every step of [steps, batch, 32]."""
+
     def __init__(self) -> None:
         super().__init__()
         self.cell = nn.LSTMCell(32, 32)
@@ -60,7 +62,7 @@ class _Recurrent(nn.Module):
 
 def _recurrent(steps: int) -> Callable[[], object]:
     with torch.device("meta"):
-        model = _Recurrent()
+        model = Recurrent()
     return lambda: count_graph(model, torch.empty(steps, 4, 32, device="meta"))
 
 

@@ -439,3 +439,28 @@ def test_operators_of_python() -> None:
     assert cost.total == Cost(mul=8 + 8, add=8 + 8 + 8, cmp=8 + 8, div=8)
     targets = [node.target for node in cost.graph.graph.nodes if node.op == "call_function"]
     assert operator.truediv in targets
+
+
+def test_an_assertion_is_no_node() -> None:
+    def asserts(x: Tensor) -> Tensor:
+        torch._assert(x.ndim == 2, "a matrix is expected")
+        return x.exp()
+
+    cost = checked_count(asserts, X, tracer="symbolic")
+    assert [node.target for node in cost.nodes] == ["x", "exp", "output"]
+
+
+def test_a_comparison_of_an_attribute_that_is_used_is_a_node() -> None:
+    def uses(x: Tensor) -> Tensor:
+        is_matrix, is_image = x.ndim == 2, x.ndim >= 4
+        return x * is_matrix + is_image
+
+    cost = checked_count(uses, X, tracer="symbolic")
+    assert [node.target for node in cost.nodes if node.op == "call_function"] == [
+        "getattr",
+        "eq",
+        "mul",
+        "getattr",
+        "ge",
+        "add",
+    ]
