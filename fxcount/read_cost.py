@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from torch import fx, nn
@@ -51,7 +52,7 @@ def _read_nodes(
                 op=node.op,
                 target=_target_name(node.target),
                 module=node.meta["module"],
-                input_shapes=tuple(shape for source in node.all_input_nodes for shape in shapes[source]),
+                input_shapes=_joined([shapes[source] for source in node.all_input_nodes]),
                 output_shapes=shapes[node],
                 params=sum(new.values()),
                 parameters=tuple(name if name in names else first.get(id(used[name]), name) for name in used),
@@ -61,6 +62,11 @@ def _read_nodes(
             )
         )
     return tuple(nodes)
+
+
+def _joined(shapes: list[tuple[Shape, ...]]) -> tuple[Shape, ...]:
+    """All shapes in one tuple: that of a single input itself, for it may be long, and each of its items be taken."""
+    return shapes[0] if len(shapes) == 1 else tuple(chain.from_iterable(shapes))
 
 
 def _target_name(target: Any) -> str:

@@ -185,3 +185,10 @@ def test_the_models_own_error_says_where(capfd: pytest.CaptureFixture[str]) -> N
     with pytest.raises(TypeError, match="missing 1 required"):
         count_graph(model, ())
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_shapes_of_many_parts_are_kept_once() -> None:
+    cost = count_graph(lambda x: sum(x.unbind()), torch.rand(3, 2), tracer="recorded")
+    items = [node for node in cost.nodes if node.target == "getitem"]
+    assert [item.input_shapes for item in items] == [((2,), (2,), (2,))] * 3
+    assert len({id(item.input_shapes) for item in items}) == 1  # or memory would grow as the square of the parts
