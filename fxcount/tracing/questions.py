@@ -83,15 +83,20 @@ def _asks_itself(code: CodeType) -> bool:
         return True
     high_bits = 0
     before = None
-    for instruction, low_bits in zip(code.co_code[::2], code.co_code[1::2], strict=True):
+    for offset, (instruction, low_bits) in enumerate(zip(code.co_code[::2], code.co_code[1::2], strict=True)):
         argument = high_bits << 8 | low_bits
         high_bits = argument if instruction == _EXTENDED_ARG else 0
         if instruction == _LOAD_GLOBAL and code.co_names[argument >> 1] in _UNSEEN:
             return True
-        if instruction == _IS_OP and before != _LOAD_CONST:
+        if instruction == _IS_OP and (before != _LOAD_CONST or 2 * offset in _jumped_to(code)):
             return True
         before = instruction
     return False
+
+
+def _jumped_to(code: CodeType) -> list[int]:
+    """Where jumps lead: what was put there before may come from elsewhere than from the line above."""
+    return dis.findlabels(code.co_code)  # type: ignore[arg-type]  # it takes bytes, as its documentation says
 
 
 def _named_functions(code: CodeType, function: FunctionType, owner: type | None) -> Iterator[FunctionType]:

@@ -133,6 +133,7 @@ QUESTIONS: dict[str, Callable[[Tensor], Any]] = {
     "attributes by name": lambda x: not x.__dict__,
     "same": lambda x: x.contiguous() is x,
     "same after a cast": lambda x: x.to(torch.float32) is x,
+    "same or none": lambda x, known=True: x.contiguous() is (x if known else None),
     "another": lambda x: x.clone() is not x,
     "same by a function": lambda x: operator.is_(x.contiguous(), x),
     "same by number": lambda x: id(x.float()) == id(x),
