@@ -11,16 +11,15 @@ from torch.fx.passes.shape_prop import TensorMetadata, _extract_tensor_metadata
 
 from fxcount.cost import OperatorCost, total_cost
 
+Annotation = Mapping[str, Any]
+"""Entries of ``node.meta``; nodes whose calls are equal share their values."""
 
-def annotate(node: fx.Node, result: Any, operators: tuple[OperatorCost, ...]) -> None:
-    """Writes ``meta["operators"]``, ``meta["cost"]``, their sum, and, as `ShapeProp` does, ``meta["tensor_meta"]``."""
-    meta = node.meta
-    meta["operators"] = operators
-    meta["cost"] = total_cost(each.cost for each in operators)
-    meta["type"] = type(result)
+
+def annotation(result: Any, operators: tuple[OperatorCost, ...] = ()) -> Annotation:
+    """``operators``, ``cost``, their sum, ``type`` and, as `ShapeProp` writes it, ``tensor_meta`` of a result."""
     described, found = _described(result)
-    if found:
-        meta["tensor_meta"] = described
+    entries = {"operators": operators, "cost": total_cost(each.cost for each in operators), "type": type(result)}
+    return {**entries, "tensor_meta": described} if found else entries
 
 
 def describe(tensor: torch.Tensor) -> TensorMetadata:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -24,7 +24,7 @@ from fxcount.cost import Cost, OperatorCost
 from fxcount.errors import NO_VALUES, DataNeededError
 from fxcount.formulas import REFUSED, find_formula, operator_name
 from fxcount.formulas.arithmetic import tensors
-from fxcount.formulas.custom import custom_operators
+from fxcount.formulas.custom import custom_formulas
 from fxcount.higher_order import run_higher_order
 from fxcount.repeats import Repeats, key_of, repeats_under
 from fxcount.shapes import READ_VALUES, find_shape
@@ -108,6 +108,10 @@ class OperatorCounter(TorchDispatchMode):
         """``tensor.data = data``, as ``Module.to`` does in place."""
         tensor.data = data
 
+    def key_of(self, func: Hashable, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable | None:
+        """What the result of a call depends on, if that is nothing but shapes; None otherwise."""
+        return None
+
     def run(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Sequence[Any], Any, Any]:
         """Runs the operator; returns the arguments that it ran on, and its result."""
         for tensor in written(func, args, kwargs):
@@ -148,15 +152,17 @@ class WithoutData(OperatorCounter):
         super().__init__()
         self._stand_ins: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._overwritten_unseen: set[int] = set()
-        self._repeats = Repeats()
-        self._repeats_of_torch = self._repeats if custom_operators() else repeats_under(torch.get_default_dtype())
+        self._repeats = Repeats[tuple[OperatorCost, ...]]()
+        self._repeats_of_torch = (
+            self._repeats if custom_formulas() else repeats_under(Operator, torch.get_default_dtype())
+        )
 
     def represent(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor.detach() if self.knows(tensor) else _shape_of(tensor)
 
     def _count(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Any:
         repeats = self._repeats_of_torch if func.namespace == "aten" else self._repeats
-        key = None if _changes_shape(func) or _creates(func) else key_of(func, args, kwargs, self._is_shape)
+        key = self.key_of(func, args, kwargs) if _may_repeat(func) else None
         found = None if key is None else repeats.find(key, args)
         if found is not None:
             out, calls = found
@@ -168,9 +174,14 @@ class WithoutData(OperatorCounter):
             repeats.add(key, args, out, tuple(self.calls[before:]))
         return out
 
-    def _is_shape(self, tensor: torch.Tensor) -> bool:
-        """Whether a tensor is known to have no data, without a closer look."""
-        return tensor.is_meta or isinstance(tensor, nn.Parameter) or id(tensor) in self._stand_ins
+    def key_of(self, func: Hashable, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable | None:
+        return key_of(func, args, kwargs, self._as_shape)
+
+    def _as_shape(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        """What has the shape of a tensor that has no data or is to have none; None if its values are known."""
+        if tensor.is_meta:
+            return tensor
+        return None if self.knows(tensor) else self._stand_in(tensor)
 
     def set_data(self, tensor: torch.Tensor, data: torch.Tensor) -> None:
         if tensor.is_meta or not data.is_meta:
@@ -282,9 +293,10 @@ def _creates(func: Operator) -> bool:
 
 
 @functools.cache
-def _changes_shape(func: Operator) -> bool:
-    """Whether a call changes the shape of a tensor that it is given, such as ``unsqueeze_``."""
-    return torch.Tag.inplace_view in func.tags
+def _may_repeat(func: Operator) -> bool:
+    """Whether a call of an operator may be one that was made before: not if it changes the shape of a tensor that it is
+    given, such as ``unsqueeze_``, or makes one that is known."""
+    return not (torch.Tag.inplace_view in func.tags or _creates(func) or func is torch.ops.aten.lift_fresh.default)
 
 
 @functools.cache

@@ -7,9 +7,9 @@ from typing import Any
 from torch import fx
 from torch.fx.passes.shape_prop import ShapeProp
 
-from fxcount.annotation import annotate, place_of, shape_text
-from fxcount.dispatch import OperatorCounter, WithoutData, counting
-from fxcount.formulas.custom import call_cost
+from fxcount.annotation import Annotation, annotation, place_of, shape_text
+from fxcount.calls import Calls
+from fxcount.dispatch import WithoutData, counting
 from fxcount.tracing import Trace
 
 
@@ -25,53 +25,44 @@ class CostInterpreter(ShapeProp):
         super().__init__(trace.module)  # type: ignore[arg-type]  # any module with a graph will do
         self.extra_traceback = False  # the place is added to errors here
         self._inputs = trace.inputs
-        self._counter: OperatorCounter = WithoutData()
 
     def propagate(self) -> Any:
         """Runs the graph on the example that it was traced with, and returns the result: meta tensors."""
         counter = WithoutData()
         inputs = [counter.represent(tensor) for tensor in self._inputs]
-        with counting(counter) as self._counter:
+        with counting(counter):
+            self._calls = Calls(counter)
             return self.run(*inputs)
 
     def run_node(self, n: fx.Node) -> Any:
         if n.op == "get_attr":
             result = self._named[str(n.target)]
-            annotate(n, result, ())
+            n.meta.update(annotation(result))
             return result
         try:
             # Not ShapeProp's own run_node, which prints a traceback and hides the model's error behind its own.
             args, kwargs = self.fetch_args_kwargs_from_env(n)
-            result = self._run(n, args, kwargs)
+            result, note = self._run(n, args, kwargs)
         except Exception as error:
             inputs = {source.name: shape_text(source) for source in n.all_input_nodes}
             error.add_note(place_of(n.op, n.target, inputs, n.meta["module"]))
             raise
-        annotate(n, result, self._counter.take_calls())
+        n.meta.update(note)
         return result
 
-    def _run(self, n: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _run(self, n: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Annotation]:
         """Calls what the node calls, under the autocast that it was traced under."""
         run = getattr(self, n.op)
+        if n.op in ("placeholder", "output"):
+            result = run(n.target, args, kwargs)
+            return result, annotation(result)
+        called = self._named[str(n.target)] if n.op == "call_module" else n.target
         if "autocast" in n.meta:
-            return n.meta["autocast"].call(run, n.target, args, kwargs)
-        return run(n.target, args, kwargs)
+            autocast = n.meta["autocast"]
+            return self._calls.run(
+                called, args, kwargs, lambda: autocast.call(run, n.target, args, kwargs), repeats=False
+            )
+        return self._calls.run(called, args, kwargs, lambda: run(n.target, args, kwargs), repeats=True)
 
     def fetch_attr(self, target: str) -> Any:
         return self._named[target]
-
-    def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        result = super().call_module(target, args, kwargs)
-        self._use_own_formula(self.fetch_attr(target), args, kwargs, result)
-        return result
-
-    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        result = super().call_function(target, args, kwargs)
-        self._use_own_formula(target, args, kwargs, result)
-        return result
-
-    def _use_own_formula(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
-        """A formula for what the node itself calls takes the place of the operators that it reached."""
-        own = call_cost(target, args, kwargs, result)
-        if own is not None:
-            self._counter.calls = [own]

@@ -1,12 +1,14 @@
 """An operator that ran before on the same shapes does not run again, and no total depends on it."""
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
 import timm
 import torch
 import torchvision
-from torch import nn
+from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from fxcount import Cost, GraphCost, count_graph
@@ -80,3 +82,70 @@ def test_what_is_remembered_does_not_grow_without_end() -> None:
         repeats.add(number, (), None, ())
     assert repeats.find(9, ()) is None
     assert repeats.find(10, ()) == (None, ())
+
+
+class Steps(nn.Module):
+    """A number that is known, is used as an index, and is added to in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(100, 4)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        ids = ids + 1
+        rows = self.embedding(ids)
+        for _ in range(3):
+            ids += 1
+        return rows.new_zeros(int(ids.max())).exp()
+
+
+def test_known_integers_are_added_to_each_time() -> None:
+    """0 + 1 + 3 elements, one exponential each."""
+    ids = torch.zeros(1, 3, dtype=torch.long)
+    for tracer in ("recorded", "executed"):
+        assert count_graph(Steps(), ids, tracer=tracer).total == Cost(special=4)
+
+
+def test_a_change_of_shape_is_made_each_time() -> None:
+    def model(x: Tensor) -> Tensor:
+        for _ in range(3):
+            x.exp_().unsqueeze_(0)
+        return x.exp()
+
+    for tracer in ("symbolic", "recorded"):
+        cost = count_graph(model, torch.rand(2, 3), tracer=tracer)
+        assert cost.nodes[-1].input_shapes == ((1, 1, 1, 2, 3),)
+
+
+def test_a_function_that_is_not_torchs_runs_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def noted(x: Tensor) -> Tensor:
+        calls.append(x)
+        return x.exp()
+
+    def model(x: Tensor) -> Tensor:
+        return wrapped(x) + wrapped(x)
+
+    monkeypatch.setitem(globals(), "wrapped", noted)
+    count_graph(model, torch.rand(3), formulas={noted: lambda x: x.numel()}, tracer="recorded")
+    assert len(calls) == 2
+
+
+def test_what_is_remembered_keeps_no_model() -> None:
+    layer = nn.Linear(4, 4)
+    kept = [weakref.ref(layer), weakref.ref(layer.weight)]
+    count_graph(nn.Sequential(layer, layer), torch.rand(2, 4))
+    del layer
+    gc.collect()
+    assert [each() for each in kept] == [None, None]
+
+
+def test_a_result_keeps_its_class() -> None:
+    for _ in range(2):
+        graph = count_graph(lambda x: x.max(1), torch.rand(2, 3), tracer="recorded").graph.graph
+        assert [*graph.nodes][1].meta["type"] is torch.return_types.max
+
+
+def wrapped(x: Tensor) -> Tensor:
+    raise AssertionError("another function takes its place")

@@ -1,11 +1,14 @@
-"""Python functions that are to be one node: every module that names one is handed another in its place."""
+"""How functions and methods are seen and named: those of torch, and Python functions that are to be one node."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+from torch.overrides import is_tensor_method_or_property
 
 from fxcount.formulas.custom import references
 
@@ -24,3 +27,22 @@ def replaced_functions(functions: Sequence[Callable[..., Any]], call: Callable[.
     finally:
         for owner, name, function in places:
             setattr(owner, name, function)
+
+
+_is_method = functools.cache(is_tensor_method_or_property)
+
+
+def node_kind(func: Any, args: Sequence[Any]) -> tuple[str, Any, Sequence[Any]]:
+    """How a node names a function of torch: as an operator of Python, a method, or itself; and its arguments then."""
+    name = func.__name__
+    if name == "__set__":
+        return "call_function", setattr, (args[0], func.__self__.__name__, *args[1:])
+    if not _is_method(func):
+        return "call_function", func, args
+    if name.startswith("__"):
+        plain = name.strip("_")
+        if hasattr(operator, plain):
+            return "call_function", getattr(operator, plain), args
+        if plain.startswith("r") and hasattr(operator, plain[1:]):
+            return "call_function", getattr(operator, plain[1:]), (args[1], args[0])
+    return "call_method", name, args

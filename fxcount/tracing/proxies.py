@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import torch
 from torch import fx
-from torch.fx.proxy import Attribute, ParameterProxy
+from torch.fx.proxy import Attribute
 
 from fxcount.tracing.questions import is_model_code
 
@@ -137,7 +137,7 @@ def _compares(question: Callable[..., Any]) -> Callable[..., GuardedAnswer]:
 
 
 class GuardedAttribute(_Guarded, Attribute):
-    """Stands for an attribute of a proxy, such as ``x.shape``."""
+    """Stands for an attribute of a proxy, such as ``x.shape``; its node is made when it is used."""
 
     def __init__(self, root: fx.Proxy, attr: str) -> None:
         vars(self).update(root=root, attr=attr, tracer=root.tracer, _node=None)
@@ -149,7 +149,3 @@ class GuardedAttribute(_Guarded, Attribute):
     __gt__ = _compares(operator.gt)
     __ge__ = _compares(operator.ge)
     __hash__ = _Guarded.__hash__
-
-
-class GuardedParameter(_Guarded, ParameterProxy):
-    """Stands for a parameter; its shape is known."""

@@ -12,29 +12,34 @@ import contextlib
 import functools
 import operator
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
 import torch
 from torch import fx, nn
-from torch._C._functorch import is_functorch_wrapped_tensor, is_gradtrackingtensor  # no public names
-from torch.overrides import TorchFunctionMode, is_tensor_method_or_property
+from torch._C._functorch import (  # no public names
+    is_functorch_wrapped_tensor,
+    is_gradtrackingtensor,
+    maybe_current_level,
+)
+from torch.overrides import TorchFunctionMode
 
-from fxcount.annotation import annotate, place_of
-from fxcount.cost import OperatorCost
+from fxcount.annotation import Annotation, annotation, place_of
+from fxcount.calls import Calls
 from fxcount.dispatch import Operator, OperatorCounter, WithoutData, counting
 from fxcount.errors import NO_VALUES, DataNeededError
 from fxcount.formulas.arithmetic import tensors
-from fxcount.formulas.custom import call_cost, python_functions
+from fxcount.formulas.custom import python_functions
 from fxcount.tracing.autocast import autocast_chooses, call_as_on
 from fxcount.tracing.call import ExampleCall
-from fxcount.tracing.functions import replaced_functions
+from fxcount.tracing.functions import node_kind, replaced_functions
 from fxcount.tracing.leaf import is_leaf
 from fxcount.tracing.model import device_of
+from fxcount.tracing.modules import watched_modules
+from fxcount.tracing.nodes import NewNodes
 from fxcount.tracing.paths import Attributes
-from fxcount.tracing.trace import Trace, TracedModule, set_arguments
+from fxcount.tracing.trace import Trace, TracedModule
 from fxcount.tracing.values import Part, is_plain, parts_of, rebuild
 
 
@@ -112,10 +117,12 @@ class Recorder(TorchFunctionMode):
     ) -> None:
         super().__init__()
         self.graph = fx.Graph()
+        self._new_nodes = NewNodes(self.graph)
         self.attributes = Attributes(model)
         self.called: list[tuple[str, str]] = []
         self._model = model
         self._counter = counter
+        self._calls = Calls(counter)
         self._device = device
         self._told = torch.device("cpu") if device.type == "meta" else device
         """The device that the model is told: on the meta device it would refuse to run, or go a way of its own."""
@@ -128,42 +135,35 @@ class Recorder(TorchFunctionMode):
     def placeholder(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
         """A node for an input, and the tensor that the model gets in its place."""
         represented = self._counter.represent(tensor)
-        node = self._node("placeholder", name, (), {}, represented)
+        node = self._node("placeholder", name, (), {}, annotation(represented))
         self._bind(represented, node)
         return represented
 
     def output(self, result: Any) -> None:
         """Closes the graph with the model's result."""
-        self._node("output", "output", (self._argument(result),), {}, result)
+        self._node("output", "output", (self._argument(result),), {}, annotation(result))
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
         """While it lasts, calls of modules, functions and operators become nodes; then torch is as it was."""
-        call_module, thread = nn.Module.__call__, threading.get_ident()
-
-        def watched(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-            if self._inside_a_node or threading.get_ident() != thread:
-                return call_module(module, *args, **kwargs)
-            return self._call_module(module, call_module, args, kwargs)
-
-        nn.Module.__call__ = watched  # type: ignore[method-assign]
         self._counter.on_call = self._operator_ran
         try:
-            with self, replaced_functions(python_functions(), self._call_function):
+            with watched_modules(self._call_module), self, replaced_functions(python_functions(), self._call_function):
                 yield
         finally:
             self._counter.on_call = None
-            nn.Module.__call__ = call_module  # type: ignore[method-assign]
 
     def _call_module(self, module: nn.Module, call: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        if self._inside_a_node:
+            return call(*args, **kwargs)
         path = self.attributes.path_of(module)
         self.called.append((path, type(module).__name__))
         if is_leaf(module, self._model) and self.attributes.has_parameters_of(module):
             self.attributes.use(module)
-            return self._record("call_module", path, args, kwargs, lambda: call(module, *args, **kwargs), module)
+            return self._record("call_module", path, args, kwargs, lambda: call(*args, **kwargs), module)
         self._callers.append(path)
         try:
-            return call(module, *args, **kwargs)
+            return call(*args, **kwargs)
         finally:
             self._callers.pop()
 
@@ -179,19 +179,21 @@ class Recorder(TorchFunctionMode):
             return func(*args, **kwargs)
         if self._inside_a_node:
             return self._call(func, args, kwargs)
-        if func.__name__ == "__get__":
+        name = func.__name__
+        if name == "__get__":
             return self._read_property(func, *args)
-        if not self._autograd and (func in GRADIENTS or any(map(is_gradtrackingtensor, tensors(args)))):
+        transformed = [*tensors(args)] if maybe_current_level() else []
+        if not self._autograd and (func in GRADIENTS or any(map(is_gradtrackingtensor, transformed))):
             raise GradientNeeded
-        if func is torch._assert or any(map(is_functorch_wrapped_tensor, tensors(args))):
+        if func is torch._assert or any(map(is_functorch_wrapped_tensor, transformed)):
             return self._call(func, args, kwargs)
-        if func.__name__ == "type" and len(args) == 1 and not kwargs:
+        if name == "type" and len(args) == 1 and not kwargs:
             here = "" if self._told.type == "cpu" else f"{self._told.type}."
             return args[0].type().replace("meta.", here)
         run = functools.partial(self._call, func, args, kwargs)
-        if func.__name__ == "__set__" and func.__self__.__name__ == "data":
+        if name == "__set__" and func.__self__.__name__ == "data":
             run = functools.partial(self._counter.set_data, *args)
-        op, target, arguments = _node_kind(func, args)
+        op, target, arguments = node_kind(func, args)
         return self._record(op, target, arguments, kwargs, run)
 
     def _call(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -220,10 +222,11 @@ class Recorder(TorchFunctionMode):
 
     def _record(self, op: str, target: Any, args: Any, kwargs: Any, run: Callable[[], Any], called: Any = None) -> Any:
         """Runs a call; it becomes a node if a tensor comes out, something is written to, or it costs anything."""
-        self._counter.take_calls()
-        self._inside_a_node = True
+        repeats = not (self._autograd or target is setattr or autocast_chooses(self._device))
         try:
-            result = run()
+            result, note = self._calls.run(
+                called or target, args, kwargs, functools.partial(self._inside, run), repeats=repeats
+            )
         except Exception as caught:
             error: Exception = caught
             if target in NEED_VALUES and any(tensor.is_meta for tensor in tensors(args)):
@@ -233,81 +236,79 @@ class Recorder(TorchFunctionMode):
             if error is caught:
                 raise
             raise error from caught
-        finally:
-            self._inside_a_node = False
-        with torch._C.DisableTorchFunction():  # or each look at a tensor would be a call to record
-            operators = self._counter.take_calls()
-            own = call_cost(called or target, tuple(args), kwargs, result)
-            if own is not None:
-                operators = (own,)
-            if result is None or _matters(result, operators):
-                node = self._node(op, target, self._argument(args), self._argument(kwargs), result, operators)
+        if result is None or _matters(note):
+            with torch._C.DisableTorchFunction():
+                node = self._node(op, target, self._argument(args), self._argument(kwargs), note)
                 self._bind(result, node)
         return result
 
+    def _inside(self, run: Callable[[], Any]) -> Any:
+        """The result of a call that becomes a node, and all that it calls with it."""
+        self._inside_a_node = True
+        try:
+            return run()
+        finally:
+            self._inside_a_node = False
+
     def _operator_ran(self, func: Operator, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> None:
         """An operator that no recorded call has reached is a node of its own."""
-        if not self._inside_a_node and _matters(out, operators := self._counter.take_calls()):
-            node = self._node("call_function", func, self._argument(args), self._argument(kwargs), out, operators)
+        if not self._inside_a_node and _matters(note := annotation(out, self._counter.take_calls())):
+            node = self._node("call_function", func, self._argument(args), self._argument(kwargs), note)
             self._bind(out, node)
 
     @property
     def _caller(self) -> str:
         return self._callers[-1] if self._callers else ""
 
-    def _node(
-        self, op: str, target: Any, args: Any, kwargs: Any, result: Any, operators: tuple[OperatorCost, ...] = ()
-    ) -> fx.Node:
-        node = self.graph.create_node(op, target)
-        set_arguments(node, tuple(args), dict(kwargs))
-        node.meta["module"] = self._caller
-        annotate(node, result, operators)
-        return node
+    def _node(self, op: str, target: Any, args: Any, kwargs: Any, note: Annotation) -> fx.Node:
+        return self._new_nodes.add(op, target, tuple(args), kwargs, {"module": self._caller, **note})
 
     def _bind(self, result: Any, node: fx.Node) -> None:
         """From now on the tensors in ``result`` are what ``node`` computes."""
         self._kept.append(result)
-        for tensor, part in parts_of(result, node):
-            self._nodes[id(tensor)] = part
+        if isinstance(result, torch.Tensor):
+            self._nodes[id(result)] = node
+        else:
+            self._nodes.update((id(tensor), part) for tensor, part in parts_of(result, node))
 
     def _argument(self, value: Any) -> Any:
         """``value`` as the argument of a node: every tensor in it as the node that computes it."""
         if isinstance(value, torch.Tensor):
             return self._node_of(value)
+        if is_plain(value):
+            return value
         if isinstance(value, torch.device):
             return self._device if value.type == "meta" or value == self._told else value
         if type(value) in (list, tuple):
-            return type(value)(self._argument(item) for item in value)
+            return type(value)([self._argument(item) for item in value])
         if type(value) is dict:
             return {key: self._argument(item) for key, item in value.items()}
         if isinstance(value, slice):
             return slice(self._argument(value.start), self._argument(value.stop), self._argument(value.step))
-        if is_plain(value):
-            return value
         made = rebuild(value)
         if made is None:
             return self._attribute(self.attributes.use(value), value)
         make, parts = made
-        return self._node("call_function", make, [self._argument(part) for part in parts], {}, value)
+        return self._node("call_function", make, [self._argument(part) for part in parts], {}, annotation(value))
 
     def _node_of(self, tensor: torch.Tensor) -> fx.Node:
         found = self._nodes.get(id(tensor))
-        if isinstance(found, Part):
-            found = self._item(found)
-        elif found is None:
-            found = self._attribute(self.attributes.use(tensor), tensor)
-        self._nodes[id(tensor)] = found
-        return found
+        if isinstance(found, fx.Node):
+            return found
+        if found is None:
+            return self._attribute(self.attributes.use(tensor), tensor)
+        node = self._nodes[id(tensor)] = self._item(found)
+        return node
 
     def _item(self, part: Part) -> fx.Node:
         if part.node is None:
             owner = part.owner if isinstance(part.owner, fx.Node) else self._item(part.owner)
-            part.node = self._node("call_function", operator.getitem, (owner, part.key), {}, part.value)
+            part.node = self._node("call_function", operator.getitem, (owner, part.key), {}, annotation(part.value))
             part.node.meta["module"] = owner.meta["module"]
         return part.node
 
     def _attribute(self, path: str, value: Any) -> fx.Node:
-        node = self._node("get_attr", path, (), {}, value)
+        node = self._node("get_attr", path, (), {}, annotation(value))
         self._bind(value, node)
         return node
 
@@ -324,27 +325,6 @@ def _line_of_model() -> str:
     return "" if frame is None else f", {frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def _matters(result: Any, operators: Sequence[OperatorCost]) -> bool:
+def _matters(note: Annotation) -> bool:
     """Whether a call made a tensor or has a cost; questions about shapes do neither."""
-    return any(True for _ in parts_of(result)) or any(call.equation or call.uncounted for call in operators)
-
-
-@functools.cache
-def _is_method(func: Any) -> bool:
-    return is_tensor_method_or_property(func)
-
-
-def _node_kind(func: Any, args: Sequence[Any]) -> tuple[str, Any, Sequence[Any]]:
-    """How a node names a function of torch: as an operator of Python, a method, or itself."""
-    name = func.__name__
-    if name == "__set__":
-        return "call_function", setattr, (args[0], func.__self__.__name__, *args[1:])
-    if not _is_method(func):
-        return "call_function", func, args
-    if name.startswith("__"):
-        plain = name.strip("_")
-        if hasattr(operator, plain):
-            return "call_function", getattr(operator, plain), args
-        if plain.startswith("r") and hasattr(operator, plain[1:]):
-            return "call_function", getattr(operator, plain[1:]), (args[1], args[0])
-    return "call_method", name, args
+    return "tensor_meta" in note or any(call.equation or call.uncounted for call in note["operators"])

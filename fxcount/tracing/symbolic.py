@@ -1,4 +1,4 @@
-"""The symbolic tracer: `torch.fx` runs the model on proxies, without values, and records what happens to them."""
+"""The symbolic tracer: `torch.fx` runs the model on proxies; the graph holds for every input."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from typing import Any
 
 import torch
 from torch import fx, nn
-from torch.fx._symbolic_trace import _set_is_fx_tracing
+from torch.fx._symbolic_trace import _patch_wrapped_functions, _Patcher  # torch.fx.wrap has no other reader
 from torch.fx.proxy import TraceError
-from torch.overrides import TorchFunctionMode, is_tensor_method_or_property
+from torch.overrides import TorchFunctionMode
 
 from fxcount.errors import TracingError
 from fxcount.formulas.custom import python_functions
 from fxcount.tracing.autocast import Autocast, autocast_chooses
 from fxcount.tracing.call import ExampleCall
-from fxcount.tracing.functions import replaced_functions
+from fxcount.tracing.functions import node_kind, replaced_functions
 from fxcount.tracing.leaf import is_leaf
 from fxcount.tracing.model import device_of
+from fxcount.tracing.modules import watched_modules
+from fxcount.tracing.nodes import NewNodes
 from fxcount.tracing.paths import Attributes
-from fxcount.tracing.proxies import CannotTrace, GuardedParameter, GuardedProxy, refuse
+from fxcount.tracing.proxies import CannotTrace, GuardedProxy, refuse
 from fxcount.tracing.questions import Questions
-from fxcount.tracing.trace import Trace, TracedModule, set_arguments
+from fxcount.tracing.trace import Trace, TracedModule
 from fxcount.tracing.values import contains, is_plain, is_special_container, rebuild
 
 TRACED = (fx.Proxy, torch.Tensor)
@@ -34,11 +36,10 @@ def trace_symbolically(model: Callable[..., Any], call: ExampleCall) -> Trace:
         TracingError: what the model does with a traced value has no place in a graph.
     """
     tracer = SymbolicTracer(model, call)
-    with EveryTensorIsTraced(tracer), replaced_functions(python_functions(), tracer.call_function):
-        try:
-            graph = tracer.trace(lambda *args, **kwargs: model(*args, **kwargs))
-        except (CannotTrace, TraceError) as refusal:
-            raise TracingError(f"cannot be traced symbolically: {refusal}; tracer='auto' finds another way") from None
+    try:
+        graph = tracer.trace(model)
+    except (CannotTrace, TraceError) as refusal:
+        raise TracingError(f"cannot be traced symbolically: {refusal}; tracer='auto' finds another way") from None
     training = getattr(model, "training", True)
     module = TracedModule(graph, tracer.attributes.used, training)
     return Trace("symbolic", module, call.tensors(), tracer.called)
@@ -47,7 +48,8 @@ def trace_symbolically(model: Callable[..., Any], call: ExampleCall) -> Trace:
 class SymbolicTracer(fx.Tracer):
     """A `torch.fx.Tracer` that calls the model itself, so that its hooks run, and looks names up by identity.
 
-    Nothing is set on the model: what it does not own is named in ``attributes``.
+    Nothing is set on the model: what it does not own is named in ``attributes``. Its parameters are themselves and no
+    proxies: what is done with them is seen as what is done with any other tensor.
     """
 
     def __init__(self, model: Callable[..., Any], call: ExampleCall) -> None:
@@ -61,17 +63,26 @@ class SymbolicTracer(fx.Tracer):
         self._callers: list[str] = []
         self._nodes: dict[str, fx.Node] = {}
         self._questions = Questions()
-        self._parameters: dict[int, GuardedParameter] = {}
 
-    def create_args_for_root(
-        self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None
-    ) -> tuple[Callable[..., Any], list[Any]]:
-        forward = self._model.forward if isinstance(self._model, nn.Module) else self._model
+    def trace(self, root: Callable[..., Any], concrete_args: dict[str, Any] | None = None) -> fx.Graph:
+        """The graph of one call of ``root``, which is the model.
+
+        `torch.fx.Tracer.trace` would copy what it calls from its class, so that no hook of the model runs, and would
+        have every attribute of every module looked up by a function in Python.
+        """
+        self.root = nn.Module()
+        self.graph = fx.Graph(tracer_cls=type(self))
+        self._new_nodes = NewNodes(self.graph)
+        forward = root.forward if isinstance(root, nn.Module) else root
         if self._questions.may_come_from(forward):
             refuse("the type or identity")
-        _set_is_fx_tracing(False)  # a model that looks takes the branch that it would not take without tracing
         call = self._call.replace_tensors(lambda name, _: self.create_proxy("placeholder", name, (), {}), forward)
-        return lambda *args: root_fn(*args, **call.kwargs), list(call.args)
+        functions = replaced_functions(python_functions(), self.call_function)
+        with watched_modules(self.call_module), EveryTensorIsTraced(self), functions, _Patcher() as patcher:
+            _patch_wrapped_functions(patcher)
+            result = root(*call.args, **call.kwargs)
+            self.create_node("output", "output", (self.create_arg(result),), {})
+        return self.graph
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return is_leaf(m, self._model)
@@ -110,20 +121,10 @@ class SymbolicTracer(fx.Tracer):
         type_expr: Any = None,
     ) -> fx.Node:
         """A node that knows the module that makes the call, and none of what else a `torch.fx.Tracer` notes."""
-        node = self.graph.create_node(kind, target, name=name, type_expr=type_expr)
-        set_arguments(node, args, kwargs)
-        node.meta["module"] = self._callers[-1] if self._callers else ""
+        meta: dict[str, Any] = {"module": self._callers[-1] if self._callers else ""}
         if self._began_in_autocast or autocast_chooses(self._device):
-            node.meta["autocast"] = Autocast.now(self._device)
-        return node
-
-    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
-        """A parameter that the model reads becomes a proxy; its shape is known."""
-        if not isinstance(attr_val, nn.Parameter):
-            return attr_val
-        if id(attr_val) not in self._parameters:
-            self._parameters[id(attr_val)] = GuardedParameter(self, self.create_arg(attr_val), attr, attr_val)
-        return self._parameters[id(attr_val)]
+            meta["autocast"] = Autocast.now(self._device)
+        return self._new_nodes.add(kind, target, args, kwargs, meta, name)
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
         return GuardedProxy(node, self)
@@ -147,6 +148,13 @@ class SymbolicTracer(fx.Tracer):
         return super().create_arg(a)
 
 
+_ASK_FOR_SIZES = frozenset(
+    {"size", "dim", "ndimension", "numel", "nelement", "stride", "storage_offset", "element_size", "is_contiguous"}
+    | {"is_floating_point", "is_complex", "__len__"}
+)
+"""Functions that every tensor of the model can answer without a value."""
+
+
 class EveryTensorIsTraced(TorchFunctionMode):
     """Makes nodes also of calls on tensors that are no attribute of a module, and of calls that create tensors.
 
@@ -168,11 +176,12 @@ class EveryTensorIsTraced(TorchFunctionMode):
             return self._read_property(func, *args)
         if func is torch._assert:  # costs nothing
             return None
+        if func.__name__ in _ASK_FOR_SIZES and not contains((fx.Proxy,), args):
+            return func(*args, **kwargs)
         if not contains(TRACED, args, kwargs) and not _creates_tensor(func, args, kwargs):
             return func(*args, **kwargs)
-        if is_tensor_method_or_property(func):
-            return self._tracer.create_proxy("call_method", func.__name__, args, kwargs)
-        return self._tracer.create_proxy("call_function", func, args, kwargs)
+        kind, target, arguments = node_kind(func, args)
+        return self._tracer.create_proxy(kind, target, tuple(arguments), kwargs)
 
     def _read_property(self, getter: Any, tensor: torch.Tensor, *owner: type) -> Any:
         """Sizes and dtypes are read now; a property that is a tensor, such as ``weight.T``, becomes a node."""

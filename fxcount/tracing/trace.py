@@ -48,14 +48,6 @@ def _install(root: nn.Module, path: str, value: Any) -> None:
         setattr(owner, name, value)
 
 
-def set_arguments(node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Gives a new node its arguments: ``create_node`` would search them for symbols, and ``node.args = ...`` would
-    look the node up and enter it again in a table by operator."""
-    object.__setattr__(node, "args", args)
-    if kwargs:
-        object.__setattr__(node, "kwargs", kwargs)
-
-
 @dataclass(frozen=True)
 class Trace:
     """A traced model.

@@ -11,24 +11,14 @@ import torch
 from torch import fx
 from torch.utils import _pytree as pytree
 
-_PLAIN = (
-    str,
-    int,
-    float,
-    bool,
-    complex,
-    type(None),
-    type(...),
-    torch.dtype,
-    torch.layout,
-    torch.memory_format,
-    torch._ops.OpOverload,
+_PLAIN = frozenset(
+    {str, int, float, bool, complex, type(None), type(...), torch.dtype, torch.layout, torch.memory_format}
 )
 
 
 def is_plain(value: Any) -> bool:
     """Whether a node may hold ``value`` as it is."""
-    return type(value) in _PLAIN or isinstance(value, torch.dtype | torch._ops.OpOverload)
+    return type(value) in _PLAIN or isinstance(value, torch._ops.OpOverload)
 
 
 def contains(kinds: tuple[type, ...], *values: Any) -> bool:

@@ -465,3 +465,29 @@ def test_a_comparison_of_an_attribute_that_is_used_is_a_node() -> None:
         "ge",
         "add",
     ]
+
+
+PARAMETER_QUESTIONS: dict[str, Callable[[Tensor], Any]] = {
+    "class": lambda w: isinstance(w, nn.Parameter),
+    "size": lambda w: w.size() == (3, 4) and w.size(0) == 3,
+    "shape": lambda w: w.shape[1] == 4,
+    "dimensions": lambda w: w.dim() == w.ndim == w.ndimension() == 2,
+    "elements": lambda w: w.numel() == w.nelement() == 12,
+    "length": lambda w: len(w) == 3,
+    "strides": lambda w: w.stride() == (4, 1) and w.is_contiguous(),
+    "dtype": lambda w: w.dtype is torch.float32 and w.is_floating_point() and not w.is_complex(),
+    "gradient": lambda w: w.requires_grad and w.grad is None and w.is_leaf,
+}
+
+
+@pytest.mark.parametrize("name", PARAMETER_QUESTIONS)
+def test_what_does_not_depend_on_values_is_known_of_parameters(name: str) -> None:
+    class Asks(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(3, 4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x @ self.weight.T if PARAMETER_QUESTIONS[name](self.weight) else x
+
+    assert checked_count(Asks(), X, tracer="symbolic").total == Cost(macs=2 * 3 * 4)

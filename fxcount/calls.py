@@ -1,0 +1,57 @@
+"""`Calls`: what a node calls is run and costed, once for all nodes whose calls are equal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._mode_utils import no_dispatch
+
+from fxcount.annotation import Annotation, annotation
+from fxcount.dispatch import OperatorCounter
+from fxcount.formulas.custom import call_cost, custom_formulas
+from fxcount.repeats import Repeats, repeats_under
+
+
+class Calls:
+    """Runs calls under a counter, and says of each what its node is annotated with."""
+
+    def __init__(self, counter: OperatorCounter) -> None:
+        self._counter = counter
+        own = custom_formulas()
+        self._repeats = Repeats[Annotation]() if own else repeats_under(Calls, torch.get_default_dtype())
+
+    def run(
+        self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], run: Callable[[], Any], *, repeats: bool
+    ) -> tuple[Any, Annotation]:
+        """The result of ``run()``, which calls ``target``, and its annotation.
+
+        With ``repeats`` the call may be one that was made before. ``target`` is a function, the name of a method of a
+        tensor, or a module.
+        """
+        with torch._C.DisableTorchFunction(), no_dispatch():  # what is done here is no call of the model
+            key = self._counter.key_of(target, args, kwargs) if repeats else None
+            found = None if key is None else self._repeats.find(key, args)
+            if found is not None:
+                return found
+            self._counter.take_calls()
+        result = run()
+        with torch._C.DisableTorchFunction(), no_dispatch():
+            operators = self._counter.take_calls()
+            own = call_cost(target, tuple(args), kwargs, result)
+            note = annotation(result, operators if own is None else (own,))
+            # What reaches no operator may do anything, and what changes the shape of an argument does it each time.
+            unchanged = key is not None and key == self._counter.key_of(target, args, kwargs)
+            if unchanged and operators and _is_of_torch(target):
+                self._repeats.add(key, args, result, note)
+        return result, note
+
+
+def _is_of_torch(target: Any) -> bool:
+    """Whether a call depends on its arguments alone: it is torch's or Python's own function, and not a model's."""
+    if isinstance(target, str | nn.Module):
+        return isinstance(target, str)
+    module = getattr(target, "__module__", None) or "torch"
+    return module.partition(".")[0] in ("torch", "_operator", "builtins")

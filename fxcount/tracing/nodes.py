@@ -1,0 +1,37 @@
+"""`NewNodes`: the nodes of a graph while it is made, by way of what `torch.fx` does once and not for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import fx
+
+
+class NewNodes:
+    """Adds nodes to the end of ``graph``."""
+
+    def __init__(self, graph: fx.Graph) -> None:
+        self.graph = graph
+        self._names: dict[Any, str] = {}
+
+    def add(
+        self,
+        op: str,
+        target: Any,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        meta: Mapping[str, Any],
+        name: str | None = None,
+    ) -> fx.Node:
+        """A node with these entries in its ``meta``; ``create_node`` would search the arguments for symbols, and
+        assigning them would look the node up, so they are set as `fx.Node` itself sets them."""
+        node = self.graph.create_node(op, target, name=name or self._names.get(target))
+        if name is None:
+            self._names.setdefault(target, node.name)  # the next of these has the same name with another number
+        if args:
+            object.__setattr__(node, "args", args)
+        if kwargs:
+            object.__setattr__(node, "kwargs", dict(kwargs))
+        node.meta.update(meta)
+        return node
