@@ -13,7 +13,7 @@ from fxcount.formulas.custom import formulas_for_one_count
 from fxcount.graph_cost import GraphCost
 from fxcount.interpreter import CostInterpreter
 from fxcount.read_cost import read_cost
-from fxcount.tracing import ExampleCall, Trace, execute, has_data, record, runnable, trace_symbolically
+from fxcount.tracing import CountedModel, ExampleCall, Trace, execute, record, trace_symbolically
 from fxcount.unchanged import unchanged
 
 
@@ -58,13 +58,13 @@ def count_graph(
     An error of the model itself is raised as it is, with a note that says where in the model it happened.
     """
     reading = Convention.of(convention)
-    model = runnable(model)
+    counted = CountedModel.of(model)
     if tracer not in ("auto", *TRACERS):
         raise InputError(f"unknown tracer {tracer!r}; the known ones are auto, {', '.join(TRACERS)}")
     with collector_paused():
         with formulas_for_one_count(formulas):
-            trace = costed_trace(model, ExampleCall.of(example_input, example_kwargs), tracer)
-        cost = read_cost(model, trace, reading)
+            trace = costed_trace(counted, ExampleCall.of(example_input, example_kwargs), tracer)
+        cost = read_cost(counted, trace, reading)
     if strict and cost.uncounted:
         names = ", ".join(f"{name} ({calls} calls)" for name, calls in cost.uncounted.items())
         raise UncountedError(f"not counted: {names}")
@@ -83,14 +83,14 @@ def collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def trace_and_interpret(model: Callable[..., Any], call: ExampleCall) -> Trace:
+def trace_and_interpret(model: CountedModel, call: ExampleCall) -> Trace:
     """A symbolic trace, costed by running its graph on shapes."""
     trace = trace_symbolically(model, call)
     CostInterpreter(trace).propagate()
     return trace
 
 
-TRACERS: dict[str, Callable[[Callable[..., Any], ExampleCall], Trace]] = {
+TRACERS: dict[str, Callable[[CountedModel, ExampleCall], Trace]] = {
     "symbolic": trace_and_interpret,
     "recorded": record,
     "executed": execute,
@@ -98,7 +98,7 @@ TRACERS: dict[str, Callable[[Callable[..., Any], ExampleCall], Trace]] = {
 """From a model and a call to a costed graph: the more general, the later."""
 
 
-def costed_trace(model: Callable[..., Any], call: ExampleCall, tracer: str) -> Trace:
+def costed_trace(model: CountedModel, call: ExampleCall, tracer: str) -> Trace:
     """The graph with its costs, by the tracer of that name or the first that can; the model is left as it was."""
     if tracer != "auto":
         with unchanged(model, (call.args, call.kwargs)):
@@ -109,6 +109,6 @@ def costed_trace(model: Callable[..., Any], call: ExampleCall, tracer: str) -> T
         except FormulaError:
             raise
         except Exception:
-            if name == "recorded" and not has_data(model, call):
+            if name == "recorded" and not model.has_data(call):
                 raise
     return costed_trace(model, call, "executed")

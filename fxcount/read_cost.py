@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -13,12 +13,12 @@ from torch.fx.passes.shape_prop import TensorMetadata
 from fxcount.cost import Convention
 from fxcount.costed_graph import NodeCost, Shape, Submodule, holder_of, leaf_paths, parent_of
 from fxcount.graph_cost import GraphCost
-from fxcount.tracing import Trace, TracedModule
+from fxcount.tracing import CountedModel, Trace, TracedModule
 
 
-def read_cost(model: Callable[..., Any], trace: Trace, convention: Convention) -> GraphCost:
+def read_cost(model: CountedModel, trace: Trace, convention: Convention) -> GraphCost:
     """The costs that the nodes of the traced ``model`` carry, and what is known of its modules and parameters."""
-    names = _parameter_names(model) if isinstance(model, nn.Module) else _parameters_in(trace.module.named)
+    names = model.parameters if model.modules else _parameters_in(trace.module.named)
     nodes = _read_nodes(trace.module, convention, names)
     parameters, shared = _first_and_further(names)
     leaves = leaf_paths(nodes)
@@ -106,23 +106,6 @@ def _parameters_in(named: Mapping[str, Any]) -> dict[str, nn.Parameter]:
     return found
 
 
-def _named(module: Any, path: str) -> Any:
-    """What ``module`` has at a dotted path; None where there is nothing."""
-    found = module
-    for name in path.split(".") if path else []:
-        found = getattr(found, name, None)
-    return found
-
-
-def _parameter_names(owner: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters of a module, a shared one under each of its names."""
-    return {
-        f"{path}.{name}" if path else name: parameter
-        for path, module in owner.named_modules()  # each module once: one that lies inside itself would never end
-        for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False)
-    }
-
-
 def _first_and_further(names: Mapping[str, nn.Parameter]) -> tuple[dict[str, Shape], dict[str, str]]:
     """The shape of each parameter under its first name, and every further name to the first."""
     first: dict[int, str] = {}
@@ -132,17 +115,18 @@ def _first_and_further(names: Mapping[str, nn.Parameter]) -> tuple[dict[str, Sha
     return shapes, {name: first[id(each)] for name, each in names.items() if name not in shapes}
 
 
-def _read_modules(model: Any, called: Iterable[tuple[str, str]], holders: Iterable[str]) -> dict[str, Submodule]:
+def _read_modules(
+    model: CountedModel, called: Iterable[tuple[str, str]], holders: Iterable[str]
+) -> dict[str, Submodule]:
     """The module tree; ``called`` is the path and class name of every call, ``holders`` the paths of all parameters."""
     calls = Counter(called)
-    named = dict(model.named_modules()) if isinstance(model, nn.Module) else {}
-    modules = {"": Submodule(_kind(model), 0)}
+    modules = {"": Submodule(_kind(model.run), 0)}
     for path in (*(path for path, _ in calls), *holders):
         new = []
         while path not in modules:
             new.append(path)
             path = parent_of(path)
-        modules.update((around, Submodule(_kind(named.get(around)), 0)) for around in reversed(new))
+        modules.update((around, Submodule(_kind(model.modules.get(around)), 0)) for around in reversed(new))
     for (path, kind), times in calls.items():
         modules[path] = Submodule(kind, modules[path].calls + times)
     return modules

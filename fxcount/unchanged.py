@@ -7,67 +7,66 @@ import inspect
 import operator
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
 import torch
 from torch import nn
 
+from fxcount.tracing import CountedModel
+
 
 @contextlib.contextmanager
-def unchanged(model: Any, arguments: Any = ()) -> Iterator[None]:
+def unchanged(model: CountedModel, arguments: Any = ()) -> Iterator[None]:
     """Puts back what the model changes meanwhile, also after an error: the attributes of its modules, of the objects
     among its arguments, such as a cache, and the random state."""
-    modules = list(model.modules()) if isinstance(model, nn.Module) else []
+    modules = list(model.modules.values())
     seen: dict[int, Any] = {}
     objects = [each for module in modules for value in _kept_by(module) for each in _objects(value, seen)]
-    before = [_Attributes(each) for each in (*modules, *objects, *_objects(arguments, seen))]
-    data = [(tensor, tensor.data) for module in modules for tensor in _tensors_of(module)]
+    before = _Contents((*modules, *objects, *_objects(arguments, seen)))
+    data = [(tensor, tensor.data) for _, tensor in model.named_tensors()]
     with _random_state():
         try:
             yield
         finally:
-            for attributes in before:
-                attributes.restore()
+            before.restore()
             for tensor, before_data in data:
                 if not _same_data(tensor, before_data):
                     tensor.data = before_data
 
 
-def _tensors_of(module: nn.Module) -> Iterator[torch.Tensor]:
-    return (tensor for tensor in (*module._parameters.values(), *module._buffers.values()) if tensor is not None)
-
-
 def _same_data(tensor: torch.Tensor, data: torch.Tensor) -> bool:
     """Whether a tensor still is what it was, and not moved or cast, as ``Module.to`` does in place."""
-    if (tensor.device, tensor.dtype, tensor.layout, tensor.shape) != (data.device, data.dtype, data.layout, data.shape):
+    if tensor.dtype is not data.dtype or tensor.shape != data.shape or tensor.device != data.device:
         return False
-    return tensor.layout is not torch.strided or tensor.data_ptr() == data.data_ptr()
-
-
-class _Attributes:
-    """The attributes of an object, and what the lists, dicts and sets among them hold; or what a container holds."""
-
-    def __init__(self, owner: Any) -> None:
-        containers = [owner] if isinstance(owner, _CONTAINERS) else [vars(owner), *_containers_in(vars(owner))]
-        self._contents = [(each, _copy(each) if each else None) for each in containers]
-
-    def restore(self) -> None:
-        for each, content in self._contents:
-            if content is None:
-                if each:
-                    each.clear()
-            elif not _same(each, content):
-                each.clear()
-                each.extend(content) if isinstance(each, list) else each.update(content)
+    return tensor.layout is data.layout and (tensor.layout is not torch.strided or tensor.data_ptr() == data.data_ptr())
 
 
 _CONTAINERS = (dict, list, set)
 
 
-def _containers_in(attributes: dict[str, Any]) -> list[Any]:
-    return [value for value in attributes.values() if isinstance(value, _CONTAINERS)]
+class _Contents:
+    """The attributes of objects, and what the lists, dicts and sets among them hold; or what a container holds."""
+
+    def __init__(self, owners: Iterable[Any]) -> None:
+        held: list[Any] = []
+        for owner in owners:
+            if isinstance(owner, _CONTAINERS):
+                held.append(owner)
+            else:
+                attributes = vars(owner)
+                held += (attributes, *[value for value in attributes.values() if isinstance(value, _CONTAINERS)])
+        self._empty = [each for each in held if not each]  # most, for a module has a dozen places for hooks
+        self._filled = [(each, _copy(each)) for each in held if each]
+
+    def restore(self) -> None:
+        for each in filter(None, self._empty):
+            each.clear()
+        for each, content in self._filled:
+            if not _same(each, content):
+                each.clear()
+                each.extend(content) if isinstance(each, list) else each.update(content)
 
 
 _PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device})

@@ -12,13 +12,13 @@ from torch.fx.passes.shape_prop import TensorMetadata
 
 from fxcount import Cost, count_graph
 from fxcount.interpreter import CostInterpreter
-from fxcount.tracing import ExampleCall, Trace, trace_symbolically
+from fxcount.tracing import CountedModel, ExampleCall, Trace, trace_symbolically
 
 X = torch.randn(2, 4)
 
 
 def interpreted(model: Any, *inputs: Any) -> tuple[Trace, Any]:
-    trace = trace_symbolically(model, ExampleCall.of(inputs))
+    trace = trace_symbolically(CountedModel.of(model), ExampleCall.of(inputs))
     return trace, CostInterpreter(trace).propagate()
 
 

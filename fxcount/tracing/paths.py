@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import nn
 
 from fxcount.tracing.leaf import is_leaf
+from fxcount.tracing.model import CountedModel
 
 
 class Attributes:
@@ -16,19 +19,22 @@ class Attributes:
     ``used`` holds what the graph's nodes name: path to module or tensor.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: CountedModel) -> None:
         self.used: dict[str, Any] = {}
+        self._model = model
         self._paths: dict[int, str] = {}
         self._kept: list[Any] = []
-        if isinstance(model, nn.Module):
-            self._add("", model)
-            if is_leaf(model, model):
-                self._paths[id(model)] = "model"
+        self._knows_attributes = False
+        self._numbers: dict[str, Iterator[int]] = {}
+        self._add(model.modules.items())
+        self._add(model.named_tensors())
+        if model.modules and is_leaf(model.modules[""], model.run):
+            self._paths[id(model.run)] = "model"
 
     def path_of(self, value: nn.Module | torch.Tensor) -> str:
         """The path of ``value`` in the model, the first one where it has several."""
         if id(value) not in self._paths:
-            self._adopt(value)
+            self._look_further(value)
         return self._paths[id(value)]
 
     def use(self, value: nn.Module | torch.Tensor) -> str:
@@ -42,26 +48,47 @@ class Attributes:
         parameters = [value for value in module._parameters.values() if value is not None]
         return all(isinstance(value, nn.Parameter) and id(value) in self._paths for value in parameters)
 
-    def _add(self, prefix: str, module: nn.Module) -> None:
-        for path, submodule in module.named_modules(prefix=prefix):
-            self._paths.setdefault(id(submodule), path)
-            for name, value in (*submodule._parameters.items(), *submodule._buffers.items(), *vars(submodule).items()):
-                if isinstance(value, torch.Tensor):
-                    self._paths.setdefault(id(value), f"{path}.{name}" if path else name)
-        self._kept.append(module)
+    def _add(self, named: Iterable[tuple[str, Any]]) -> None:
+        for path, value in named:
+            self._paths.setdefault(id(value), path)
+
+    def _look_further(self, value: nn.Module | torch.Tensor) -> None:
+        """Finds a tensor among the plain attributes of the modules, or gives what is nowhere a path of its own."""
+        if not self._knows_attributes:
+            self._knows_attributes = True
+            self._keep(plain_tensors(self._model.modules.items()))
+        if id(value) not in self._paths:
+            self._adopt(value)
+
+    def _keep(self, named: Iterable[tuple[str, Any]]) -> None:
+        """As ``_add``, of what may else be gone before the graph is made, and another be in its place."""
+        kept = list(named)
+        self._kept.append(kept)
+        self._add(kept)
 
     def _adopt(self, value: nn.Module | torch.Tensor) -> None:
         if isinstance(value, nn.Module):
-            self._add(self._unused(type(value).__name__.lower()), value)
+            modules = list(value.named_modules(prefix=self._unused(type(value).__name__.lower())))
+            self._keep(modules)
+            prefix = modules[0][0]
+            self._keep((*value.named_parameters(prefix), *value.named_buffers(prefix), *plain_tensors(modules)))
         else:
             kind = "parameter" if isinstance(value, nn.Parameter) else "tensor_constant"
-            self._paths[id(value)] = self._unused(f"_{kind}")
-            self._kept.append(value)
+            self._keep([(self._unused(f"_{kind}"), value)])
 
     def _unused(self, stem: str) -> str:
-        taken = set(self._paths.values())
-        name, number = f"{stem}_0", 0
-        while name in taken:
-            number += 1
-            name = f"{stem}_{number}"
-        return name
+        model = self._model
+        taken = (model.modules, model.parameters, model.buffers, getattr(model.run, "__dict__", {}))
+        numbers = self._numbers.setdefault(stem, itertools.count())
+        names = (f"{stem}_{number}" for number in numbers)
+        return next(name for name in names if not any(name in each for each in taken))
+
+
+def plain_tensors(modules: Iterable[tuple[str, nn.Module]]) -> list[tuple[str, torch.Tensor]]:
+    """The tensors that modules have as plain attributes, neither parameter nor buffer, by name."""
+    return [
+        (f"{path}.{name}" if path else name, value)
+        for path, module in modules
+        for name, value in vars(module).items()
+        if isinstance(value, torch.Tensor)
+    ]

@@ -35,7 +35,7 @@ from fxcount.tracing.autocast import autocast_chooses, call_as_on
 from fxcount.tracing.call import ExampleCall
 from fxcount.tracing.functions import node_kind, replaced_functions
 from fxcount.tracing.leaf import is_leaf
-from fxcount.tracing.model import device_of
+from fxcount.tracing.model import CountedModel
 from fxcount.tracing.modules import watched_modules
 from fxcount.tracing.nodes import NewNodes
 from fxcount.tracing.paths import Attributes
@@ -43,29 +43,23 @@ from fxcount.tracing.trace import Trace, TracedModule
 from fxcount.tracing.values import Part, is_plain, parts_of, rebuild
 
 
-def record(model: Callable[..., Any], call: ExampleCall) -> Trace:
+def record(model: CountedModel, call: ExampleCall) -> Trace:
     """Traces one run of ``model`` on shapes; integers that depend on no parameter keep their values."""
     return _record("recorded", model, call, WithoutData)
 
 
-def execute(model: Callable[..., Any], call: ExampleCall) -> Trace:
+def execute(model: CountedModel, call: ExampleCall) -> Trace:
     """Traces one run of ``model`` on its data; whatever the run overwrites is put back.
 
     Raises:
         DataNeededError: the model or its input has no data.
     """
-    if not has_data(model, call):
+    if not model.has_data(call):
         raise DataNeededError(f"the executed tracer {NO_VALUES}")
     return _record("executed", model, call, OperatorCounter)
 
 
-def has_data(model: Callable[..., Any], call: ExampleCall) -> bool:
-    """Whether the model can run: neither its state nor its input is on the meta device."""
-    state = [*model.parameters(), *model.buffers()] if isinstance(model, nn.Module) else []
-    return not any(tensor.is_meta for tensor in (*state, *call.tensors()))
-
-
-def _record(tracer: str, model: Callable[..., Any], call: ExampleCall, make_counter: type[OperatorCounter]) -> Trace:
+def _record(tracer: str, model: CountedModel, call: ExampleCall, make_counter: type[OperatorCounter]) -> Trace:
     try:
         return _record_once(tracer, model, call, make_counter(), autograd=False)
     except GradientNeeded:
@@ -73,16 +67,14 @@ def _record(tracer: str, model: Callable[..., Any], call: ExampleCall, make_coun
 
 
 def _record_once(
-    tracer: str, model: Callable[..., Any], call: ExampleCall, counter: OperatorCounter, autograd: bool
+    tracer: str, model: CountedModel, call: ExampleCall, counter: OperatorCounter, autograd: bool
 ) -> Trace:
-    recorder = Recorder(model, counter, device_of(model, call), autograd)
-    forward = model.forward if isinstance(model, nn.Module) else model
-    replaced = call.replace_tensors(recorder.placeholder, forward)
+    recorder = Recorder(model, counter, model.device(call), autograd)
+    replaced = call.replace_tensors(recorder.placeholder, model.forward)
     with counting(counter, autograd=autograd), recorder.watching():
-        result = model(*replaced.args, **replaced.kwargs)
+        result = model.run(*replaced.args, **replaced.kwargs)
         recorder.output(result)
-    training = getattr(model, "training", True)
-    module = TracedModule(recorder.graph, recorder.attributes.used, training)
+    module = TracedModule(recorder.graph, recorder.attributes.used, model.training)
     return Trace(tracer, module, call.tensors(), recorder.called)
 
 
@@ -112,9 +104,7 @@ PLAIN_PROPERTIES = frozenset({"shape", "dtype", "ndim", "layout", "requires_grad
 class Recorder(TorchFunctionMode):
     """Writes what a model calls into ``graph``; every node is annotated with its shapes, operators and cost."""
 
-    def __init__(
-        self, model: Callable[..., Any], counter: OperatorCounter, device: torch.device, autograd: bool
-    ) -> None:
+    def __init__(self, model: CountedModel, counter: OperatorCounter, device: torch.device, autograd: bool) -> None:
         super().__init__()
         self.graph = fx.Graph()
         self._new_nodes = NewNodes(self.graph)
@@ -158,7 +148,7 @@ class Recorder(TorchFunctionMode):
             return call(*args, **kwargs)
         path = self.attributes.path_of(module)
         self.called.append((path, type(module).__name__))
-        if is_leaf(module, self._model) and self.attributes.has_parameters_of(module):
+        if is_leaf(module, self._model.run) and self.attributes.has_parameters_of(module):
             self.attributes.use(module)
             return self._record("call_module", path, args, kwargs, lambda: call(*args, **kwargs), module)
         self._callers.append(path)

@@ -17,7 +17,7 @@ from fxcount.tracing.autocast import Autocast, autocast_chooses
 from fxcount.tracing.call import ExampleCall
 from fxcount.tracing.functions import node_kind, replaced_functions
 from fxcount.tracing.leaf import is_leaf
-from fxcount.tracing.model import device_of
+from fxcount.tracing.model import CountedModel
 from fxcount.tracing.modules import watched_modules
 from fxcount.tracing.nodes import NewNodes
 from fxcount.tracing.paths import Attributes
@@ -29,7 +29,7 @@ from fxcount.tracing.values import contains, is_plain, is_special_container, reb
 TRACED = (fx.Proxy, torch.Tensor)
 
 
-def trace_symbolically(model: Callable[..., Any], call: ExampleCall) -> Trace:
+def trace_symbolically(model: CountedModel, call: ExampleCall) -> Trace:
     """Traces ``model`` with a proxy for each tensor of ``call``; all other arguments are as in the call.
 
     Raises:
@@ -37,11 +37,10 @@ def trace_symbolically(model: Callable[..., Any], call: ExampleCall) -> Trace:
     """
     tracer = SymbolicTracer(model, call)
     try:
-        graph = tracer.trace(model)
+        graph = tracer.trace(model.run)
     except (CannotTrace, TraceError) as refusal:
         raise TracingError(f"cannot be traced symbolically: {refusal}; tracer='auto' finds another way") from None
-    training = getattr(model, "training", True)
-    module = TracedModule(graph, tracer.attributes.used, training)
+    module = TracedModule(graph, tracer.attributes.used, model.training)
     return Trace("symbolic", module, call.tensors(), tracer.called)
 
 
@@ -52,13 +51,13 @@ class SymbolicTracer(fx.Tracer):
     proxies: what is done with them is seen as what is done with any other tensor.
     """
 
-    def __init__(self, model: Callable[..., Any], call: ExampleCall) -> None:
+    def __init__(self, model: CountedModel, call: ExampleCall) -> None:
         super().__init__(autowrap_modules=())  # type: ignore[arg-type]  # math needs values: recorded
         self.attributes = Attributes(model)
         self.called: list[tuple[str, str]] = []
         self._model = model
         self._call = call
-        self._device = device_of(model, call)
+        self._device = model.device(call)
         self._began_in_autocast = autocast_chooses(self._device)
         self._callers: list[str] = []
         self._nodes: dict[str, fx.Node] = {}
@@ -73,10 +72,11 @@ class SymbolicTracer(fx.Tracer):
         self.root = nn.Module()
         self.graph = fx.Graph(tracer_cls=type(self))
         self._new_nodes = NewNodes(self.graph)
-        forward = root.forward if isinstance(root, nn.Module) else root
-        if self._questions.may_come_from(forward):
+        if self._questions.may_come_from(self._model.forward):
             refuse("the type or identity")
-        call = self._call.replace_tensors(lambda name, _: self.create_proxy("placeholder", name, (), {}), forward)
+        call = self._call.replace_tensors(
+            lambda name, _: self.create_proxy("placeholder", name, (), {}), self._model.forward
+        )
         functions = replaced_functions(python_functions(), self.call_function)
         with watched_modules(self.call_module), EveryTensorIsTraced(self), functions, _Patcher() as patcher:
             _patch_wrapped_functions(patcher)
@@ -85,7 +85,7 @@ class SymbolicTracer(fx.Tracer):
         return self.graph
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return is_leaf(m, self._model)
+        return is_leaf(m, self._model.run)
 
     def path_of_module(self, mod: nn.Module) -> str:
         return self.attributes.path_of(mod)

@@ -206,3 +206,23 @@ def conditional(x: Tensor, mask: Tensor | None = None, scale: float | None = Non
 )  # fmt: skip
 def test_by_hand(model: Callable[[], Any], example: Any, expected: Cost, tracer: str) -> None:
     assert checked_count(model(), example, tracer=tracer).total == expected
+
+
+CONSTANT = torch.tensor([1.0, 2.0])
+
+
+class Named(nn.Module):
+    """Has the name that a tensor without a name would get."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("_tensor_constant_0", torch.tensor([3.0, 4.0]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self._tensor_constant_0 + CONSTANT
+
+
+@pytest.mark.parametrize("tracer", ["symbolic", "recorded", "executed"])
+def test_a_tensor_without_a_name_takes_nobodys(tracer: str) -> None:
+    cost = checked_count(Named(), torch.rand(3, 2), tracer=tracer)
+    assert [node.target for node in cost.nodes if node.op == "get_attr"] == ["_tensor_constant_0", "_tensor_constant_1"]
