@@ -102,7 +102,8 @@ def _jumped_to(code: CodeType) -> list[int]:
 def _named_functions(code: CodeType, function: FunctionType, owner: type | None) -> Iterator[FunctionType]:
     """The functions that the code names: its own variables, those of its module and of modules there, of ``owner``."""
     cells = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
-    known = [function.__globals__.get(name) or getattr(owner, name, None) for name in code.co_names]
+    names = function.__globals__
+    known = [names[name] if name in names else getattr(owner, name, None) for name in code.co_names]
     modules = [value for value in known if isinstance(value, ModuleType) and is_model_code(value.__name__)]
     inside = [vars(module).get(name) for module in modules for name in code.co_names]
     for value in map(_function_of, (*cells, *known, *inside)):
