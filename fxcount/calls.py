@@ -31,27 +31,27 @@ class Calls:
         With ``repeats`` the call may be one that was made before. ``target`` is a function, the name of a method of a
         tensor, or a module.
         """
-        with torch._C.DisableTorchFunction(), no_dispatch():  # what is done here is no call of the model
-            key = self._counter.key_of(target, args, kwargs) if repeats else None
-            found = None if key is None else self._repeats.find(key, args)
+        key = self._counter.key_of(target, args, kwargs) if repeats and not isinstance(target, nn.Module) else None
+        if key is not None:
+            with no_dispatch():  # a result that is made again is no operator of the model
+                found = self._repeats.find(key, args)
             if found is not None:
                 return found
-            self._counter.take_calls()
+        self._counter.take_calls()
         result = run()
-        with torch._C.DisableTorchFunction(), no_dispatch():
-            operators = self._counter.take_calls()
-            own = call_cost(target, tuple(args), kwargs, result)
-            note = annotation(result, operators if own is None else (own,))
-            # What reaches no operator may do anything, and what changes the shape of an argument does it each time.
-            unchanged = key is not None and key == self._counter.key_of(target, args, kwargs)
-            if unchanged and operators and _is_of_torch(target):
-                self._repeats.add(key, args, result, note)
+        operators = self._counter.take_calls()
+        own = call_cost(target, tuple(args), kwargs, result)
+        note = annotation(result, operators if own is None else (own,))
+        if key is not None and operators and _is_of_torch(target):  # what reaches no operator may do anything
+            with no_dispatch():
+                if key == self._counter.key_of(target, args, kwargs):  # or it changes the shape of an argument
+                    self._repeats.add(key, args, result, note)
         return result, note
 
 
 def _is_of_torch(target: Any) -> bool:
     """Whether a call depends on its arguments alone: it is torch's or Python's own function, and not a model's."""
-    if isinstance(target, str | nn.Module):
-        return isinstance(target, str)
+    if isinstance(target, str):
+        return True
     module = getattr(target, "__module__", None) or "torch"
     return module.partition(".")[0] in ("torch", "_operator", "builtins")

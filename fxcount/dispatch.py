@@ -181,7 +181,10 @@ class WithoutData(OperatorCounter):
         """What has the shape of a tensor that has no data or is to have none; None if its values are known."""
         if tensor.is_meta:
             return tensor
-        return None if self.knows(tensor) else self._stand_in(tensor)
+        if self.knows(tensor) or not _has_strides(tensor):
+            return None
+        stand_in = self._stand_ins.get(id(tensor))
+        return tensor if stand_in is None else stand_in[1]
 
     def set_data(self, tensor: torch.Tensor, data: torch.Tensor) -> None:
         if tensor.is_meta or not data.is_meta:
@@ -262,13 +265,18 @@ class WithoutData(OperatorCounter):
         return self._stand_ins[id(tensor)][1]
 
 
+def _has_strides(tensor: torch.Tensor) -> bool:
+    """Whether shape, strides and dtype say all about a tensor but its values."""
+    return tensor.layout is torch.strided and not tensor.is_quantized and not tensor.is_nested
+
+
 def _shape_of(tensor: torch.Tensor) -> torch.Tensor:
     """A meta tensor of the same shape, strides and dtype.
 
     Raises:
         DataNeededError: the tensor is sparse, quantised or nested, which no meta tensor is.
     """
-    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_nested:
+    if not _has_strides(tensor):
         raise DataNeededError(f"a {tensor.layout} tensor of {tensor.dtype} has no form without data")
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
 

@@ -26,9 +26,12 @@ class NewNodes:
     ) -> fx.Node:
         """A node with these entries in its ``meta``; ``create_node`` would search the arguments for symbols, and
         assigning them would look the node up, so they are set as `fx.Node` itself sets them."""
-        node = self.graph.create_node(op, target, name=name or self._names.get(target))
-        if name is None:
-            self._names.setdefault(target, node.name)  # the next of these has the same name with another number
+        stem = name or self._names.get(target)
+        if stem is None and isinstance(target, str) and target.islower():
+            stem = target.replace(".", "_")  # what torch.fx would make of it by four regular expressions
+        node = self.graph.create_node(op, target, name=stem)
+        if stem is None:
+            self._names[target] = node.name  # the next of these has the same name with another number
         if args:
             object.__setattr__(node, "args", args)
         if kwargs:

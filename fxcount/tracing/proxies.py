@@ -92,7 +92,8 @@ class _Guarded:
         return id(self)
 
     def __repr__(self) -> str:
-        return _Text(f"{type(self).__name__}({self.node.name})")
+        node = vars(self).get("node") or vars(self).get("_node")  # in a message, none is made
+        return _Text(f"{type(self).__name__}({node.name if node else ''})")
 
     __str__ = __repr__
 

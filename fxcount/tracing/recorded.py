@@ -150,7 +150,7 @@ class Recorder(TorchFunctionMode):
         self.called.append((path, type(module).__name__))
         if is_leaf(module, self._model.run) and self.attributes.has_parameters_of(module):
             self.attributes.use(module)
-            return self._record("call_module", path, args, kwargs, lambda: call(*args, **kwargs), module)
+            return self._record_aside("call_module", path, args, kwargs, call, module)
         self._callers.append(path)
         try:
             return call(*args, **kwargs)
@@ -161,7 +161,7 @@ class Recorder(TorchFunctionMode):
         """A Python function that has a formula is one node."""
         if self._inside_a_node:
             return function(*args, **kwargs)
-        return self._record("call_function", function, args, kwargs, lambda: function(*args, **kwargs))
+        return self._record_aside("call_function", function, args, kwargs, function)
 
     def __torch_function__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -210,6 +210,18 @@ class Recorder(TorchFunctionMode):
         device = tensor.device
         return self._told if device.type == "meta" else device
 
+    def _record_aside(
+        self, op: str, target: Any, args: Any, kwargs: Any, call: Callable[..., Any], called: Any = None
+    ) -> Any:
+        """As ``_record``, where this mode is at work: or each look at a tensor would be a call to record."""
+
+        def run() -> Any:
+            with torch._C._EnableTorchFunction():  # the opposite has a public name
+                return call(*args, **kwargs)
+
+        with torch._C.DisableTorchFunction():
+            return self._record(op, target, args, kwargs, run, called)
+
     def _record(self, op: str, target: Any, args: Any, kwargs: Any, run: Callable[[], Any], called: Any = None) -> Any:
         """Runs a call; it becomes a node if a tensor comes out, something is written to, or it costs anything."""
         repeats = not (self._autograd or target is setattr or autocast_chooses(self._device))
@@ -227,9 +239,8 @@ class Recorder(TorchFunctionMode):
                 raise
             raise error from caught
         if result is None or _matters(note):
-            with torch._C.DisableTorchFunction():
-                node = self._node(op, target, self._argument(args), self._argument(kwargs), note)
-                self._bind(result, node)
+            node = self._node(op, target, self._argument(args), self._argument(kwargs), note)
+            self._bind(result, node)
         return result
 
     def _inside(self, run: Callable[[], Any]) -> Any:
