@@ -81,7 +81,13 @@ def _part(value: Any, as_shape: AsShape) -> Hashable:
     elif kind in (list, tuple, torch.Size):
         return (*[_part(item, as_shape) for item in value],)
     elif kind is slice:
-        return (slice, *[_part(item, as_shape) for item in (value.start, value.stop, value.step)])
+        return (slice, _bound(value.start), _bound(value.stop), _bound(value.step))
+    raise _MoreThanShapeError
+
+
+def _bound(value: Any) -> int | None:
+    if value is None or type(value) is int:
+        return value
     raise _MoreThanShapeError
 
 

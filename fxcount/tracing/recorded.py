@@ -40,7 +40,7 @@ from fxcount.tracing.modules import watched_modules
 from fxcount.tracing.nodes import NewNodes
 from fxcount.tracing.paths import Attributes
 from fxcount.tracing.trace import Trace, TracedModule
-from fxcount.tracing.values import Part, is_plain, parts_of, rebuild
+from fxcount.tracing.values import PLAIN, Part, is_constant, is_plain, parts_of, rebuild
 
 
 def record(model: CountedModel, call: ExampleCall) -> Trace:
@@ -274,18 +274,21 @@ class Recorder(TorchFunctionMode):
 
     def _argument(self, value: Any) -> Any:
         """``value`` as the argument of a node: every tensor in it as the node that computes it."""
+        kind = type(value)
+        if kind in PLAIN or (kind is slice and is_constant(value)):
+            return value
         if isinstance(value, torch.Tensor):
             return self._node_of(value)
+        if kind is tuple or kind is list:
+            return kind([self._argument(item) for item in value])
+        if kind is dict:
+            return {key: self._argument(item) for key, item in value.items()}
+        if kind is slice:
+            return slice(self._argument(value.start), self._argument(value.stop), self._argument(value.step))
+        if kind is torch.device:
+            return self._device if value.type == "meta" or value == self._told else value
         if is_plain(value):
             return value
-        if isinstance(value, torch.device):
-            return self._device if value.type == "meta" or value == self._told else value
-        if type(value) in (list, tuple):
-            return type(value)([self._argument(item) for item in value])
-        if type(value) is dict:
-            return {key: self._argument(item) for key, item in value.items()}
-        if isinstance(value, slice):
-            return slice(self._argument(value.start), self._argument(value.stop), self._argument(value.step))
         made = rebuild(value)
         if made is None:
             return self._attribute(self.attributes.use(value), value)

@@ -11,14 +11,20 @@ import torch
 from torch import fx
 from torch.utils import _pytree as pytree
 
-_PLAIN = frozenset(
+PLAIN = frozenset(
     {str, int, float, bool, complex, type(None), type(...), torch.dtype, torch.layout, torch.memory_format}
 )
+"""Types of what a node may hold as it is."""
 
 
 def is_plain(value: Any) -> bool:
     """Whether a node may hold ``value`` as it is."""
-    return type(value) in _PLAIN or isinstance(value, torch._ops.OpOverload)
+    return type(value) in PLAIN or isinstance(value, torch._ops.OpOverload)
+
+
+def is_constant(value: slice) -> bool:
+    """Whether a slice has no tensor in it."""
+    return type(value.start) in PLAIN and type(value.stop) in PLAIN and type(value.step) in PLAIN
 
 
 def contains(kinds: tuple[type, ...], *values: Any) -> bool:
