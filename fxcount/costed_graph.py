@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
-from typing import Self
+from typing import NamedTuple, Self
 
 from torch import fx
 
@@ -15,8 +15,7 @@ from fxcount.cost import Convention, Cost, OperatorCost, total_cost
 Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class NodeCost:
+class NodeCost(NamedTuple):  # there are many, and a frozen dataclass would set each field by a call
     """What one node of the graph costs."""
 
     name: str
@@ -176,7 +175,7 @@ class CostedGraph:
             ConventionError: the convention is unknown.
         """
         other = Convention.of(convention)
-        return replace(self, nodes=tuple(replace(node, convention=other) for node in self.nodes), convention=other)
+        return replace(self, nodes=tuple(node._replace(convention=other) for node in self.nodes), convention=other)
 
     def by_module(self, depth: int | None = None) -> dict[str, ModuleCost]:
         """Every module, to what it costs, all that it contains included; "" is the model itself.

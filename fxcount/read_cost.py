@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any
 
@@ -18,7 +18,9 @@ from fxcount.tracing import CountedModel, Trace, TracedModule
 
 def read_cost(model: CountedModel, trace: Trace, convention: Convention) -> GraphCost:
     """The costs that the nodes of the traced ``model`` carry, and what is known of its modules and parameters."""
-    names = model.parameters if model.modules else _parameters_in(trace.module.named)
+    names = model.parameters
+    if not model.modules:
+        names = {name: each for item in trace.module.named.items() for name, each in _parameters_in(*item).items()}
     nodes = _read_nodes(trace.module, convention, names)
     parameters, shared = _first_and_further(names)
     leaves = leaf_paths(nodes)
@@ -38,30 +40,49 @@ def _read_nodes(
     traced: TracedModule, convention: Convention, names: Mapping[str, nn.Parameter]
 ) -> tuple[NodeCost, ...]:
     """The costs in ``node.meta``."""
-    first = {id(parameter): name for name, parameter in reversed([*names.items()])}
-    seen: set[int] = set()
-    shapes = {node: tuple(_shapes(node.meta.get("tensor_meta"))) for node in traced.graph.nodes}
+    used = _UsedParameters(names)
+    shapes: dict[fx.Node, tuple[Shape, ...]] = {}
     nodes = []
     for node in traced.graph.nodes:
-        used = _parameters_of(node, traced.named)
-        new = {id(parameter): parameter.numel() for parameter in used.values() if id(parameter) not in seen}
-        seen.update(new)
+        meta, op, target = node.meta, node.op, node.target
+        shapes[node] = _shapes(meta.get("tensor_meta"))
+        has_parameters = op in ("call_module", "get_attr")
+        params, parameters = used.by(target, traced.named[target]) if has_parameters else (0, ())
         nodes.append(
             NodeCost(
                 name=node.name,
-                op=node.op,
-                target=_target_name(node.target),
-                module=node.meta["module"],
+                op=op,
+                target=target if isinstance(target, str) else _function_name(target),
+                module=meta["module"],
                 input_shapes=_joined([shapes[source] for source in node.all_input_nodes]),
                 output_shapes=shapes[node],
-                params=sum(new.values()),
-                parameters=tuple(name if name in names else first.get(id(used[name]), name) for name in used),
-                operators=node.meta["operators"],
-                cost=node.meta["cost"],
+                params=params,
+                parameters=parameters,
+                operators=meta["operators"],
+                cost=meta["cost"],
                 convention=convention,
             )
         )
     return tuple(nodes)
+
+
+class _UsedParameters:
+    """Which parameters nodes use, in the order of the graph."""
+
+    def __init__(self, names: Mapping[str, nn.Parameter]) -> None:
+        self._names = names
+        self._first = {id(parameter): name for name, parameter in reversed([*names.items()])}
+        self._seen: set[int] = set()
+
+    def by(self, path: str, value: Any) -> tuple[int, tuple[str, ...]]:
+        """The elements of those that no node used before, and the names of all, of the module or tensor at ``path``."""
+        new, used = 0, []
+        for name, parameter in _parameters_in(path, value).items():
+            used.append(name if name in self._names else self._first.get(id(parameter), name))
+            if id(parameter) not in self._seen:
+                self._seen.add(id(parameter))
+                new += parameter.numel()
+        return new, tuple(used)
 
 
 def _joined(shapes: list[tuple[Shape, ...]]) -> tuple[Shape, ...]:
@@ -69,41 +90,27 @@ def _joined(shapes: list[tuple[Shape, ...]]) -> tuple[Shape, ...]:
     return shapes[0] if len(shapes) == 1 else tuple(chain.from_iterable(shapes))
 
 
-def _target_name(target: Any) -> str:
-    if isinstance(target, str):
-        return target
-    return getattr(target, "__name__", None) or str(target)
+def _function_name(function: Any) -> str:
+    return getattr(function, "__name__", None) or str(function)
 
 
-def _shapes(described: Any) -> Iterator[Shape]:
+def _shapes(described: Any) -> tuple[Shape, ...]:
     """The shapes in a node's ``tensor_meta``, which is nested as its result is."""
     if isinstance(described, TensorMetadata):
-        yield tuple(described.shape)
-    elif isinstance(described, Mapping):
-        yield from _shapes(list(described.values()))
-    elif isinstance(described, list | tuple):
-        for part in described:
-            yield from _shapes(part)
+        return (tuple(described.shape),)
+    if isinstance(described, Mapping):
+        described = list(described.values())
+    return _joined([_shapes(part) for part in described]) if isinstance(described, list | tuple) else ()
 
 
-def _parameters_of(node: fx.Node, named: Mapping[str, Any]) -> dict[str, nn.Parameter]:
-    """The parameters that a node uses, by name: those of the module that it calls, or the one that it gets."""
-    if node.op not in ("call_module", "get_attr"):
-        return {}
-    return _parameters_in({str(node.target): named[str(node.target)]})
-
-
-def _parameters_in(named: Mapping[str, Any]) -> dict[str, nn.Parameter]:
-    """The parameters among modules and tensors, and inside of them, by name."""
-    found: dict[str, nn.Parameter] = {}
-    for path, value in named.items():
-        if isinstance(value, nn.Parameter):
-            found[path] = value
-        elif isinstance(value, nn.Module) and value._modules:
-            found.update(value.named_parameters(prefix=path))
-        elif isinstance(value, nn.Module):  # most leaves: what named_parameters gives, without its generators
-            found.update({f"{path}.{name}": each for name, each in value._parameters.items() if each is not None})
-    return found
+def _parameters_in(path: str, value: Any) -> dict[str, nn.Parameter]:
+    """The parameters by name of what lies at ``path``, a module or a tensor."""
+    if isinstance(value, nn.Module):
+        if value._modules:
+            return dict(value.named_parameters(prefix=path))
+        # Most leaves: what named_parameters gives, without its generators.
+        return {f"{path}.{name}": each for name, each in value._parameters.items() if each is not None}
+    return {path: value} if isinstance(value, nn.Parameter) else {}
 
 
 def _first_and_further(names: Mapping[str, nn.Parameter]) -> tuple[dict[str, Shape], dict[str, str]]:

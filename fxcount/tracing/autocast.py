@@ -11,9 +11,9 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 
-def autocast_chooses(device: torch.device) -> bool:
-    """Whether autocast is at work on tensors of ``device``."""
-    return device.type != "meta" and torch.is_autocast_enabled(device.type)
+def autocast_chooses(device_type: str) -> bool:
+    """Whether autocast is at work on tensors of a type of device, such as ``cpu``."""
+    return device_type != "meta" and torch.is_autocast_enabled(device_type)
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Autocast:
 
     @classmethod
     def now(cls, device: torch.device) -> Autocast:
-        return cls(device, torch.get_autocast_dtype(device.type), autocast_chooses(device))
+        return cls(device, torch.get_autocast_dtype(device.type), autocast_chooses(device.type))
 
     def call(self, func: Callable[..., Any], *args: Any) -> Any:
         """The result of ``func`` on stand-ins, as then."""

@@ -21,11 +21,15 @@ class NewNodes:
         target: Any,
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
+        module: str,
         meta: Mapping[str, Any],
         name: str | None = None,
     ) -> fx.Node:
-        """A node with these entries in its ``meta``; ``create_node`` would search the arguments for symbols, and
-        assigning them would look the node up, so they are set as `fx.Node` itself sets them."""
+        """A node of the call that ``module`` makes, with these entries in its ``meta``.
+
+        ``create_node`` would search the arguments for symbols, and assigning them would look the node up, so they are
+        set as `fx.Node` itself sets them.
+        """
         stem = name or self._names.get(target)
         if stem is None and isinstance(target, str) and target.islower():
             stem = target.replace(".", "_")  # what torch.fx would make of it by four regular expressions
@@ -36,5 +40,7 @@ class NewNodes:
             object.__setattr__(node, "args", args)
         if kwargs:
             object.__setattr__(node, "kwargs", dict(kwargs))
-        node.meta.update(meta)
+        entries = node.meta
+        entries["module"] = module
+        entries.update(meta)
         return node

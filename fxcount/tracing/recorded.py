@@ -114,6 +114,7 @@ class Recorder(TorchFunctionMode):
         self._counter = counter
         self._calls = Calls(counter)
         self._device = device
+        self._device_type = device.type  # which takes long to read
         self._told = torch.device("cpu") if device.type == "meta" else device
         """The device that the model is told: on the meta device it would refuse to run, or go a way of its own."""
         self._autograd = autograd
@@ -188,7 +189,7 @@ class Recorder(TorchFunctionMode):
 
     def _call(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Calls a function of torch; where autocast is at work, as on the device of the model."""
-        if not (autocast_chooses(self._device) and isinstance(self._counter, WithoutData)):
+        if not (autocast_chooses(self._device_type) and isinstance(self._counter, WithoutData)):
             return func(*args, **kwargs)
         if func.__name__ in ("__get__", "__set__"):
             return func(*args, **kwargs)
@@ -224,11 +225,10 @@ class Recorder(TorchFunctionMode):
 
     def _record(self, op: str, target: Any, args: Any, kwargs: Any, run: Callable[[], Any], called: Any = None) -> Any:
         """Runs a call; it becomes a node if a tensor comes out, something is written to, or it costs anything."""
-        repeats = not (self._autograd or target is setattr or autocast_chooses(self._device))
+        repeats = not (self._autograd or target is setattr or autocast_chooses(self._device_type))
+        self._inside_a_node = True
         try:
-            result, note = self._calls.run(
-                called or target, args, kwargs, functools.partial(self._inside, run), repeats=repeats
-            )
+            result, note = self._calls.run(called or target, args, kwargs, run, repeats=repeats)
         except Exception as caught:
             error: Exception = caught
             if target in NEED_VALUES and any(tensor.is_meta for tensor in tensors(args)):
@@ -238,18 +238,12 @@ class Recorder(TorchFunctionMode):
             if error is caught:
                 raise
             raise error from caught
-        if result is None or _matters(note):
-            node = self._node(op, target, self._argument(args), self._argument(kwargs), note)
-            self._bind(result, node)
-        return result
-
-    def _inside(self, run: Callable[[], Any]) -> Any:
-        """The result of a call that becomes a node, and all that it calls with it."""
-        self._inside_a_node = True
-        try:
-            return run()
         finally:
             self._inside_a_node = False
+        if result is None or _matters(note):
+            node = self._node(op, target, self._argument(args), self._argument(kwargs) if kwargs else kwargs, note)
+            self._bind(result, node)
+        return result
 
     def _operator_ran(self, func: Operator, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> None:
         """An operator that no recorded call has reached is a node of its own."""
@@ -262,7 +256,7 @@ class Recorder(TorchFunctionMode):
         return self._callers[-1] if self._callers else ""
 
     def _node(self, op: str, target: Any, args: Any, kwargs: Any, note: Annotation) -> fx.Node:
-        return self._new_nodes.add(op, target, tuple(args), kwargs, {"module": self._caller, **note})
+        return self._new_nodes.add(op, target, tuple(args), kwargs, self._caller, note)
 
     def _bind(self, result: Any, node: fx.Node) -> None:
         """From now on the tensors in ``result`` are what ``node`` computes."""

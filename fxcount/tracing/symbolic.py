@@ -58,7 +58,8 @@ class SymbolicTracer(fx.Tracer):
         self._model = model
         self._call = call
         self._device = model.device(call)
-        self._began_in_autocast = autocast_chooses(self._device)
+        self._device_type = self._device.type  # which takes long to read
+        self._began_in_autocast = autocast_chooses(self._device_type)
         self._callers: list[str] = []
         self._nodes: dict[str, fx.Node] = {}
         self._questions = Questions()
@@ -121,10 +122,10 @@ class SymbolicTracer(fx.Tracer):
         type_expr: Any = None,
     ) -> fx.Node:
         """A node that knows the module that makes the call, and none of what else a `torch.fx.Tracer` notes."""
-        meta: dict[str, Any] = {"module": self._callers[-1] if self._callers else ""}
-        if self._began_in_autocast or autocast_chooses(self._device):
+        meta = {}
+        if self._began_in_autocast or autocast_chooses(self._device_type):
             meta["autocast"] = Autocast.now(self._device)
-        return self._new_nodes.add(kind, target, args, kwargs, meta, name)
+        return self._new_nodes.add(kind, target, args, kwargs, self._callers[-1] if self._callers else "", meta, name)
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
         return GuardedProxy(node, self)
