@@ -29,20 +29,24 @@ def replaced_functions(functions: Sequence[Callable[..., Any]], call: Callable[.
             setattr(owner, name, function)
 
 
-_is_method = functools.cache(is_tensor_method_or_property)
-
-
 def node_kind(func: Any, args: Sequence[Any]) -> tuple[str, Any, Sequence[Any]]:
     """How a node names a function of torch: as an operator of Python, a method, or itself; and its arguments then."""
-    name = func.__name__
-    if name == "__set__":
+    if func.__name__ == "__set__":
         return "call_function", setattr, (args[0], func.__self__.__name__, *args[1:])
-    if not _is_method(func):
-        return "call_function", func, args
+    kind, target, reflected = _node_kind(func)
+    return kind, target, (args[1], args[0]) if reflected else args
+
+
+@functools.lru_cache(maxsize=2**12)
+def _node_kind(func: Any) -> tuple[str, Any, bool]:
+    """The kind and the target of a node, and whether its two arguments change places."""
+    name = func.__name__
+    if not is_tensor_method_or_property(func):
+        return "call_function", func, False
     if name.startswith("__"):
         plain = name.strip("_")
         if hasattr(operator, plain):
-            return "call_function", getattr(operator, plain), args
+            return "call_function", getattr(operator, plain), False
         if plain.startswith("r") and hasattr(operator, plain[1:]):
-            return "call_function", getattr(operator, plain[1:]), (args[1], args[0])
-    return "call_method", name, args
+            return "call_function", getattr(operator, plain[1:]), True
+    return "call_method", name, False

@@ -84,6 +84,11 @@ class GradientNeeded(BaseException):  # not an error: it starts another attempt
 
 GRADIENTS = (torch.autograd.grad, torch.autograd.backward, torch.Tensor.backward)
 
+SET_DATA = torch.Tensor.data.__set__  # type: ignore[attr-defined]  # on the class it is a descriptor
+
+NO_NODES = frozenset({*GRADIENTS, torch._assert, torch.Tensor.type, SET_DATA})
+"""Functions that need another treatment than to be run and written down."""
+
 
 NEED_VALUES = frozenset({"tolist", "numpy", "__array__", "__dlpack__"})
 """Methods that read values without an operator."""
@@ -170,19 +175,25 @@ class Recorder(TorchFunctionMode):
             return func(*args, **kwargs)
         if self._inside_a_node:
             return self._call(func, args, kwargs)
-        name = func.__name__
-        if name == "__get__":
+        if func.__name__ == "__get__":
             return self._read_property(func, *args)
+        if maybe_current_level() or func in NO_NODES:
+            return self._call_specially(func, args, kwargs)
+        op, target, arguments = node_kind(func, args)
+        return self._record(op, target, arguments, kwargs, functools.partial(self._call, func, args, kwargs))
+
+    def _call_specially(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """What ``torch.func`` transforms, asks for a gradient or is a question: most are no nodes."""
         transformed = [*tensors(args)] if maybe_current_level() else []
         if not self._autograd and (func in GRADIENTS or any(map(is_gradtrackingtensor, transformed))):
             raise GradientNeeded
         if func is torch._assert or any(map(is_functorch_wrapped_tensor, transformed)):
             return self._call(func, args, kwargs)
-        if name == "type" and len(args) == 1 and not kwargs:
+        if func is torch.Tensor.type and len(args) == 1 and not kwargs:
             here = "" if self._told.type == "cpu" else f"{self._told.type}."
             return args[0].type().replace("meta.", here)
         run = functools.partial(self._call, func, args, kwargs)
-        if name == "__set__" and func.__self__.__name__ == "data":
+        if func == SET_DATA:
             run = functools.partial(self._counter.set_data, *args)
         op, target, arguments = node_kind(func, args)
         return self._record(op, target, arguments, kwargs, run)
