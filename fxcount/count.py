@@ -100,15 +100,13 @@ TRACERS: dict[str, Callable[[CountedModel, ExampleCall], Trace]] = {
 
 def costed_trace(model: CountedModel, call: ExampleCall, tracer: str) -> Trace:
     """The graph with its costs, by the tracer of that name or the first that can; the model is left as it was."""
-    if tracer != "auto":
-        with unchanged(model, (call.args, call.kwargs)):
-            return TRACERS[tracer](model, call)
-    for name in ("symbolic", "recorded"):
-        try:
-            return costed_trace(model, call, name)
-        except FormulaError:
-            raise
-        except Exception:
-            if name == "recorded" and not model.has_data(call):
+    names = [tracer] if tracer != "auto" else [name for name in TRACERS if name != "executed" or model.has_data(call)]
+    with unchanged(model, (call.args, call.kwargs)) as put_back:
+        for name in names[:-1]:
+            try:
+                return TRACERS[name](model, call)
+            except FormulaError:
                 raise
-    return costed_trace(model, call, "executed")
+            except Exception:
+                put_back()
+        return TRACERS[names[-1]](model, call)

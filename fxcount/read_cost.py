@@ -42,10 +42,14 @@ def _read_nodes(
     """The costs in ``node.meta``."""
     used = _UsedParameters(names)
     shapes: dict[fx.Node, tuple[Shape, ...]] = {}
+    of_results: dict[int, tuple[Shape, ...]] = {}  # nodes whose calls are equal have one description
     nodes = []
     for node in traced.graph.nodes:
         meta, op, target = node.meta, node.op, node.target
-        shapes[node] = _shapes(meta.get("tensor_meta"))
+        described = meta.get("tensor_meta")
+        if id(described) not in of_results:
+            of_results[id(described)] = _shapes(described)
+        shapes[node] = of_results[id(described)]
         has_parameters = op in ("call_module", "get_attr")
         params, parameters = used.by(target, traced.named[target]) if has_parameters else (0, ())
         nodes.append(

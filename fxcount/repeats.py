@@ -75,7 +75,7 @@ def _part(value: Any, as_shape: AsShape) -> Hashable:
     if kind in _NUMBERS:
         return (kind, value)  # 1, 1.0 and True are equal, and give results of different dtypes
     if kind is torch.Tensor or kind is torch.nn.Parameter:  # what another class does is not known
-        shape = as_shape(value)
+        shape = value if value.is_meta else as_shape(value)
         if shape is not None:
             return (shape.shape, shape.stride(), shape.dtype)
     elif kind in (list, tuple, torch.Size):

@@ -7,7 +7,7 @@ import inspect
 import operator
 import random
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -18,22 +18,29 @@ from fxcount.tracing import CountedModel
 
 
 @contextlib.contextmanager
-def unchanged(model: CountedModel, arguments: Any = ()) -> Iterator[None]:
+def unchanged(model: CountedModel, arguments: Any = ()) -> Iterator[Callable[[], None]]:
     """Puts back what the model changes meanwhile, also after an error: the attributes of its modules, of the objects
-    among its arguments, such as a cache, and the random state."""
+    among its arguments, such as a cache, and the random state. What it yields does so at once, and may be called often.
+    """
     modules = list(model.modules.values())
     seen: dict[int, Any] = {}
     objects = [each for module in modules for value in _kept_by(module) for each in _objects(value, seen)]
     before = _Contents((*modules, *objects, *_objects(arguments, seen)))
     data = [(tensor, tensor.data) for _, tensor in model.named_tensors()]
-    with _random_state():
-        try:
-            yield
-        finally:
-            before.restore()
-            for tensor, before_data in data:
-                if not _same_data(tensor, before_data):
-                    tensor.data = before_data
+    random_states = [(set_state, get_state()) for get_state, set_state in _random_states()]
+
+    def put_back() -> None:
+        before.restore()
+        for tensor, data_before in data:
+            if not _same_data(tensor, data_before):
+                tensor.data = data_before
+        for set_state, state in random_states:
+            set_state(state)
+
+    try:
+        yield put_back
+    finally:
+        put_back()
 
 
 def _same_data(tensor: torch.Tensor, data: torch.Tensor) -> bool:
@@ -115,15 +122,9 @@ def _same(now: Any, before: Any) -> bool:
     return isinstance(now, set) or all(map(operator.is_, now, before))
 
 
-@contextlib.contextmanager
-def _random_state() -> Iterator[None]:
-    torch_state, python_state = torch.get_rng_state(), random.getstate()
-    numpy = sys.modules.get("numpy")
-    numpy_state = numpy.random.get_state() if numpy else None
-    try:
-        yield
-    finally:
-        torch.set_rng_state(torch_state)
-        random.setstate(python_state)
-        if numpy:
-            numpy.random.set_state(numpy_state)
+def _random_states() -> Iterator[tuple[Callable[[], Any], Callable[[Any], object]]]:
+    """Functions that get and set the state of a random generator that a model may use."""
+    yield torch.get_rng_state, torch.set_rng_state
+    yield random.getstate, random.setstate
+    if numpy := sys.modules.get("numpy"):
+        yield numpy.random.get_state, numpy.random.set_state
