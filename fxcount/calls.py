@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import nn
 from torch.utils._mode_utils import no_dispatch
 
 from fxcount.annotation import Annotation, annotation
 from fxcount.dispatch import OperatorCounter
-from fxcount.formulas.custom import call_cost, custom_formulas
-from fxcount.repeats import Repeats, repeats_under
+from fxcount.formulas.custom import call_cost
+from fxcount.repeats import Repeats
 
 
 class Calls:
@@ -20,8 +19,7 @@ class Calls:
 
     def __init__(self, counter: OperatorCounter) -> None:
         self._counter = counter
-        own = custom_formulas()
-        self._repeats = Repeats[Annotation]() if own else repeats_under(Calls, torch.get_default_dtype())
+        self._repeats = Repeats[Annotation]()  # of one count, for a function of torch may ask for a global setting
 
     def run(
         self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], run: Callable[[], Any], *, repeats: bool

@@ -24,7 +24,7 @@ from fxcount.cost import Cost, OperatorCost
 from fxcount.errors import NO_VALUES, DataNeededError
 from fxcount.formulas import REFUSED, find_formula, operator_name
 from fxcount.formulas.arithmetic import tensors
-from fxcount.formulas.custom import custom_formulas
+from fxcount.formulas.custom import custom_operators
 from fxcount.higher_order import run_higher_order
 from fxcount.repeats import Repeats, key_of, repeats_under
 from fxcount.shapes import READ_VALUES, find_shape
@@ -153,9 +153,7 @@ class WithoutData(OperatorCounter):
         self._stand_ins: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._overwritten_unseen: set[int] = set()
         self._repeats = Repeats[tuple[OperatorCost, ...]]()
-        self._repeats_of_torch = (
-            self._repeats if custom_formulas() else repeats_under(Operator, torch.get_default_dtype())
-        )
+        self._repeats_of_torch = self._repeats if custom_operators() else repeats_under(torch.get_default_dtype())
 
     def represent(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor.detach() if self.knows(tensor) else _shape_of(tensor)

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
+from fxcount.cost import OperatorCost
 from fxcount.formulas.arithmetic import tensors
 
 Note = TypeVar("Note")
@@ -49,8 +50,8 @@ class Repeats(Generic[Note]):
 
 
 @functools.cache
-def repeats_under(kind: type, default_dtype: torch.dtype) -> Repeats[Any]:
-    """Those of one kind of note in all counts of this process; no model and no tensor with data is kept."""
+def repeats_under(default_dtype: torch.dtype) -> Repeats[tuple[OperatorCost, ...]]:
+    """Those of torch's own operators in all counts of this process; no model and no tensor with data is kept."""
     return Repeats()
 
 
