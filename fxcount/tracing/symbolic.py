@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import fx, nn
 from torch.fx._symbolic_trace import _patch_wrapped_functions, _Patcher  # torch.fx.wrap has no other reader
 from torch.fx.proxy import TraceError
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from fxcount.errors import TracingError
 from fxcount.formulas.custom import python_functions
@@ -78,12 +80,25 @@ class SymbolicTracer(fx.Tracer):
         call = self._call.replace_tensors(
             lambda name, _: self.create_proxy("placeholder", name, (), {}), self._model.forward
         )
-        functions = replaced_functions(python_functions(), self.call_function)
-        with watched_modules(self.call_module), EveryTensorIsTraced(self), functions, _Patcher() as patcher:
-            _patch_wrapped_functions(patcher)
+        with self._watching():
             result = root(*call.args, **call.kwargs)
             self.create_node("output", "output", (self.create_arg(result),), {})
         return self.graph
+
+    @contextlib.contextmanager
+    def _watching(self) -> Iterator[None]:
+        """While it lasts, calls of modules and functions become nodes, and nothing else runs."""
+        functions = replaced_functions(python_functions(), self.call_function)
+        nothing_runs = NothingRuns()
+        traced = EveryTensorIsTraced(self, nothing_runs)
+        try:
+            with nothing_runs, watched_modules(self.call_module), traced, functions, _Patcher() as patcher:
+                _patch_wrapped_functions(patcher)
+                yield
+        except Exception:
+            if nothing_runs.refused is not None:
+                raise nothing_runs.refused from None
+            raise
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return is_leaf(m, self._model.run)
@@ -155,6 +170,11 @@ _ASK_FOR_SIZES = frozenset(
 )
 """Functions that every tensor of the model can answer without a value."""
 
+_ASK_FOR_VALUES = frozenset(
+    {"__bool__", "__int__", "__float__", "__complex__", "__index__", "__contains__", "__iter__"}
+)
+"""Functions whose result must not be a proxy."""
+
 
 class EveryTensorIsTraced(TorchFunctionMode):
     """Makes nodes also of calls on tensors that are no attribute of a module, and of calls that create tensors.
@@ -163,38 +183,75 @@ class EveryTensorIsTraced(TorchFunctionMode):
     done while tracing, on data, and be missing from the graph.
     """
 
-    def __init__(self, tracer: SymbolicTracer) -> None:
+    def __init__(self, tracer: SymbolicTracer, nothing_runs: NothingRuns) -> None:
         super().__init__()
         self._tracer = tracer
+        self._nothing_runs = nothing_runs
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if not hasattr(func, "__name__"):  # a scripted method: one node, made by the proxy
             return func(*args, **kwargs)
-        if func.__name__ == "__set__":
+        name = func.__name__
+        if name == "__set__":
             refuse("a change of an attribute")
-        if func.__name__ == "__get__":
+        if name in _ASK_FOR_VALUES:
+            refuse("the value")
+        if name == "__get__":
             return self._read_property(func, *args)
         if func is torch._assert:  # costs nothing
             return None
-        if func.__name__ in _ASK_FOR_SIZES and not contains((fx.Proxy,), args):
-            return func(*args, **kwargs)
-        if not contains(TRACED, args, kwargs) and not _creates_tensor(func, args, kwargs):
+        if name in _ASK_FOR_SIZES and not contains((fx.Proxy,), args, kwargs):
+            return self._answer(func, *args, **kwargs)
+        if not contains(TRACED, args, kwargs) and not self._creates_tensor(func, args, kwargs):
             return func(*args, **kwargs)
         kind, target, arguments = node_kind(func, args)
         return self._tracer.create_proxy(kind, target, tuple(arguments), kwargs)
 
     def _read_property(self, getter: Any, tensor: torch.Tensor, *owner: type) -> Any:
         """Sizes and dtypes are read now; a property that is a tensor, such as ``weight.T``, becomes a node."""
-        value = getter(tensor, *owner)
+        value = self._answer(getter, tensor, *owner)
         if isinstance(value, torch.Tensor):
             return self._tracer.create_proxy("call_function", getattr, (tensor, getter.__self__.__name__), {})
         return value
 
+    def _creates_tensor(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether a call without tensors returns one; found out on the meta device, where nothing is created."""
+        if kwargs.get("device") is not None:
+            kwargs = {**kwargs, "device": "meta"}
+        with torch.device("meta"):
+            return isinstance(self._answer(func, *args, **kwargs), torch.Tensor)
 
-def _creates_tensor(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether a call without tensors returns one; found out on the meta device, where nothing is created."""
-    if kwargs.get("device") is not None:
-        kwargs = {**kwargs, "device": "meta"}
-    with torch.device("meta"):
-        return isinstance(func(*args, **kwargs), torch.Tensor)
+    def _answer(self, question: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """What is found out about a tensor, and is no work of the model."""
+        with self._nothing_runs.suspended():
+            return question(*args, **kwargs)
+
+
+class NothingRuns(TorchDispatchMode):
+    """Refuses every operator that runs while a graph is made: it would be in no graph, and might write to the model.
+
+    Only what passes by every function of torch comes here, such as a scripted function of a parameter.
+    """
+
+    supports_higher_order_operators = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._suspended = False
+        self.refused: CannotTrace | None = None
+        """What was raised here, for a script turns it into an error of its own."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if self._suspended:
+            return func(*args, **(kwargs or {}))
+        self.refused = CannotTrace(f"{func} would run outside of the graph")
+        raise self.refused
+
+    @contextlib.contextmanager
+    def suspended(self) -> Iterator[None]:
+        before, self._suspended = self._suspended, True
+        try:
+            yield
+        finally:
+            self._suspended = before

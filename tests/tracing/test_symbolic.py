@@ -491,3 +491,60 @@ def test_what_does_not_depend_on_values_is_known_of_parameters(name: str) -> Non
             return x @ self.weight.T if PARAMETER_QUESTIONS[name](self.weight) else x
 
     assert checked_count(Asks(), X, tracer="symbolic").total == Cost(macs=2 * 3 * 4)
+
+
+@torch.jit.script
+def scripted_exp(w: Tensor) -> Tensor:
+    return w.exp()
+
+
+@torch.jit.script
+def scripted_exp_in_place(w: Tensor) -> Tensor:
+    return w.exp_()
+
+
+def unseen_exp(w: Tensor) -> Tensor:
+    with torch._C.DisableTorchFunction():
+        return w.exp()
+
+
+class Holds(nn.Module):
+    """Hands what belongs to it, and no input, to a function."""
+
+    def __init__(self, function: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.function = function
+        self.weight = nn.Parameter(torch.ones(4), requires_grad=False)
+        self.register_buffer("average", torch.ones(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.function(self.weight) + self.function(self.average)
+
+
+@pytest.mark.parametrize("function", [scripted_exp, scripted_exp_in_place, unseen_exp], ids=lambda each: each.__name__)
+def test_nothing_runs_that_is_in_no_graph(function: Callable[[Tensor], Tensor]) -> None:
+    model = Holds(function)
+    with pytest.raises(TracingError, match=r"aten\.exp_?\.default would run outside of the graph"):
+        count_graph(model, X, tracer="symbolic")
+    cost = count_graph(model, X)
+    assert cost.tracer == "recorded"
+    assert cost.total == Cost(special=2 * 4, add=2 * 8)
+    assert model.weight.tolist() == model.average.tolist() == [1.0] * 4
+
+
+VALUES: dict[str, Callable[[Tensor], Any]] = {
+    "truth": lambda w: bool(w.sum() > 0),
+    "int": lambda w: int(w[0]),
+    "float": lambda w: float(w[0]),
+    "complex": lambda w: complex(w[0]),
+    "element": lambda w: 1.0 in w,
+    "items": lambda w: next(iter(w)),
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_the_values_of_parameters_and_buffers_are_not_asked_for(name: str) -> None:
+    model = Holds(VALUES[name])
+    with pytest.raises(TracingError):
+        count_graph(model, X, tracer="symbolic")
+    assert count_graph(model, X).tracer in ("recorded", "executed")
