@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
+from types import BuiltinFunctionType
 from typing import Any
 
+import torch
 from torch import nn
 from torch.utils._mode_utils import no_dispatch
 
 from fxcount.annotation import Annotation, annotation
 from fxcount.dispatch import OperatorCounter
-from fxcount.formulas.custom import call_cost
+from fxcount.formulas.custom import call_cost, custom_formulas
 from fxcount.repeats import Repeats
 
 
@@ -19,7 +22,8 @@ class Calls:
 
     def __init__(self, counter: OperatorCounter) -> None:
         self._counter = counter
-        self._repeats = Repeats[Annotation]()  # of one count, for a function of torch may ask for a global setting
+        self._repeats = Repeats[Annotation]()
+        self._repeats_of_kernels = self._repeats if custom_formulas() else repeats_of_calls(torch.get_default_dtype())
 
     def run(
         self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], run: Callable[[], Any], *, repeats: bool
@@ -30,9 +34,10 @@ class Calls:
         tensor, or a module.
         """
         key = self._counter.key_of(target, args, kwargs) if repeats and not isinstance(target, nn.Module) else None
+        memory = self._repeats_of_kernels if type(target) in _KERNELS else self._repeats
         if key is not None:
             with no_dispatch():  # a result that is made again is no operator of the model
-                found = self._repeats.find(key, args)
+                found = memory.find(key, args)
             if found is not None:
                 return found
         self._counter.take_calls()
@@ -43,8 +48,18 @@ class Calls:
         if key is not None and operators and _is_of_torch(target):  # what reaches no operator may do anything
             with no_dispatch():
                 if key == self._counter.key_of(target, args, kwargs):  # or it changes the shape of an argument
-                    self._repeats.add(key, args, result, note)
+                    memory.add(key, args, result, note)
         return result, note
+
+
+_KERNELS = (str, BuiltinFunctionType)
+"""Types of targets that call torch without code in Python between, which might ask for a setting of the process."""
+
+
+@functools.cache
+def repeats_of_calls(default_dtype: torch.dtype) -> Repeats[Annotation]:
+    """Those of methods and built-in functions in all counts of this process, as `repeats_under` for operators."""
+    return Repeats()
 
 
 def _is_of_torch(target: Any) -> bool:

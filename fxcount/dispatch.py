@@ -24,7 +24,7 @@ from fxcount.cost import Cost, OperatorCost
 from fxcount.errors import NO_VALUES, DataNeededError
 from fxcount.formulas import REFUSED, find_formula, operator_name
 from fxcount.formulas.arithmetic import tensors
-from fxcount.formulas.custom import custom_operators
+from fxcount.formulas.custom import custom_formulas
 from fxcount.higher_order import run_higher_order
 from fxcount.repeats import Repeats, key_of, repeats_under
 from fxcount.shapes import READ_VALUES, find_shape
@@ -153,14 +153,14 @@ class WithoutData(OperatorCounter):
         self._stand_ins: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._overwritten_unseen: set[int] = set()
         self._repeats = Repeats[tuple[OperatorCost, ...]]()
-        self._repeats_of_torch = self._repeats if custom_operators() else repeats_under(torch.get_default_dtype())
+        self._repeats_of_torch = self._repeats if custom_formulas() else repeats_under(torch.get_default_dtype())
 
     def represent(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor.detach() if self.knows(tensor) else _shape_of(tensor)
 
     def _count(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Any:
         repeats = self._repeats_of_torch if func.namespace == "aten" else self._repeats
-        key = self.key_of(func, args, kwargs) if _may_repeat(func) else None
+        key = self._key_of_call(func, args, kwargs) if _may_repeat(func) else None
         found = None if key is None else repeats.find(key, args)
         if found is not None:
             out, calls = found
@@ -174,6 +174,19 @@ class WithoutData(OperatorCounter):
 
     def key_of(self, func: Hashable, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable | None:
         return key_of(func, args, kwargs, self._as_shape)
+
+    def _key_of_call(self, func: Operator, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable | None:
+        """The key of a call that runs on shapes: known tensors beside unknown ones are then shapes too."""
+        key = self.key_of(func, args, kwargs)
+        if key is not None or not _runs_on_shapes_alone(func) or find_formula(func) is None:
+            return key
+        if all(map(self.knows, tensors((args, tuple(kwargs.values()))))):
+            return None
+        return key_of(func, args, kwargs, self._shape_of_known)
+
+    def _shape_of_known(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        shape = self._as_shape(tensor)
+        return tensor if shape is None and _has_strides(tensor) else shape
 
     def _as_shape(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """What has the shape of a tensor that has no data or is to have none; None if its values are known."""
@@ -303,6 +316,12 @@ def _may_repeat(func: Operator) -> bool:
     """Whether a call of an operator may be one that was made before: not if it changes the shape of a tensor that it is
     given, such as ``unsqueeze_``, or makes one that is known."""
     return not (torch.Tag.inplace_view in func.tags or _creates(func) or func is torch.ops.aten.lift_fresh.default)
+
+
+@functools.cache
+def _runs_on_shapes_alone(func: Operator) -> bool:
+    """Whether a call with one tensor that is not known reads no values of the others, and writes to none."""
+    return func._schema.name not in READ_VALUES and not func._schema.is_mutable
 
 
 @functools.cache

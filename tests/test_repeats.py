@@ -11,7 +11,7 @@ import torchvision
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from fxcount import Cost, GraphCost, count_graph
+from fxcount import Cost, DataNeededError, GraphCost, count_graph
 from fxcount.repeats import Repeats
 from tests.benchmarks.limits import Recurrent
 
@@ -149,3 +149,27 @@ def test_a_result_keeps_its_class() -> None:
 
 def wrapped(x: Tensor) -> Tensor:
     raise AssertionError("another function takes its place")
+
+
+def test_masks_of_one_shape_select_each_what_they_select() -> None:
+    """Two and three rows of 4, one exponential each; a mask that is only added costs an addition for each element."""
+
+    def model(x: Tensor) -> list[Tensor]:
+        masks = [torch.tensor([True, False, True]), torch.tensor([True, True, True])]
+        return [x[mask].exp() for mask in masks] + [x + mask.float()[:, None] for mask in masks]
+
+    for _ in range(2):
+        cost = count_graph(model, torch.rand(3, 4), tracer="recorded")
+        assert cost.total == Cost(special=(2 + 3) * 4, add=2 * 3 * 4)
+
+
+def test_what_is_added_to_a_known_tensor_makes_it_unknown_each_time() -> None:
+    def model(x: Tensor) -> Tensor:
+        for _ in range(2):
+            known = torch.zeros(3)
+            known += x
+        return x.exp() if known.sum() > 0 else x
+
+    for _ in range(2):
+        with pytest.raises(DataNeededError):
+            count_graph(model, torch.ones(3), tracer="recorded")

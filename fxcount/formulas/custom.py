@@ -139,9 +139,9 @@ def find_formula(operator: torch._ops.OpOverload) -> OperatorFormula | None:
     return find_registered(operator)
 
 
-def custom_operators() -> bool:
-    """Whether any operator has a formula of somebody's own now."""
-    return any(layer.operators for layer in _layers())
+def custom_formulas() -> bool:
+    """Whether an operator or a function has a formula of somebody's own now."""
+    return any(layer.operators or layer.functions for layer in _layers())
 
 
 def module_formula(module: nn.Module) -> Formula | None:
