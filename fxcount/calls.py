@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
-from types import BuiltinFunctionType
+from types import BuiltinFunctionType, GetSetDescriptorType, MethodDescriptorType, WrapperDescriptorType
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from torch.utils._mode_utils import no_dispatch
 from fxcount.annotation import Annotation, annotation
 from fxcount.dispatch import OperatorCounter
 from fxcount.formulas.custom import call_cost, custom_formulas
-from fxcount.repeats import Repeats
+from fxcount.repeats import Repeats, new_or_shared
 
 
 class Calls:
@@ -23,7 +22,7 @@ class Calls:
     def __init__(self, counter: OperatorCounter) -> None:
         self._counter = counter
         self._repeats = Repeats[Annotation]()
-        self._repeats_of_kernels = self._repeats if custom_formulas() else repeats_of_calls(torch.get_default_dtype())
+        self._repeats_of_kernels: Repeats[Annotation] = new_or_shared("calls", own=custom_formulas())
 
     def run(
         self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], run: Callable[[], Any], *, repeats: bool
@@ -33,8 +32,9 @@ class Calls:
         With ``repeats`` the call may be one that was made before. ``target`` is a function, the name of a method of a
         tensor, or a module.
         """
-        key = self._counter.key_of(target, args, kwargs) if repeats and not isinstance(target, nn.Module) else None
-        memory = self._repeats_of_kernels if type(target) in _KERNELS else self._repeats
+        called = _called(target, args)
+        key = self._counter.key_of(called, args, kwargs) if repeats and not isinstance(target, nn.Module) else None
+        memory = self._repeats_of_kernels if type(called) in _KERNELS else self._repeats
         if key is not None:
             with no_dispatch():  # a result that is made again is no operator of the model
                 found = memory.find(key, args)
@@ -45,26 +45,27 @@ class Calls:
         operators = self._counter.take_calls()
         own = call_cost(target, tuple(args), kwargs, result)
         note = annotation(result, operators if own is None else (own,))
-        if key is not None and operators and _is_of_torch(target):  # what reaches no operator may do anything
+        if key is not None and operators and _is_of_torch(called):  # what reaches no operator may do anything
             with no_dispatch():
-                if key == self._counter.key_of(target, args, kwargs):  # or it changes the shape of an argument
-                    memory.add(key, args, result, note)
+                if key == self._counter.key_of(called, args, kwargs):  # or it changes the shape of an argument
+                    memory.add(key, args, kwargs, result, note)
         return result, note
 
 
-_KERNELS = (str, BuiltinFunctionType)
-"""Types of targets that call torch without code in Python between, which might ask for a setting of the process."""
+_KERNELS = (BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType, GetSetDescriptorType)
+"""Types of what has no code in Python, which might ask for a setting of the process."""
 
 
-@functools.cache
-def repeats_of_calls(default_dtype: torch.dtype) -> Repeats[Annotation]:
-    """Those of methods and built-in functions in all counts of this process, as `repeats_under` for operators."""
-    return Repeats()
+def _called(target: Any, args: Sequence[Any]) -> Any:
+    """The function, or what a tensor has under the name of a method or a property: somebody may set it anew."""
+    if type(target) is str:
+        return getattr(torch.Tensor, target, None)
+    return getattr(torch.Tensor, args[1], None) if target is getattr else target
 
 
-def _is_of_torch(target: Any) -> bool:
-    """Whether a call depends on its arguments alone: it is torch's or Python's own function, and not a model's."""
-    if isinstance(target, str):
-        return True
-    module = getattr(target, "__module__", None) or "torch"
-    return module.partition(".")[0] in ("torch", "_operator", "builtins")
+def _is_of_torch(called: Any) -> bool:
+    """Whether a call depends on its arguments alone: it is torch's own or an operator of Python, and not a model's."""
+    owner = getattr(called, "__objclass__", None)
+    if owner is not None:
+        return owner in torch.Tensor.__mro__
+    return getattr(called, "__module__", None) == "_operator" or torch.overrides.resolve_name(called) is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -61,7 +62,7 @@ def count_graph(
     counted = CountedModel.of(model)
     if tracer not in ("auto", *TRACERS):
         raise InputError(f"unknown tracer {tracer!r}; the known ones are auto, {', '.join(TRACERS)}")
-    with collector_paused():
+    with _ONE_AT_A_TIME, collector_paused():
         with formulas_for_one_count(formulas):
             trace = costed_trace(counted, ExampleCall.of(example_input, example_kwargs), tracer)
         cost = read_cost(counted, trace, reading)
@@ -69,6 +70,10 @@ def count_graph(
         names = ", ".join(f"{name} ({calls} calls)" for name, calls in cost.uncounted.items())
         raise UncountedError(f"not counted: {names}")
     return cost
+
+
+_ONE_AT_A_TIME = threading.RLock()
+"""A count sets functions and settings of torch for its time, and puts back what it found."""
 
 
 @contextlib.contextmanager

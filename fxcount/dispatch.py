@@ -26,7 +26,7 @@ from fxcount.formulas import REFUSED, find_formula, operator_name
 from fxcount.formulas.arithmetic import tensors
 from fxcount.formulas.custom import custom_formulas
 from fxcount.higher_order import run_higher_order
-from fxcount.repeats import Repeats, key_of, repeats_under
+from fxcount.repeats import Repeats, key_of, new_or_shared
 from fxcount.shapes import READ_VALUES, find_shape
 
 Operator = torch._ops.OpOverload
@@ -153,7 +153,7 @@ class WithoutData(OperatorCounter):
         self._stand_ins: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._overwritten_unseen: set[int] = set()
         self._repeats = Repeats[tuple[OperatorCost, ...]]()
-        self._repeats_of_torch = self._repeats if custom_formulas() else repeats_under(torch.get_default_dtype())
+        self._repeats_of_torch = new_or_shared("operators", own=custom_formulas())
 
     def represent(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor.detach() if self.knows(tensor) else _shape_of(tensor)
@@ -168,8 +168,8 @@ class WithoutData(OperatorCounter):
             return out
         before = len(self.calls)
         out = super()._count(func, args, kwargs)
-        if key is not None:
-            repeats.add(key, args, out, tuple(self.calls[before:]))
+        if key is not None and (not func._schema.is_mutable or key == self._key_of_call(func, args, kwargs)):
+            repeats.add(key, args, kwargs, out, tuple(self.calls[before:]))
         return out
 
     def key_of(self, func: Hashable, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable | None:

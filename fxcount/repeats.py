@@ -12,8 +12,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import torch
+from torch.fx.immutable_collections import immutable_list  # what the arguments of a node hold in the place of a list
 
-from fxcount.cost import OperatorCost
 from fxcount.formulas.arithmetic import tensors
 
 Note = TypeVar("Note")
@@ -40,9 +40,9 @@ class Repeats(Generic[Note]):
         found = self._known.get(key)
         return None if found is None else (found[0](args), found[1])
 
-    def add(self, key: Hashable, args: Sequence[Any], out: Any, note: Note) -> None:
-        """Remembers a call, unless its result holds data."""
-        make = _maker(out, args)
+    def add(self, key: Hashable, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any, note: Note) -> None:
+        """Remembers a call, unless its result holds data or is an object."""
+        make = _maker(out, args, kwargs)
         if make is not None:
             self._known[key] = (make, note)
             if len(self._known) > self.LIMIT:
@@ -50,9 +50,17 @@ class Repeats(Generic[Note]):
 
 
 @functools.cache
-def repeats_under(default_dtype: torch.dtype) -> Repeats[tuple[OperatorCost, ...]]:
-    """Those of torch's own operators in all counts of this process; no model and no tensor with data is kept."""
+def repeats_of(kind: str, default_dtype: torch.dtype) -> Repeats[Any]:
+    """Those of one kind of call in all counts of this process; no model and no tensor with data is kept."""
     return Repeats()
+
+
+def new_or_shared(kind: str, own: bool) -> Repeats[Any]:
+    """The repeats of all counts; with ``own``, or under a mode of somebody else, which may change what a call returns,
+    those of one count."""
+    if own or torch._C._len_torch_function_stack() or torch._C._len_torch_dispatch_stack():
+        return Repeats()
+    return repeats_of(kind, torch.get_default_dtype())
 
 
 class _MoreThanShapeError(Exception):
@@ -79,8 +87,10 @@ def _part(value: Any, as_shape: AsShape) -> Hashable:
         shape = value if value.is_meta else as_shape(value)
         if shape is not None:
             return (shape.shape, shape.stride(), shape.dtype)
-    elif kind in (list, tuple, torch.Size):
+    elif kind is tuple or kind is torch.Size:
         return (*[_part(item, as_shape) for item in value],)
+    elif kind is list or kind is immutable_list:
+        return (list, *[_part(item, as_shape) for item in value])  # x[[0, 1]] is not x[0, 1]
     elif kind is slice:
         return (slice, _bound(value.start), _bound(value.stop), _bound(value.step))
     raise _MoreThanShapeError
@@ -92,27 +102,29 @@ def _bound(value: Any) -> int | None:
     raise _MoreThanShapeError
 
 
-def _maker(out: Any, args: Sequence[Any]) -> Callable[[Sequence[Any]], Any] | None:
-    """A function of a later call's arguments that makes its result; None if that takes data."""
+def _maker(out: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Callable[[Sequence[Any]], Any] | None:
+    """A function of a later call's arguments that makes its result; None if that takes more than shapes."""
     if isinstance(out, torch.Tensor):
-        return _tensor_maker(out, args)
+        return _tensor_maker(out, args, kwargs)
     if isinstance(out, list | tuple):
         kind = type(out)
-        makers = [make for item in out if (make := _maker(item, args)) is not None]
+        makers = [make for item in out if (make := _maker(item, args, kwargs)) is not None]
         if len(makers) < len(out) or not (kind in (list, tuple) or kind.__module__ == "torch.return_types"):
             return None
         return lambda args: kind(make(args) for make in makers)
-    return lambda args: out
+    return (lambda args: out) if type(out) in _HASHED or type(out) in _NUMBERS else None
 
 
-def _tensor_maker(out: torch.Tensor, args: Sequence[Any]) -> Callable[[Sequence[Any]], Any] | None:
+def _tensor_maker(
+    out: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Callable[[Sequence[Any]], Any] | None:
     """An argument that is returned is the later call's own; anything else is a tensor like ``out``."""
     if not out.is_meta:
         return None
     for position, value in enumerate(args):
         if out is value:
             return lambda args: args[position]
-    if any(out is tensor for tensor in tensors(args)):
+    if any(out is tensor for tensor in tensors((args, *kwargs.values()))):
         return None
     like = torch.empty_strided(out.shape, out.stride(), dtype=out.dtype, device="meta")
     return lambda args: like.detach()  # four times as fast as a new one

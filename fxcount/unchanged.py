@@ -7,6 +7,7 @@ import inspect
 import operator
 import random
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any
@@ -20,22 +21,22 @@ from fxcount.tracing import CountedModel
 @contextlib.contextmanager
 def unchanged(model: CountedModel, arguments: Any = ()) -> Iterator[Callable[[], None]]:
     """Puts back what the model changes meanwhile, also after an error: the attributes of its modules, of the objects
-    among its arguments, such as a cache, and the random state. What it yields does so at once, and may be called often.
+    among its arguments, such as a cache, its tensors, and settings of torch and the random generators. What it yields
+    does so at once, and may be called often.
     """
     modules = list(model.modules.values())
-    seen: dict[int, Any] = {}
-    objects = [each for module in modules for value in _kept_by(module) for each in _objects(value, seen)]
-    before = _Contents((*modules, *objects, *_objects(arguments, seen)))
-    data = [(tensor, tensor.data) for _, tensor in model.named_tensors()]
-    random_states = [(set_state, get_state()) for get_state, set_state in _random_states()]
+    kept = [value for module in modules for value in _kept_by(module)]
+    contents = _Contents((*modules, *_objects((*kept, arguments))))
+    owned = [tensor for _, tensor in model.named_tensors()]
+    tensors = [_TensorState(each) for each in (*owned, *(each for each in kept if isinstance(each, torch.Tensor)))]
+    settings = [(set_value, get_value()) for get_value, set_value in _settings()]
 
     def put_back() -> None:
-        before.restore()
-        for tensor, data_before in data:
-            if not _same_data(tensor, data_before):
-                tensor.data = data_before
-        for set_state, state in random_states:
-            set_state(state)
+        contents.restore()
+        for tensor in tensors:
+            tensor.restore()
+        for set_value, value in settings:
+            set_value(value)
 
     try:
         yield put_back
@@ -43,14 +44,38 @@ def unchanged(model: CountedModel, arguments: Any = ()) -> Iterator[Callable[[],
         put_back()
 
 
+class _TensorState:
+    """What a tensor is besides its values: its memory, shape, dtype and device, and what autograd knows of it."""
+
+    __slots__ = ("_data", "_grad", "_requires_grad", "_tensor")
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self._tensor = tensor
+        self._data = tensor.data
+        self._requires_grad = tensor.requires_grad
+        self._grad = tensor.grad if tensor.is_leaf else None
+
+    def restore(self) -> None:
+        tensor = self._tensor
+        if not _same_data(tensor, self._data):
+            tensor.data = self._data
+        if tensor.is_leaf:
+            if tensor.requires_grad is not self._requires_grad:
+                tensor.requires_grad_(self._requires_grad)
+            if tensor.grad is not self._grad:
+                tensor.grad = self._grad
+
+
 def _same_data(tensor: torch.Tensor, data: torch.Tensor) -> bool:
     """Whether a tensor still is what it was, and not moved or cast, as ``Module.to`` does in place."""
     if tensor.dtype is not data.dtype or tensor.shape != data.shape or tensor.device != data.device:
         return False
-    return tensor.layout is data.layout and (tensor.layout is not torch.strided or tensor.data_ptr() == data.data_ptr())
+    if tensor.layout is not torch.strided or data.layout is not torch.strided:
+        return tensor.layout is data.layout
+    return tensor.data_ptr() == data.data_ptr() and tensor.stride() == data.stride()
 
 
-_CONTAINERS = (dict, list, set)
+_CONTAINERS = (dict, list, set, deque)
 
 
 class _Contents:
@@ -73,10 +98,11 @@ class _Contents:
         for each, content in self._filled:
             if not _same(each, content):
                 each.clear()
-                each.extend(content) if isinstance(each, list) else each.update(content)
+                each.extend(content) if isinstance(each, list | deque) else each.update(content)
 
 
 _PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device})
+_WALKED = (tuple, *_CONTAINERS)
 _NOT_WALKED = (torch.Tensor, nn.Module, type, ModuleType)
 
 
@@ -84,33 +110,39 @@ _OF_TORCH = frozenset(vars(nn.Module()))
 
 
 def _kept_by(module: nn.Module) -> Iterator[Any]:
-    """The attributes of a module that may hold other objects, but for those that every module has."""
+    """The attributes of a module that may hold other objects, but for those that every module has; and its hooks."""
     for name, value in vars(module).items():
         if name not in _OF_TORCH and type(value) not in _PLAIN:
             yield value
+    yield from module._forward_pre_hooks.values()
+    yield from module._forward_hooks.values()
 
 
-def _objects(value: Any, seen: dict[int, Any]) -> Iterator[Any]:
-    """The containers and objects with attributes that ``value`` is made of."""
-    if type(value) in _PLAIN or id(value) in seen:
-        return
-    if isinstance(value, list | tuple | set | dict):
-        inner = value.values() if isinstance(value, dict) else value
-    elif isinstance(value, _NOT_WALKED) or inspect.isroutine(value) or not hasattr(value, "__dict__"):
-        return
-    else:
-        inner = vars(value).values()
-    seen[id(value)] = value
-    if not isinstance(value, tuple):
-        yield value
-    for each in inner:
-        if type(each) not in _PLAIN:
-            yield from _objects(each, seen)
+def _objects(values: Iterable[Any]) -> list[Any]:
+    """The containers and objects with attributes that ``values`` are made of, each once."""
+    found: list[Any] = []
+    seen: dict[int, Any] = {}
+    waiting = list(values)
+    while waiting:
+        value = waiting.pop()
+        if type(value) in _PLAIN or id(value) in seen:
+            continue
+        if isinstance(value, _WALKED):
+            inner = value.values() if isinstance(value, dict) else value
+        elif isinstance(value, _NOT_WALKED) or inspect.isroutine(value) or not hasattr(value, "__dict__"):
+            continue
+        else:
+            inner = vars(value).values()
+        seen[id(value)] = value
+        if not isinstance(value, tuple):
+            found.append(value)
+        waiting += [each for each in inner if type(each) not in _PLAIN]
+    return found
 
 
 def _copy(value: Any) -> Any:
     """What a container holds, in a copy."""
-    return dict(value) if isinstance(value, dict) else list(value) if isinstance(value, list) else set(value)
+    return dict(value) if isinstance(value, dict) else set(value) if isinstance(value, set) else list(value)
 
 
 def _same(now: Any, before: Any) -> bool:
@@ -119,11 +151,13 @@ def _same(now: Any, before: Any) -> bool:
         return False
     if isinstance(before, dict):
         return all(map(operator.is_, now, before)) and all(map(operator.is_, now.values(), before.values()))
-    return isinstance(now, set) or all(map(operator.is_, now, before))
+    return not isinstance(now, set) and all(map(operator.is_, now, before))  # a set has no order to compare by
 
 
-def _random_states() -> Iterator[tuple[Callable[[], Any], Callable[[Any], object]]]:
-    """Functions that get and set the state of a random generator that a model may use."""
+def _settings() -> Iterator[tuple[Callable[[], Any], Callable[[Any], object]]]:
+    """Functions that get and set what a model may set in torch, and the states of the random generators it may use."""
+    yield torch.is_grad_enabled, torch.set_grad_enabled
+    yield torch.get_default_dtype, torch.set_default_dtype
     yield torch.get_rng_state, torch.set_rng_state
     yield random.getstate, random.setstate
     if numpy := sys.modules.get("numpy"):

@@ -9,6 +9,7 @@ import timm
 import torch
 import torchvision
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from fxcount import Cost, DataNeededError, GraphCost, count_graph
@@ -79,7 +80,7 @@ def test_the_default_dtype_of_a_later_count() -> None:
 def test_what_is_remembered_does_not_grow_without_end() -> None:
     repeats = Repeats()
     for number in range(repeats.LIMIT + 10):
-        repeats.add(number, (), None, ())
+        repeats.add(number, (), {}, None, ())
     assert repeats.find(9, ()) is None
     assert repeats.find(10, ()) == (None, ())
 
@@ -145,6 +146,81 @@ def test_a_result_keeps_its_class() -> None:
     for _ in range(2):
         graph = count_graph(lambda x: x.max(1), torch.rand(2, 3), tracer="recorded").graph.graph
         assert [*graph.nodes][1].meta["type"] is torch.return_types.max
+
+
+def totals(*models: Any, x: Tensor, tracers: tuple[str, ...] = ("symbolic", "recorded", "executed")) -> list[Cost]:
+    """The costs of all models under all tracers, one after another in this process, and once more."""
+    return [count_graph(model, x, tracer=tracer).total for _ in range(2) for tracer in tracers for model in models]
+
+
+def test_a_list_of_indices_is_no_tuple() -> None:
+    """Two rows of 4 x 6 of the first axis, and one row of 6."""
+    x = torch.rand(4, 4, 6)
+    costs = totals(lambda x: x[[0, 1]].sin(), lambda x: x[0, 1].sin(), x=x)
+    assert costs == 6 * [Cost(special=2 * 4 * 6), Cost(special=6)]
+
+
+def test_what_is_mapped_over_a_batch_is_another_call() -> None:
+    """Dropout scales 6 elements, or 4 times 6 where each example has its own."""
+    weight = nn.Parameter(torch.rand(6))
+
+    def each(x: Tensor) -> Tensor:
+        return torch.vmap(lambda row: row + torch.dropout(weight, 0.5, True).exp(), randomness="different")(x)
+
+    def once(x: Tensor) -> Tensor:
+        return x + torch.dropout(weight, 0.5, True).exp()
+
+    costs = totals(each, once, x=torch.rand(4, 6), tracers=("recorded", "executed"))
+    assert [cost.special for cost in costs] == 4 * [4 * 6, 6]
+
+
+class Squares(TorchFunctionMode):
+    """A sigmoid is a square here."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return args[0] * args[0] if func is torch.sigmoid else func(*args, **(kwargs or {}))
+
+
+def test_a_mode_of_somebody_else_is_for_its_counts_alone() -> None:
+    x = torch.rand(4, 6)
+    for tracer in ("symbolic", "recorded"):
+        with Squares():
+            assert count_graph(lambda x: torch.sigmoid(x), x, tracer=tracer).total == Cost(mul=24)
+        assert count_graph(lambda x: torch.sigmoid(x), x, tracer=tracer).total == Cost(special=24, add=24, div=24)
+
+
+def test_a_method_that_somebody_gives_to_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.rand(4, 6)
+    for method, cost in ((torch.Tensor.exp, Cost(special=24)), (lambda x: x * x, Cost(mul=24))):
+        monkeypatch.setattr(torch.Tensor, "somebodys", method, raising=False)
+        monkeypatch.setattr(torch.Tensor, "property_of_somebody", property(method), raising=False)
+        assert totals(lambda x: x.somebodys(), lambda x: x.property_of_somebody, x=x) == 12 * [cost]
+
+
+def test_a_result_in_a_named_argument_is_that_argument() -> None:
+    """Twice 4 x 6 additions, and the product of the transpose, 6 x 4, with itself, 6 x 6 of 4."""
+
+    def model(x: Tensor) -> Tensor:
+        total = x.sum()
+        for _ in range(2):
+            place = torch.empty_like(x)
+            torch.add(x, 1, out=place).t_()
+            total = total + (place @ place.t()).sum()
+        return total
+
+    assert [cost.macs for cost in totals(model, x=torch.rand(4, 6))] == 6 * [2 * 6 * 6 * 4]
+
+
+def test_an_argument_that_is_resized_is_resized_each_time() -> None:
+    def model(x: Tensor) -> Tensor:
+        for _ in range(2):
+            place = x.new_empty(0)
+            torch.add(x, 1, out=place)
+            x = place @ place.t()
+        return x
+
+    costs = totals(model, x=torch.rand(4, 6), tracers=("recorded", "executed"))
+    assert [cost.macs for cost in costs] == 4 * [4 * 4 * 6 + 4 * 4 * 4]
 
 
 def wrapped(x: Tensor) -> Tensor:

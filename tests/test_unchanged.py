@@ -2,14 +2,19 @@
 
 import copy
 import random
+import time
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from fxcount import count_graph
+from fxcount import TracingError, count_graph
+
+TRACERS = ("auto", "symbolic", "recorded", "executed")
 
 
 class Stateful(nn.Module):
@@ -100,3 +105,98 @@ def test_a_graph_result_does_not_change_the_model(device: str) -> None:
     graph: Callable[..., Any] = count_graph(model, torch.empty(1, 1, 5, 5)).graph
     assert graph is not None
     assert [sorted(vars(module)) for module in model.modules()] == before
+
+
+class Hook:
+    """An object that a module calls, with a state of its own."""
+
+    calls = 0
+
+    def __call__(self, *call: Any) -> None:
+        self.calls += 1
+
+
+class Link:
+    """One of a long chain of objects."""
+
+    def __init__(self, after: "Link | None") -> None:
+        self.after, self.seen = after, 0
+
+
+class Restless(nn.Module):
+    """Changes what is not seen by comparing names and sizes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(4, 4))
+        self.register_buffer("square", torch.rand(4, 4))
+        self.plain = torch.rand(4)
+        self.members = {1}
+        self.recent = deque([1, 2], maxlen=2)
+        self.chain = None
+        for _ in range(5000):
+            self.chain = Link(self.chain)
+        self.hook = Hook()
+        self.register_forward_pre_hook(self.hook)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.members.discard(1)
+        self.members.add(2)
+        self.recent.append(3)
+        self.chain.seen += 1
+        self.weight.requires_grad_(False)
+        torch.set_grad_enabled(False)
+        torch.set_default_dtype(torch.float64)
+        self.square.t_()
+        self.plain.unsqueeze_(0)
+        return x @ self.weight
+
+
+def facts(model: Restless) -> list[Any]:
+    return [
+        model.members, list(model.recent), model.chain.seen, model.hook.calls, model.weight.requires_grad,
+        model.square.stride(), model.plain.shape, torch.is_grad_enabled(), torch.get_default_dtype(),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("tracer", TRACERS)
+def test_a_restless_model(tracer: str) -> None:
+    model = Restless()
+    before = copy.deepcopy(facts(model))
+    try:
+        count_graph(model, torch.rand(2, 4), tracer=tracer)
+    except TracingError:
+        assert tracer == "symbolic"
+    assert facts(model) == before
+
+
+def test_gradients_that_the_model_computes() -> None:
+    class Learns(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.layer(x).sum().backward()
+            return x
+
+    model = Learns()
+    count_graph(model, torch.rand(2, 4), tracer="executed")
+    assert [parameter.grad for parameter in model.parameters()] == [None, None]
+
+
+def test_counts_in_threads_take_turns() -> None:
+    class Slow(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            time.sleep(0.1)
+            return self.layer(x)
+
+    before = (nn.Module.__call__, nn.Module.__getattr__, torch.backends.mha.get_fastpath_enabled())
+    with ThreadPoolExecutor(4) as pool:
+        costs = pool.map(lambda tracer: count_graph(Slow(), torch.rand(2, 4), tracer=tracer), TRACERS)
+        assert [cost.macs for cost in costs] == [2 * 4 * 4] * 4
+    assert (nn.Module.__call__, nn.Module.__getattr__, torch.backends.mha.get_fastpath_enabled()) == before

@@ -28,6 +28,13 @@ READ_BY_IDENTITY = frozenset({"dtype", "layout", "grad", "grad_fn", "names", "re
 """Attributes that a model compares with ``is``, which no proxy sees."""
 
 
+ASK_FOR_SIZES = frozenset(
+    {"size", "dim", "ndimension", "numel", "nelement", "stride", "storage_offset", "element_size", "is_contiguous"}
+    | {"is_floating_point", "is_complex", "__len__"}
+)
+"""Functions that every tensor of the model can answer without a value."""
+
+
 def refuse(question: str) -> NoReturn:
     """
     Raises:
@@ -46,7 +53,7 @@ def _model_asks() -> bool:
     return is_model_code(name) or name in _ASK_FOR_THE_MODEL
 
 
-class _Text(str):
+class Text(str):
     """The text of a proxy: for messages, which are seldom read, and not for comparisons."""
 
     def _refuse(self, *others: Any) -> NoReturn:
@@ -93,7 +100,7 @@ class _Guarded:
 
     def __repr__(self) -> str:
         node = vars(self).get("node") or vars(self).get("_node")  # in a message, none is made
-        return _Text(f"{type(self).__name__}({node.name if node else ''})")
+        return Text(f"{type(self).__name__}({node.name if node else ''})")
 
     __str__ = __repr__
 
@@ -150,3 +157,32 @@ class GuardedAttribute(_Guarded, Attribute):
     __gt__ = _compares(operator.gt)
     __ge__ = _compares(operator.ge)
     __hash__ = _Guarded.__hash__
+
+
+_KNOWN_OF_PARAMETERS = frozenset(
+    {"shape", "ndim", "dtype", "layout", "requires_grad", "is_leaf", "grad", "grad_fn", "names", "itemsize", "nbytes"}
+    | ASK_FOR_SIZES
+)
+
+
+class GuardedParameter(_Guarded, fx.Proxy):
+    """Stands for a parameter that the model reads; its node is made when it is used.
+
+    A parameter itself would be seen in most calls, but not with a size of a proxy among its arguments, such as in
+    ``parameter.expand(x.shape[0], -1)``, which C++ would refuse.
+    """
+
+    def __init__(self, tracer: fx.Tracer, parameter: torch.nn.Parameter) -> None:
+        vars(self).update(tracer=tracer, _parameter=parameter, _node=None)
+
+    @property
+    def node(self) -> fx.Node:  # type: ignore[override]
+        if self._node is None:
+            vars(self)["_node"] = self.tracer.create_arg(self._parameter)
+        return self._node  # type: ignore[no-any-return]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._parameter, name) if name in _KNOWN_OF_PARAMETERS else super().__getattr__(name)
+
+    def __len__(self) -> int:  # type: ignore[override]  # the others refuse
+        return len(self._parameter)

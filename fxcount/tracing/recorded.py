@@ -177,7 +177,7 @@ class Recorder(TorchFunctionMode):
             return self._call(func, args, kwargs)
         if func.__name__ == "__get__":
             return self._read_property(func, *args)
-        if maybe_current_level() or func in NO_NODES:
+        if maybe_current_level() or func in NO_NODES or func.__name__ == "__set__":
             return self._call_specially(func, args, kwargs)
         op, target, arguments = node_kind(func, args)
         return self._record(op, target, arguments, kwargs, functools.partial(self._call, func, args, kwargs))
@@ -196,7 +196,7 @@ class Recorder(TorchFunctionMode):
         if func == SET_DATA:
             run = functools.partial(self._counter.set_data, *args)
         op, target, arguments = node_kind(func, args)
-        return self._record(op, target, arguments, kwargs, run)
+        return self._record(op, target, arguments, kwargs, run, repeats=False)
 
     def _call(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Calls a function of torch; where autocast is at work, as on the device of the model."""
@@ -234,9 +234,19 @@ class Recorder(TorchFunctionMode):
         with torch._C.DisableTorchFunction():
             return self._record(op, target, args, kwargs, run, called)
 
-    def _record(self, op: str, target: Any, args: Any, kwargs: Any, run: Callable[[], Any], called: Any = None) -> Any:
+    def _record(
+        self,
+        op: str,
+        target: Any,
+        args: Any,
+        kwargs: Any,
+        run: Callable[[], Any],
+        called: Any = None,
+        *,
+        repeats: bool = True,
+    ) -> Any:
         """Runs a call; it becomes a node if a tensor comes out, something is written to, or it costs anything."""
-        repeats = not (self._autograd or target is setattr or autocast_chooses(self._device_type))
+        repeats = repeats and not (self._autograd or autocast_chooses(self._device_type))
         self._inside_a_node = True
         try:
             result, note = self._calls.run(called or target, args, kwargs, run, repeats=repeats)

@@ -20,10 +20,10 @@ from fxcount.tracing.call import ExampleCall
 from fxcount.tracing.functions import node_kind, replaced_functions
 from fxcount.tracing.leaf import is_leaf
 from fxcount.tracing.model import CountedModel
-from fxcount.tracing.modules import watched_modules
+from fxcount.tracing.modules import watched_modules, watched_parameters
 from fxcount.tracing.nodes import NewNodes
 from fxcount.tracing.paths import Attributes
-from fxcount.tracing.proxies import CannotTrace, GuardedProxy, refuse
+from fxcount.tracing.proxies import ASK_FOR_SIZES, CannotTrace, GuardedParameter, GuardedProxy, Text, refuse
 from fxcount.tracing.questions import Questions
 from fxcount.tracing.trace import Trace, TracedModule
 from fxcount.tracing.values import contains, is_plain, is_special_container, rebuild
@@ -49,8 +49,7 @@ def trace_symbolically(model: CountedModel, call: ExampleCall) -> Trace:
 class SymbolicTracer(fx.Tracer):
     """A `torch.fx.Tracer` that calls the model itself, so that its hooks run, and looks names up by identity.
 
-    Nothing is set on the model: what it does not own is named in ``attributes``. Its parameters are themselves and no
-    proxies: what is done with them is seen as what is done with any other tensor.
+    Nothing is set on the model: what it does not own is named in ``attributes``.
     """
 
     def __init__(self, model: CountedModel, call: ExampleCall) -> None:
@@ -64,13 +63,13 @@ class SymbolicTracer(fx.Tracer):
         self._began_in_autocast = autocast_chooses(self._device_type)
         self._callers: list[str] = []
         self._nodes: dict[str, fx.Node] = {}
+        self._parameters: dict[int, GuardedParameter] = {}
         self._questions = Questions()
 
     def trace(self, root: Callable[..., Any], concrete_args: dict[str, Any] | None = None) -> fx.Graph:
         """The graph of one call of ``root``, which is the model.
 
-        `torch.fx.Tracer.trace` would copy what it calls from its class, so that no hook of the model runs, and would
-        have every attribute of every module looked up by a function in Python.
+        `torch.fx.Tracer.trace` would call what it finds in the class of the model, so that none of its hooks runs.
         """
         self.root = nn.Module()
         self.graph = fx.Graph(tracer_cls=type(self))
@@ -91,8 +90,9 @@ class SymbolicTracer(fx.Tracer):
         functions = replaced_functions(python_functions(), self.call_function)
         nothing_runs = NothingRuns()
         traced = EveryTensorIsTraced(self, nothing_runs)
+        modules, parameters = watched_modules(self.call_module), watched_parameters(self._parameter)
         try:
-            with nothing_runs, watched_modules(self.call_module), traced, functions, _Patcher() as patcher:
+            with nothing_runs, modules, parameters, traced, functions, _Patcher() as patcher:
                 _patch_wrapped_functions(patcher)
                 yield
         except Exception:
@@ -142,6 +142,11 @@ class SymbolicTracer(fx.Tracer):
             meta["autocast"] = Autocast.now(self._device)
         return self._new_nodes.add(kind, target, args, kwargs, self._callers[-1] if self._callers else "", meta, name)
 
+    def _parameter(self, parameter: nn.Parameter) -> GuardedParameter:
+        if id(parameter) not in self._parameters:
+            self._parameters[id(parameter)] = GuardedParameter(self, parameter)
+        return self._parameters[id(parameter)]
+
     def proxy(self, node: fx.Node) -> fx.Proxy:
         return GuardedProxy(node, self)
 
@@ -163,12 +168,6 @@ class SymbolicTracer(fx.Tracer):
             return self.create_node("call_function", made[0], tuple(map(self.create_arg, made[1])), {})
         return super().create_arg(a)
 
-
-_ASK_FOR_SIZES = frozenset(
-    {"size", "dim", "ndimension", "numel", "nelement", "stride", "storage_offset", "element_size", "is_contiguous"}
-    | {"is_floating_point", "is_complex", "__len__"}
-)
-"""Functions that every tensor of the model can answer without a value."""
 
 _ASK_FOR_VALUES = frozenset(
     {"__bool__", "__int__", "__float__", "__complex__", "__index__", "__contains__", "__iter__"}
@@ -197,11 +196,13 @@ class EveryTensorIsTraced(TorchFunctionMode):
             refuse("a change of an attribute")
         if name in _ASK_FOR_VALUES:
             refuse("the value")
+        if name in ("__repr__", "__format__"):
+            return Text("a tensor of the model")
         if name == "__get__":
             return self._read_property(func, *args)
         if func is torch._assert:  # costs nothing
             return None
-        if name in _ASK_FOR_SIZES and not contains((fx.Proxy,), args, kwargs):
+        if name in ASK_FOR_SIZES and not contains((fx.Proxy,), args, kwargs):
             return self._answer(func, *args, **kwargs)
         if not contains(TRACED, args, kwargs) and not self._creates_tensor(func, args, kwargs):
             return func(*args, **kwargs)
@@ -243,8 +244,9 @@ class NothingRuns(TorchDispatchMode):
         """What was raised here, for a script turns it into an error of its own."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if self._suspended:
-            return func(*args, **(kwargs or {}))
+        if self._suspended or func is torch.ops.aten.lift_fresh.default:  # torch.from_numpy: a constant
+            with torch._C.DisableTorchFunction():
+                return func(*args, **(kwargs or {}))
         self.refused = CannotTrace(f"{func} would run outside of the graph")
         raise self.refused
 

@@ -468,7 +468,6 @@ def test_a_comparison_of_an_attribute_that_is_used_is_a_node() -> None:
 
 
 PARAMETER_QUESTIONS: dict[str, Callable[[Tensor], Any]] = {
-    "class": lambda w: isinstance(w, nn.Parameter),
     "size": lambda w: w.size() == (3, 4) and w.size(0) == 3,
     "shape": lambda w: w.shape[1] == 4,
     "dimensions": lambda w: w.dim() == w.ndim == w.ndimension() == 2,
@@ -518,7 +517,7 @@ class Holds(nn.Module):
         self.register_buffer("average", torch.ones(4))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.function(self.weight) + self.function(self.average)
+        return x + self.function(self.average) + self.function(self.weight)
 
 
 @pytest.mark.parametrize("function", [scripted_exp, scripted_exp_in_place, unseen_exp], ids=lambda each: each.__name__)
@@ -548,3 +547,49 @@ def test_the_values_of_parameters_and_buffers_are_not_asked_for(name: str) -> No
     with pytest.raises(TracingError):
         count_graph(model, X, tracer="symbolic")
     assert count_graph(model, X).tracer in ("recorded", "executed")
+
+
+SIZES_OF_INPUTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "expand": lambda w, x: w.expand(x.shape[0], -1),
+    "expand by size": lambda w, x: w.expand(x.size(0), -1),
+    "expand by sizes": lambda w, x: w.expand((x.shape[0], 4)),
+    "repeat": lambda w, x: w.repeat(x.shape[0], 1),
+    "view": lambda w, x: w.view(1, x.shape[1]),
+    "new": lambda w, x: w.new_zeros(x.shape[0], 4),
+}
+
+
+@pytest.mark.parametrize("name", SIZES_OF_INPUTS)
+def test_a_parameter_takes_the_sizes_of_inputs(name: str) -> None:
+    class Token(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.token = nn.Parameter(torch.ones(1, 4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + SIZES_OF_INPUTS[name](self.token, x)
+
+    model = Token()
+    graph = checked_count(model, X, tracer="symbolic").graph
+    other = torch.randn(5, 4)
+    torch.testing.assert_close(graph(other), model(other))
+
+
+def test_a_parameter_is_unpacked_and_shown() -> None:
+    class Parts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(3, 4))
+            self.register_buffer("average", torch.ones(4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            first, second, third = self.weight
+            f"{self.weight} {self.average} {self.average!r}"
+            return x * first + second * third
+
+    assert checked_count(Parts(), X, tracer="symbolic").total == Cost(mul=2 * 4 + 4, add=2 * 4)
+
+
+def test_an_array_is_a_constant() -> None:
+    array = torch.ones(4).numpy()
+    assert checked_count(lambda x: x + torch.from_numpy(array), X, tracer="symbolic").total == Cost(add=8)
