@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from types import BuiltinFunctionType, GetSetDescriptorType, MethodDescriptorType, WrapperDescriptorType
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.module import _has_any_global_hook  # no public name
 from torch.utils._mode_utils import no_dispatch
 
 from fxcount.annotation import Annotation, annotation
+from fxcount.cost import OperatorCost
 from fxcount.dispatch import OperatorCounter
 from fxcount.formulas.custom import call_cost, custom_formulas
 from fxcount.repeats import Repeats, new_or_shared
@@ -21,8 +22,7 @@ class Calls:
 
     def __init__(self, counter: OperatorCounter) -> None:
         self._counter = counter
-        self._repeats = Repeats[Annotation]()
-        self._repeats_of_kernels: Repeats[Annotation] = new_or_shared("calls", own=custom_formulas())
+        self._repeats: Repeats[Annotation] = new_or_shared("calls", own=custom_formulas())
 
     def run(
         self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], run: Callable[[], Any], *, repeats: bool
@@ -32,12 +32,10 @@ class Calls:
         With ``repeats`` the call may be one that was made before. ``target`` is a function, the name of a method of a
         tensor, or a module.
         """
-        called = _called(target, args)
-        key = self._counter.key_of(called, args, kwargs) if repeats and not isinstance(target, nn.Module) else None
-        memory = self._repeats_of_kernels if type(called) in _KERNELS else self._repeats
+        key = self._key_of(target, args, kwargs) if repeats else None
         if key is not None:
             with no_dispatch():  # a result that is made again is no operator of the model
-                found = memory.find(key, args)
+                found = self._repeats.find(key, args)
             if found is not None:
                 return found
         self._counter.take_calls()
@@ -45,15 +43,20 @@ class Calls:
         operators = self._counter.take_calls()
         own = call_cost(target, tuple(args), kwargs, result)
         note = annotation(result, operators if own is None else (own,))
-        if key is not None and operators and _is_of_torch(called):  # what reaches no operator may do anything
+        if key is not None and _depends_on_arguments_alone(target, args, operators):
             with no_dispatch():
-                if key == self._counter.key_of(called, args, kwargs):  # or it changes the shape of an argument
-                    memory.add(key, args, kwargs, result, note)
+                if key == self._key_of(target, args, kwargs):  # or it changes the shape of an argument
+                    self._repeats.add(key, args, kwargs, result, note)
         return result, note
 
-
-_KERNELS = (BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType, GetSetDescriptorType)
-"""Types of what has no code in Python, which might ask for a setting of the process."""
+    def _key_of(self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable | None:
+        if not isinstance(target, nn.Module):
+            return self._counter.key_of(_called(target, args), args, kwargs)
+        configuration = _configuration(target)
+        if configuration is None:
+            return None
+        kind, values = configuration
+        return self._counter.key_of(kind, (*values, *args), kwargs)
 
 
 def _called(target: Any, args: Sequence[Any]) -> Any:
@@ -63,9 +66,39 @@ def _called(target: Any, args: Sequence[Any]) -> Any:
     return getattr(torch.Tensor, args[1], None) if target is getattr else target
 
 
-def _is_of_torch(called: Any) -> bool:
-    """Whether a call depends on its arguments alone: it is torch's own or an operator of Python, and not a model's."""
+_STATE_OF_MODULES = vars(nn.Module())
+_HOOKS_AND_MODULES = [
+    name
+    for name, value in _STATE_OF_MODULES.items()
+    if isinstance(value, dict) and name not in ("_parameters", "_buffers")
+]
+
+
+def _configuration(module: nn.Module) -> tuple[Hashable, tuple[Any, ...]] | None:
+    """What the result of a call of one of torch's own modules depends on besides its arguments; None of any other
+    module, and of one that holds others or is hooked."""
+    kind = type(module)
+    state = vars(module)
+    if not kind.__module__.startswith("torch.nn.modules.") or _has_any_global_hook():
+        return None
+    if any(map(state.__getitem__, _HOOKS_AND_MODULES)):
+        return None
+    own = [name for name in state if name not in _STATE_OF_MODULES]
+    values = (*module._parameters.values(), *module._buffers.values(), *[state[name] for name in own])
+    return (kind, kind.forward, module.training, *own), values
+
+
+def _depends_on_arguments_alone(target: Any, args: Sequence[Any], operators: Sequence[OperatorCost]) -> bool:
+    """Whether a call is torch's own or an operator of Python, and not a model's; what reaches no operator may do
+    anything, unless it is a module."""
+    if isinstance(target, nn.Module):
+        return True
+    called = _called(target, args)
     owner = getattr(called, "__objclass__", None)
     if owner is not None:
-        return owner in torch.Tensor.__mro__
-    return getattr(called, "__module__", None) == "_operator" or torch.overrides.resolve_name(called) is not None
+        return bool(operators) and owner in torch.Tensor.__mro__
+    named = getattr(called, "__module__", None) == "_operator" or torch.overrides.resolve_name(called) is not None
+    return bool(operators) and named and not isinstance(called, _REGISTERED_BY_ANYBODY)
+
+
+_REGISTERED_BY_ANYBODY = (torch._ops.OpOverload, torch._ops.OpOverloadPacket)

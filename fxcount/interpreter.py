@@ -30,8 +30,8 @@ class CostInterpreter(ShapeProp):
         """Runs the graph on the example that it was traced with, and returns the result: meta tensors."""
         counter = WithoutData()
         inputs = [counter.represent(tensor) for tensor in self._inputs]
+        self._calls = Calls(counter)  # before there is a mode at work
         with counting(counter):
-            self._calls = Calls(counter)
             return self.run(*inputs)
 
     def run_node(self, n: fx.Node) -> Any:

@@ -50,9 +50,22 @@ class Repeats(Generic[Note]):
 
 
 @functools.cache
-def repeats_of(kind: str, default_dtype: torch.dtype) -> Repeats[Any]:
+def repeats_of(kind: str, settings: Hashable) -> Repeats[Any]:
     """Those of one kind of call in all counts of this process; no model and no tensor with data is kept."""
     return Repeats()
+
+
+def settings_of_torch() -> Hashable:
+    """What a function of torch may ask for besides its arguments."""
+    contraction = torch.backends.opt_einsum
+    return (
+        torch.get_default_dtype(),
+        torch.is_grad_enabled(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.backends.cudnn.enabled,
+        contraction.enabled,
+        contraction.strategy,
+    )
 
 
 def new_or_shared(kind: str, own: bool) -> Repeats[Any]:
@@ -60,7 +73,7 @@ def new_or_shared(kind: str, own: bool) -> Repeats[Any]:
     those of one count."""
     if own or torch._C._len_torch_function_stack() or torch._C._len_torch_dispatch_stack():
         return Repeats()
-    return repeats_of(kind, torch.get_default_dtype())
+    return repeats_of(kind, settings_of_torch())
 
 
 class _MoreThanShapeError(Exception):

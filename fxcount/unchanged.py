@@ -28,13 +28,14 @@ def unchanged(model: CountedModel, arguments: Any = ()) -> Iterator[Callable[[],
     kept = [value for module in modules for value in _kept_by(module)]
     contents = _Contents((*modules, *_objects((*kept, arguments))))
     owned = [tensor for _, tensor in model.named_tensors()]
-    tensors = [_TensorState(each) for each in (*owned, *(each for each in kept if isinstance(each, torch.Tensor)))]
+    tensors = [*owned, *(each for each in kept if isinstance(each, torch.Tensor))]
+    states = [(each, each.data, each.requires_grad, each.grad if each.is_leaf else None) for each in tensors]
     settings = [(set_value, get_value()) for get_value, set_value in _settings()]
 
     def put_back() -> None:
         contents.restore()
-        for tensor in tensors:
-            tensor.restore()
+        for state in states:
+            _put_back_tensor(*state)
         for set_value, value in settings:
             set_value(value)
 
@@ -44,26 +45,15 @@ def unchanged(model: CountedModel, arguments: Any = ()) -> Iterator[Callable[[],
         put_back()
 
 
-class _TensorState:
+def _put_back_tensor(tensor: torch.Tensor, data: torch.Tensor, requires_grad: bool, grad: torch.Tensor | None) -> None:
     """What a tensor is besides its values: its memory, shape, dtype and device, and what autograd knows of it."""
-
-    __slots__ = ("_data", "_grad", "_requires_grad", "_tensor")
-
-    def __init__(self, tensor: torch.Tensor) -> None:
-        self._tensor = tensor
-        self._data = tensor.data
-        self._requires_grad = tensor.requires_grad
-        self._grad = tensor.grad if tensor.is_leaf else None
-
-    def restore(self) -> None:
-        tensor = self._tensor
-        if not _same_data(tensor, self._data):
-            tensor.data = self._data
-        if tensor.is_leaf:
-            if tensor.requires_grad is not self._requires_grad:
-                tensor.requires_grad_(self._requires_grad)
-            if tensor.grad is not self._grad:
-                tensor.grad = self._grad
+    if not _same_data(tensor, data):
+        tensor.data = data
+    if tensor.is_leaf:
+        if tensor.requires_grad is not requires_grad:
+            tensor.requires_grad_(requires_grad)
+        if tensor.grad is not grad:
+            tensor.grad = grad
 
 
 def _same_data(tensor: torch.Tensor, data: torch.Tensor) -> bool:

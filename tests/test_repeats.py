@@ -223,6 +223,36 @@ def test_an_argument_that_is_resized_is_resized_each_time() -> None:
     assert [cost.macs for cost in costs] == 4 * [4 * 4 * 6 + 4 * 4 * 4]
 
 
+def test_modules_that_differ_in_anything() -> None:
+    """Outputs of 5 x 5, 3 x 3 and 5 x 5 again, nine taps each; a dropout scales what it keeps, in training."""
+    x = torch.rand(1, 1, 7, 7)
+    layers = (nn.Conv2d(1, 1, 3), nn.Conv2d(1, 1, 3, stride=2), nn.Conv2d(1, 1, 3, bias=False))
+    assert totals(*map(nn.Sequential, layers), x=x) == 6 * [
+        Cost(macs=225, add=25),
+        Cost(macs=81, add=9),
+        Cost(macs=225),
+    ]
+    drops = [nn.Sequential(nn.Dropout()).train(training) for training in (True, False)]
+    assert [cost.mul > 0 for cost in totals(*drops, x=x)] == 6 * [True, False]
+
+
+def test_a_module_that_is_hooked_or_given_another_forward(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.rand(2, 4)
+    plain, hooked, own, all_hooked = (nn.Sequential(nn.Tanh()) for _ in range(4))
+    hooked[0].register_forward_hook(lambda module, args, out: out.exp())
+    own[0].forward = lambda x: x * x
+    assert totals(plain, hooked, own, x=x) == 6 * [Cost(special=8), Cost(special=16), Cost(mul=8)]
+    handle = nn.modules.module.register_module_forward_hook(
+        lambda module, args, out: out.exp() if isinstance(module, nn.Tanh) else None
+    )
+    try:
+        assert totals(all_hooked, x=x) == 6 * [Cost(special=16)]
+    finally:
+        handle.remove()
+    monkeypatch.setattr(nn.Tanh, "forward", lambda self, x: x + x)
+    assert totals(plain, x=x) == 6 * [Cost(add=8)]
+
+
 def wrapped(x: Tensor) -> Tensor:
     raise AssertionError("another function takes its place")
 

@@ -140,8 +140,8 @@ def find_formula(operator: torch._ops.OpOverload) -> OperatorFormula | None:
 
 
 def custom_formulas() -> bool:
-    """Whether an operator or a function has a formula of somebody's own now."""
-    return any(layer.operators or layer.functions for layer in _layers())
+    """Whether anything has a formula of somebody's own now."""
+    return any(layer.operators or layer.functions or layer.modules for layer in _layers())
 
 
 def module_formula(module: nn.Module) -> Formula | None:
