@@ -192,7 +192,7 @@ class WithoutData(OperatorCounter):
         """What has the shape of a tensor that has no data or is to have none; None if its values are known."""
         if tensor.is_meta:
             return tensor
-        if self.knows(tensor) or not _has_strides(tensor):
+        if (type(tensor) is not nn.Parameter and self.knows(tensor)) or not _has_strides(tensor):
             return None
         stand_in = self._stand_ins.get(id(tensor))
         return tensor if stand_in is None else stand_in[1]

@@ -41,7 +41,8 @@ class CostInterpreter(ShapeProp):
             return result
         try:
             # Not ShapeProp's own run_node, which prints a traceback and hides the model's error behind its own.
-            args, kwargs = self.fetch_args_kwargs_from_env(n)
+            args: Any = self.map_nodes_to_values(n.args, n)
+            kwargs: Any = self.map_nodes_to_values(n.kwargs, n) if n.kwargs else {}
             result, note = self._run(n, args, kwargs)
         except Exception as error:
             inputs = {source.name: shape_text(source) for source in n.all_input_nodes}

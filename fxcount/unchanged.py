@@ -29,7 +29,7 @@ def unchanged(model: CountedModel, arguments: Any = ()) -> Iterator[Callable[[],
     contents = _Contents((*modules, *_objects((*kept, arguments))))
     owned = [tensor for _, tensor in model.named_tensors()]
     tensors = [*owned, *(each for each in kept if isinstance(each, torch.Tensor))]
-    states = [(each, each.data, each.requires_grad, each.grad if each.is_leaf else None) for each in tensors]
+    states = [(each, each.data, _looks(each), each.grad if each.is_leaf else None) for each in tensors]
     settings = [(set_value, get_value()) for get_value, set_value in _settings()]
 
     def put_back() -> None:
@@ -45,24 +45,20 @@ def unchanged(model: CountedModel, arguments: Any = ()) -> Iterator[Callable[[],
         put_back()
 
 
-def _put_back_tensor(tensor: torch.Tensor, data: torch.Tensor, requires_grad: bool, grad: torch.Tensor | None) -> None:
+def _looks(tensor: torch.Tensor) -> tuple[Any, ...]:
     """What a tensor is besides its values: its memory, shape, dtype and device, and what autograd knows of it."""
-    if not _same_data(tensor, data):
+    strided = tensor.layout is torch.strided
+    place = (tensor.data_ptr(), tensor.stride()) if strided else (tensor.layout, None)
+    return (*place, tensor.shape, tensor.dtype, tensor.device, tensor.requires_grad)
+
+
+def _put_back_tensor(tensor: torch.Tensor, data: torch.Tensor, looks: tuple[Any, ...], grad: Any) -> None:
+    if _looks(tensor) != looks:
         tensor.data = data
-    if tensor.is_leaf:
-        if tensor.requires_grad is not requires_grad:
-            tensor.requires_grad_(requires_grad)
-        if tensor.grad is not grad:
-            tensor.grad = grad
-
-
-def _same_data(tensor: torch.Tensor, data: torch.Tensor) -> bool:
-    """Whether a tensor still is what it was, and not moved or cast, as ``Module.to`` does in place."""
-    if tensor.dtype is not data.dtype or tensor.shape != data.shape or tensor.device != data.device:
-        return False
-    if tensor.layout is not torch.strided or data.layout is not torch.strided:
-        return tensor.layout is data.layout
-    return tensor.data_ptr() == data.data_ptr() and tensor.stride() == data.stride()
+        if tensor.is_leaf:
+            tensor.requires_grad_(looks[-1])
+    if tensor.is_leaf and tensor.grad is not grad:
+        tensor.grad = grad
 
 
 _CONTAINERS = (dict, list, set, deque)

@@ -46,10 +46,12 @@ class CountedModel:
             counted.modules.update(model.named_modules())
         for path, module in counted.modules.items():
             prefix = f"{path}." if path else ""
-            counted.parameters.update(
-                {prefix + name: each for name, each in module._parameters.items() if each is not None}
-            )
-            counted.buffers.update({prefix + name: each for name, each in module._buffers.items() if each is not None})
+            for name, parameter in module._parameters.items():
+                if parameter is not None:
+                    counted.parameters[prefix + name] = parameter
+            for name, buffer in module._buffers.items():
+                if buffer is not None:
+                    counted.buffers[prefix + name] = buffer
         lazy = next((name for name, tensor in counted.named_tensors() if is_lazy(tensor)), None)
         if lazy is not None:
             raise InputError(f"{lazy} is not initialised yet: run the model once, so that lazy modules know sizes")

@@ -26,7 +26,7 @@ from fxcount.tracing.paths import Attributes
 from fxcount.tracing.proxies import ASK_FOR_SIZES, CannotTrace, GuardedParameter, GuardedProxy, Text, refuse
 from fxcount.tracing.questions import Questions
 from fxcount.tracing.trace import Trace, TracedModule
-from fxcount.tracing.values import contains, is_plain, is_special_container, rebuild
+from fxcount.tracing.values import PLAIN, contains, is_plain, is_special_container, rebuild
 
 TRACED = (fx.Proxy, torch.Tensor)
 
@@ -62,6 +62,7 @@ class SymbolicTracer(fx.Tracer):
         self._device_type = self._device.type  # which takes long to read
         self._began_in_autocast = autocast_chooses(self._device_type)
         self._callers: list[str] = []
+        self._leaves: dict[type, bool] = {}
         self._nodes: dict[str, fx.Node] = {}
         self._parameters: dict[int, GuardedParameter] = {}
         self._questions = Questions()
@@ -101,7 +102,12 @@ class SymbolicTracer(fx.Tracer):
             raise
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return is_leaf(m, self._model.run)
+        if m is self._model.run:
+            return is_leaf(m, m)
+        kind = type(m)
+        if kind not in self._leaves:
+            self._leaves[kind] = is_leaf(m, self._model.run)
+        return self._leaves[kind]
 
     def path_of_module(self, mod: nn.Module) -> str:
         return self.attributes.path_of(mod)
@@ -147,18 +153,31 @@ class SymbolicTracer(fx.Tracer):
             self._parameters[id(parameter)] = GuardedParameter(self, parameter)
         return self._parameters[id(parameter)]
 
+    def create_proxy(
+        self,
+        kind: str,
+        target: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        name: str | None = None,
+        type_expr: Any = None,
+        proxy_factory_fn: Any = None,
+    ) -> fx.Proxy:
+        return self.proxy(self.create_node(kind, target, self.create_arg(args), self.create_arg(kwargs), name))
+
     def proxy(self, node: fx.Node) -> fx.Proxy:
         return GuardedProxy(node, self)
 
     def create_arg(self, a: Any) -> Any:
-        if isinstance(a, fx.Proxy):
+        kind = type(a)
+        if issubclass(kind, fx.Proxy):
             return a.node
-        if is_plain(a):
+        if kind in PLAIN or is_plain(a):
             return a
-        if type(a) in (tuple, list):
-            return type(a)(map(self.create_arg, a))
-        if type(a) is dict:
-            return {key: self.create_arg(value) for key, value in a.items()}
+        if kind is tuple or kind is list:
+            return kind([self.create_arg(each) for each in a])
+        if kind is dict:
+            return {key: self.create_arg(value) for key, value in a.items()} if a else a
         if isinstance(a, torch.Tensor):
             path = self.attributes.use(a)
             if path not in self._nodes:
