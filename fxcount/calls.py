@@ -84,7 +84,9 @@ def _configuration(module: nn.Module) -> tuple[Hashable, tuple[Any, ...]] | None
     if any(map(state.__getitem__, _HOOKS_AND_MODULES)):
         return None
     own = [name for name in state if name not in _STATE_OF_MODULES]
-    values = (*module._parameters.values(), *module._buffers.values(), *[state[name] for name in own])
+    # Norms count their batches in training only; the number has a value, and would be more than a shape.
+    buffers = [each for name, each in module._buffers.items() if module.training or name != "num_batches_tracked"]
+    values = (*module._parameters.values(), *buffers, *[state[name] for name in own])
     return (kind, kind.forward, module.training, *own), values
 
 
