@@ -66,6 +66,9 @@ def _called(target: Any, args: Sequence[Any]) -> Any:
     return getattr(torch.Tensor, args[1], None) if target is getattr else target
 
 
+_OPERATORS = (torch._ops.OpOverload, torch._ops.OpOverloadPacket)
+"""Operators called by name: a library may have registered them, with code of its own for shapes."""
+
 _STATE_OF_MODULES = vars(nn.Module())
 _HOOKS_AND_MODULES = [
     name
@@ -100,7 +103,4 @@ def _depends_on_arguments_alone(target: Any, args: Sequence[Any], operators: Seq
     if owner is not None:
         return bool(operators) and owner in torch.Tensor.__mro__
     named = getattr(called, "__module__", None) == "_operator" or torch.overrides.resolve_name(called) is not None
-    return bool(operators) and named and not isinstance(called, _REGISTERED_BY_ANYBODY)
-
-
-_REGISTERED_BY_ANYBODY = (torch._ops.OpOverload, torch._ops.OpOverloadPacket)
+    return bool(operators) and named and not isinstance(called, _OPERATORS)

@@ -2,7 +2,7 @@
 
 In deep networks three of four calls repeat, and in the next count of a like network all do. What a call on the meta
 device returns, and what it costs, depends on what is called, the shapes, strides and dtypes of its tensors, its other
-arguments and torch's default dtype, and on nothing else.
+arguments and the settings of torch, and on nothing else.
 """
 
 from __future__ import annotations

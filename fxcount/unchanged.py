@@ -1,4 +1,4 @@
-"""What a count must leave as it was: the model, its state, the random state."""
+"""What a count must leave as it was: the model, its state, the settings of torch and the random generators."""
 
 from __future__ import annotations
 

@@ -68,6 +68,7 @@ class CountedModel:
 
     @property
     def training(self) -> bool:
+        """Whether the model is in training mode; a function is taken to be."""
         return getattr(self.run, "training", True)
 
     def device(self, call: ExampleCall) -> torch.device:

@@ -153,18 +153,6 @@ class SymbolicTracer(fx.Tracer):
             self._parameters[id(parameter)] = GuardedParameter(self, parameter)
         return self._parameters[id(parameter)]
 
-    def create_proxy(
-        self,
-        kind: str,
-        target: Any,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        name: str | None = None,
-        type_expr: Any = None,
-        proxy_factory_fn: Any = None,
-    ) -> fx.Proxy:
-        return self.proxy(self.create_node(kind, target, self.create_arg(args), self.create_arg(kwargs), name))
-
     def proxy(self, node: fx.Node) -> fx.Proxy:
         return GuardedProxy(node, self)
 
@@ -251,7 +239,7 @@ class EveryTensorIsTraced(TorchFunctionMode):
 class NothingRuns(TorchDispatchMode):
     """Refuses every operator that runs while a graph is made: it would be in no graph, and might write to the model.
 
-    Only what passes by every function of torch comes here, such as a scripted function of a parameter.
+    Only what passes by every function of torch comes here, such as a scripted function of a buffer.
     """
 
     supports_higher_order_operators = True
