@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
@@ -89,8 +90,11 @@ def _configuration(module: nn.Module) -> tuple[Hashable, tuple[Any, ...]] | None
     own = [name for name in state if name not in _STATE_OF_MODULES]
     # Norms count their batches in training only; the number has a value, and would be more than a shape.
     buffers = [each for name, each in module._buffers.items() if module.training or name != "num_batches_tracked"]
-    values = (*module._parameters.values(), *buffers, *[state[name] for name in own])
-    return (kind, kind.forward, module.training, *own), values
+    try:
+        plain = marshal.dumps([state[name] for name in own], 2)  # tells 1 from True and 1.0; 2 knows no references
+    except ValueError:  # an object, which may change
+        return None
+    return (kind, kind.forward, module.training, *own, plain), (*module._parameters.values(), *buffers)
 
 
 def _depends_on_arguments_alone(target: Any, args: Sequence[Any], operators: Sequence[OperatorCost]) -> bool:

@@ -130,16 +130,17 @@ def _read_modules(
     model: CountedModel, called: Iterable[tuple[str, str]], holders: Iterable[str]
 ) -> dict[str, Submodule]:
     """The module tree; ``called`` is the path and class name of every call, ``holders`` the paths of all parameters."""
-    calls = Counter(called)
-    modules = {"": Submodule(_kind(model.run), 0)}
-    for path in (*(path for path, _ in calls), *holders):
+    met: dict[str, Submodule] = {}
+    for (path, kind), times in Counter(called).items():
+        met[path] = Submodule(kind, times + (met[path].calls if path in met else 0))
+    modules = {"": met.get("") or Submodule(_kind(model.run), 0)}
+    for path in (*met, *holders):
         new = []
         while path not in modules:
             new.append(path)
             path = parent_of(path)
-        modules.update((around, Submodule(_kind(model.modules.get(around)), 0)) for around in reversed(new))
-    for (path, kind), times in calls.items():
-        modules[path] = Submodule(kind, modules[path].calls + times)
+        for around in reversed(new):
+            modules[around] = met.get(around) or Submodule(_kind(model.modules.get(around)), 0)
     return modules
 
 
