@@ -27,7 +27,7 @@ from fxcount.formulas.arithmetic import tensors
 from fxcount.formulas.custom import custom_formulas
 from fxcount.higher_order import run_higher_order
 from fxcount.repeats import Repeats, key_of, new_or_shared
-from fxcount.shapes import READ_VALUES, find_shape
+from fxcount.shapes import find_shape, reads_values
 
 Operator = torch._ops.OpOverload
 
@@ -176,9 +176,10 @@ class WithoutData(OperatorCounter):
         return key_of(func, args, kwargs, self._as_shape)
 
     def _key_of_call(self, func: Operator, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable | None:
-        """The key of a call that runs on shapes: known tensors beside unknown ones are then shapes too."""
+        """The key of a call that runs on shapes: known tensors beside unknown ones are then shapes too, unless it reads
+        their values or writes to them."""
         key = self.key_of(func, args, kwargs)
-        if key is not None or not _runs_on_shapes_alone(func) or find_formula(func) is None:
+        if key is not None or func._schema.is_mutable or reads_values(func, args) or find_formula(func) is None:
             return key
         if all(map(self.knows, tensors((args, tuple(kwargs.values()))))):
             return None
@@ -245,7 +246,7 @@ class WithoutData(OperatorCounter):
         return args, kwargs, out
 
     def _run_on_shapes(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Sequence[Any], Any, Any]:
-        if func._schema.name not in READ_VALUES:
+        if not reads_values(func, args):
             args, kwargs = self._without_data(args), self._without_data(kwargs)
         args, kwargs = _moved(func, args, kwargs, "meta")
         shape = find_shape(func)
@@ -316,12 +317,6 @@ def _may_repeat(func: Operator) -> bool:
     """Whether a call of an operator may be one that was made before: not if it changes the shape of a tensor that it is
     given, such as ``unsqueeze_``, or makes one that is known."""
     return not (torch.Tag.inplace_view in func.tags or _creates(func) or func is torch.ops.aten.lift_fresh.default)
-
-
-@functools.cache
-def _runs_on_shapes_alone(func: Operator) -> bool:
-    """Whether a call with one tensor that is not known reads no values of the others, and writes to none."""
-    return func._schema.name not in READ_VALUES and not func._schema.is_mutable
 
 
 @functools.cache

@@ -23,12 +23,21 @@ READ_VALUES = frozenset(
     {
         "aten::_pack_padded_sequence",
         "aten::_pad_packed_sequence",
-        "aten::index",
         "aten::masked_select",
         "aten::repeat_interleave",
     }
 )
 """Operators that run on shapes as long as lengths or masks are known, for the shapes of their results follow."""
+
+_MASKS = (torch.bool, torch.uint8)
+
+
+def reads_values(operator: torch._ops.OpOverload, args: Sequence[Any]) -> bool:
+    """Whether the shape of a call's result depends on values; an index with numbers selects as many as there are."""
+    name = operator._schema.name
+    if name == "aten::index":
+        return any(each is not None and each.dtype in _MASKS for each in args[1])
+    return name in READ_VALUES
 
 
 def shape_of(operators: str) -> Callable[[ShapeFunction], ShapeFunction]:
@@ -204,7 +213,7 @@ def index(x: Any, indices: Sequence[Any]) -> Any:
     """A mask selects as many places as it has true values; one that is not known is left to torch, which refuses."""
     numbers: list[Any] = []
     for each in indices:
-        if each is not None and each.dtype in (torch.bool, torch.uint8) and not each.is_meta:
+        if each is not None and each.dtype in _MASKS and not each.is_meta:
             numbers += [place.to("meta") for place in each.nonzero(as_tuple=True)]
         else:
             numbers.append(each if each is None else each.to("meta"))
