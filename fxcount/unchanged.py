@@ -8,14 +8,15 @@ import operator
 import random
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from types import ModuleType
 from typing import Any
 
 import torch
 from torch import nn
 
-from fxcount.tracing import CountedModel
+from fxcount.tracing import CountedModel, hooks_of_call
 
 
 @contextlib.contextmanager
@@ -24,18 +25,23 @@ def unchanged(model: CountedModel, arguments: Any = ()) -> Iterator[Callable[[],
     among its arguments, such as a cache, its tensors, and settings of torch and the random generators. What it yields
     does so at once, and may be called often.
     """
-    modules = list(model.modules.values())
-    kept = [value for module in modules for value in _kept_by(module)]
-    contents = _Contents((*modules, *_objects((*kept, arguments))))
-    owned = [tensor for _, tensor in model.named_tensors()]
-    tensors = [*owned, *(each for each in kept if isinstance(each, torch.Tensor))]
-    states = [(each, each.data, _looks(each), each.grad if each.is_leaf else None) for each in tensors]
+    attributes = [vars(module) for module in model.modules.values()]
+    held = [value for each in attributes for value in each.values() if isinstance(value, _CONTAINERS)]
+    kept = [
+        value
+        for each in attributes
+        for name, value in each.items()
+        if name not in _OF_TORCH and type(value) not in _PLAIN
+    ]
+    hooks = chain.from_iterable(map(hooks_of_call, model.modules.values()))
+    contents = _Contents([*attributes, *held, *_reached((*kept, *hooks, arguments))])
+    plain_tensors = [value for value in kept if isinstance(value, torch.Tensor)]
+    tensors = _Tensors([*model.parameters.values(), *model.buffers.values(), *plain_tensors])
     settings = [(set_value, get_value()) for get_value, set_value in _settings()]
 
     def put_back() -> None:
         contents.restore()
-        for state in states:
-            _put_back_tensor(*state)
+        tensors.restore()
         for set_value, value in settings:
             set_value(value)
 
@@ -45,38 +51,50 @@ def unchanged(model: CountedModel, arguments: Any = ()) -> Iterator[Callable[[],
         put_back()
 
 
-def _looks(tensor: torch.Tensor) -> tuple[Any, ...]:
-    """What a tensor is besides its values: its memory, shape, dtype and device, and what autograd knows of it."""
-    strided = tensor.layout is torch.strided
-    place = (tensor.data_ptr(), tensor.stride()) if strided else (tensor.layout, None)
-    return (*place, tensor.shape, tensor.dtype, tensor.device, tensor.requires_grad)
+class _Tensors:
+    """What tensors are besides their values, and their gradients."""
+
+    def __init__(self, tensors: Sequence[torch.Tensor]) -> None:
+        self._tensors = tensors
+        self._data = [each.data for each in tensors]
+        self._looks = _looks(tensors)
+        self._grads = [each.grad if each.is_leaf else None for each in tensors]
+
+    def restore(self) -> None:
+        before = zip(self._tensors, self._data, self._looks, self._grads, strict=True)
+        for now, (tensor, data, looks, grad) in zip(_looks(self._tensors), before, strict=True):
+            if now != looks:
+                tensor.data = data
+                if tensor.is_leaf:
+                    tensor.requires_grad_(looks[-1])
+            if tensor.is_leaf and tensor.grad is not grad:
+                tensor.grad = grad
 
 
-def _put_back_tensor(tensor: torch.Tensor, data: torch.Tensor, looks: tuple[Any, ...], grad: Any) -> None:
-    if _looks(tensor) != looks:
-        tensor.data = data
-        if tensor.is_leaf:
-            tensor.requires_grad_(looks[-1])
-    if tensor.is_leaf and tensor.grad is not grad:
-        tensor.grad = grad
+def _looks(tensors: Iterable[torch.Tensor]) -> list[tuple[Any, ...]]:
+    """The memory, shape, dtype and device of tensors, and what autograd knows of them."""
+    strided = torch.strided
+    return [
+        (
+            (each.data_ptr(), each.stride()) if each.layout is strided else each.layout,
+            each.shape,
+            each.dtype,
+            each.device,
+            each.requires_grad,
+        )
+        for each in tensors
+    ]
 
 
 _CONTAINERS = (dict, list, set, deque)
 
 
 class _Contents:
-    """The attributes of objects, and what the lists, dicts and sets among them hold; or what a container holds."""
+    """What containers hold."""
 
-    def __init__(self, owners: Iterable[Any]) -> None:
-        held: list[Any] = []
-        for owner in owners:
-            if isinstance(owner, _CONTAINERS):
-                held.append(owner)
-            else:
-                attributes = vars(owner)
-                held += (attributes, *[value for value in attributes.values() if isinstance(value, _CONTAINERS)])
-        self._empty = [each for each in held if not each]  # most, for a module has a dozen places for hooks
-        self._filled = [(each, _copy(each)) for each in held if each]
+    def __init__(self, containers: Sequence[Any]) -> None:
+        self._empty = [each for each in containers if not each]  # most, for a module has a dozen places for hooks
+        self._filled = [(each, _copy(each)) for each in containers if each]
 
     def restore(self) -> None:
         for each in filter(None, self._empty):
@@ -84,7 +102,23 @@ class _Contents:
         for each, content in self._filled:
             if not _same(each, content):
                 each.clear()
-                each.extend(content) if isinstance(each, list | deque) else each.update(content)
+                each.extend(content) if isinstance(content, list) else each.update(content)
+
+
+def _copy(value: Any) -> dict[Any, Any] | set[Any] | list[Any]:
+    """What a container holds."""
+    if isinstance(value, dict):
+        return dict.copy(value)  # which is faster than dict(value)
+    return set(value) if isinstance(value, set) else list(value)
+
+
+def _same(now: Any, before: dict[Any, Any] | set[Any] | list[Any]) -> bool:
+    """Whether a container holds the same objects as before."""
+    if isinstance(before, dict):
+        return [*now] == [*before] and all(map(operator.is_, now.values(), before.values()))
+    if isinstance(before, list):
+        return len(now) == len(before) and all(map(operator.is_, now, before))
+    return False  # a set has no order to compare by
 
 
 _PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device})
@@ -95,17 +129,8 @@ _NOT_WALKED = (torch.Tensor, nn.Module, type, ModuleType)
 _OF_TORCH = frozenset(vars(nn.Module()))
 
 
-def _kept_by(module: nn.Module) -> Iterator[Any]:
-    """The attributes of a module that may hold other objects, but for those that every module has; and its hooks."""
-    for name, value in vars(module).items():
-        if name not in _OF_TORCH and type(value) not in _PLAIN:
-            yield value
-    yield from module._forward_pre_hooks.values()
-    yield from module._forward_hooks.values()
-
-
-def _objects(values: Iterable[Any]) -> list[Any]:
-    """The containers and objects with attributes that ``values`` are made of, each once."""
+def _reached(values: Iterable[Any]) -> list[Any]:
+    """The containers that ``values`` are made of, and the attributes of the objects among them, each once."""
     found: list[Any] = []
     seen: dict[int, Any] = {}
     waiting = list(values)
@@ -113,31 +138,18 @@ def _objects(values: Iterable[Any]) -> list[Any]:
         value = waiting.pop()
         if type(value) in _PLAIN or id(value) in seen:
             continue
+        seen[id(value)] = value
         if isinstance(value, _WALKED):
             inner = value.values() if isinstance(value, dict) else value
+            if not isinstance(value, tuple):
+                found.append(value)
         elif isinstance(value, _NOT_WALKED) or inspect.isroutine(value) or not hasattr(value, "__dict__"):
             continue
         else:
             inner = vars(value).values()
-        seen[id(value)] = value
-        if not isinstance(value, tuple):
-            found.append(value)
+            found.append(vars(value))
         waiting += [each for each in inner if type(each) not in _PLAIN]
     return found
-
-
-def _copy(value: Any) -> Any:
-    """What a container holds, in a copy."""
-    return dict(value) if isinstance(value, dict) else set(value) if isinstance(value, set) else list(value)
-
-
-def _same(now: Any, before: Any) -> bool:
-    """Whether a container holds the same objects as before."""
-    if len(now) != len(before):
-        return False
-    if isinstance(before, dict):
-        return all(map(operator.is_, now, before)) and all(map(operator.is_, now.values(), before.values()))
-    return not isinstance(now, set) and all(map(operator.is_, now, before))  # a set has no order to compare by
 
 
 def _settings() -> Iterator[tuple[Callable[[], Any], Callable[[Any], object]]]:

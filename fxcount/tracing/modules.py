@@ -15,6 +15,11 @@ HandleCall = Callable[[nn.Module, Callable[..., Any], tuple[Any, ...], dict[str,
 """Takes a module, a function that calls it, and the arguments of the call; returns the result."""
 
 
+def hooks_of_call(module: nn.Module) -> tuple[Callable[..., Any], ...]:
+    """What a call of ``module`` runs before and after its forward."""
+    return (*module._forward_pre_hooks.values(), *module._forward_hooks.values())
+
+
 @contextlib.contextmanager
 def watched_modules(handle: HandleCall) -> Iterator[None]:
     """While it lasts, every call of a module in this thread is made by ``handle``."""

@@ -11,6 +11,8 @@ from typing import Any
 
 from torch import nn
 
+from fxcount.tracing.modules import hooks_of_call
+
 _EXTENDED_ARG, _IS_OP, _LOAD_CONST, _LOAD_GLOBAL = map(
     dis.opmap.__getitem__, ("EXTENDED_ARG", "IS_OP", "LOAD_CONST", "LOAD_GLOBAL")
 )
@@ -20,6 +22,7 @@ _UNSEEN = frozenset({"type", "callable", "id", "vars"})
 _UNSEEN_ANYWHERE = frozenset({"Proxy", "is_", "is_not", "node", "tracer", "__call__", "__dict__"})
 """Names, also in a text: of the class of proxies, of ``operator.is_``, of attributes that a proxy has and no tensor."""
 
+_FUNCTIONS = frozenset({FunctionType, MethodType})
 _NOT_THE_MODELS = frozenset({"torch", "fxcount", *sys.stdlib_module_names})
 
 
@@ -47,9 +50,9 @@ class Questions:
 
     def may_come_from_call_of(self, module: nn.Module) -> bool:
         """Whether what a call of ``module`` runs may ask: its forward, its hooks, and the functions that it keeps."""
-        hooks = (*module._forward_pre_hooks.values(), *module._forward_hooks.values())
-        kept = (value for value in vars(module).values() if isinstance(value, FunctionType | MethodType))
-        return any(self.may_come_from(each, type(module)) for each in (module.forward, *hooks, *kept))
+        kept = [value for value in vars(module).values() if type(value) in _FUNCTIONS]
+        kind = type(module)
+        return any([self.may_come_from(each, kind) for each in (module.forward, *hooks_of_call(module), *kept)])
 
 
 def _codes_reached(function: FunctionType, owner: type | None) -> Iterator[CodeType]:

@@ -160,7 +160,7 @@ class SymbolicTracer(fx.Tracer):
         kind = type(a)
         if issubclass(kind, fx.Proxy):
             return a.node
-        if kind in PLAIN or is_plain(a):
+        if kind in PLAIN:
             return a
         if kind is tuple or kind is list:
             return kind([self.create_arg(each) for each in a])
@@ -171,6 +171,8 @@ class SymbolicTracer(fx.Tracer):
             if path not in self._nodes:
                 self._nodes[path] = self.create_node("get_attr", path, (), {})
             return self._nodes[path]
+        if is_plain(a):
+            return a
         if is_special_container(a) and (made := rebuild(a)) is not None:
             return self.create_node("call_function", made[0], tuple(map(self.create_arg, made[1])), {})
         return super().create_arg(a)

@@ -27,13 +27,16 @@ def is_constant(value: slice) -> bool:
     return type(value.start) in PLAIN and type(value.stop) in PLAIN and type(value.step) in PLAIN
 
 
+_SEQUENCES = (list, tuple)
+
+
 def contains(kinds: tuple[type, ...], *values: Any) -> bool:
     """Whether an instance of one of ``kinds`` is among ``values``, also inside lists, tuples, dicts and slices."""
     for value in values:
         kind = type(value)
         if issubclass(kind, kinds):
             return True
-        if issubclass(kind, list | tuple) and contains(kinds, *value):
+        if issubclass(kind, _SEQUENCES) and contains(kinds, *value):
             return True
         if issubclass(kind, dict) and contains(kinds, *value.values()):
             return True
