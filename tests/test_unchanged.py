@@ -61,6 +61,7 @@ def snapshot(model: Stateful) -> dict[str, Any]:
         "torch": (
             nn.Module.__call__, nn.Module.__getattr__, torch.is_grad_enabled(), torch.is_inference_mode_enabled(),
             torch.get_default_dtype(), torch.backends.mha.get_fastpath_enabled(), torch.nn.functional.linear,
+            dict(vars(torch.Tensor)),
         ),
     }  # fmt: skip
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import operator
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import torch
 from torch.overrides import is_tensor_method_or_property
 
 from fxcount.formulas.custom import references
@@ -27,6 +29,38 @@ def replaced_functions(functions: Sequence[Callable[..., Any]], call: Callable[.
     finally:
         for owner, name, function in places:
             setattr(owner, name, function)
+
+
+_TAKE_SIZES = (
+    "broadcast_to", "expand", "narrow", "new_empty", "new_full", "new_ones", "new_zeros", "repeat",
+    "repeat_interleave", "reshape", "roll", "select", "split", "tile", "unflatten", "view",
+)  # fmt: skip
+
+
+@contextlib.contextmanager
+def watched_methods(call: Callable[..., Any]) -> Iterator[None]:
+    """While it lasts, methods of tensors that take sizes call ``call(method, *args, **kwargs)`` in this thread.
+
+    A mode sees all methods, but not one that is given a proxy for a size: C++ refuses such arguments before.
+    """
+    own = {name: vars(torch.Tensor).get(name) for name in _TAKE_SIZES}
+    try:
+        for name in _TAKE_SIZES:
+            setattr(torch.Tensor, name, _watched(getattr(torch.Tensor, name), call))
+        yield
+    finally:
+        for name, method in own.items():
+            delattr(torch.Tensor, name) if method is None else setattr(torch.Tensor, name, method)
+
+
+def _watched(method: Callable[..., Any], call: Callable[..., Any]) -> Callable[..., Any]:
+    thread = threading.get_ident()
+
+    @functools.wraps(method)
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        return call(method, *args, **kwargs) if threading.get_ident() == thread else method(*args, **kwargs)
+
+    return watched
 
 
 def node_kind(func: Any, args: Sequence[Any]) -> tuple[str, Any, Sequence[Any]]:

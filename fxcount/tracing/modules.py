@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import torch
 from torch import nn
 
 HandleCall = Callable[[nn.Module, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
@@ -35,21 +34,3 @@ def watched_modules(handle: HandleCall) -> Iterator[None]:
         yield
     finally:
         nn.Module.__call__ = call  # type: ignore[method-assign]
-
-
-@contextlib.contextmanager
-def watched_parameters(handle: Callable[[nn.Parameter], Any]) -> Iterator[None]:
-    """While it lasts, a parameter that is read as an attribute in this thread is what ``handle`` makes of it."""
-    read, thread = nn.Module.__getattr__, threading.get_ident()
-
-    def watched(module: nn.Module, name: str) -> Any:
-        value = read(module, name)
-        if isinstance(value, torch.Tensor) and isinstance(value, nn.Parameter) and threading.get_ident() == thread:
-            return handle(value)
-        return value
-
-    nn.Module.__getattr__ = watched  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        nn.Module.__getattr__ = read  # type: ignore[method-assign]

@@ -157,32 +157,3 @@ class GuardedAttribute(_Guarded, Attribute):
     __gt__ = _compares(operator.gt)
     __ge__ = _compares(operator.ge)
     __hash__ = _Guarded.__hash__
-
-
-_KNOWN_OF_PARAMETERS = frozenset(
-    {"shape", "ndim", "dtype", "layout", "requires_grad", "is_leaf", "grad", "grad_fn", "names", "itemsize", "nbytes"}
-    | ASK_FOR_SIZES
-)
-
-
-class GuardedParameter(_Guarded, fx.Proxy):
-    """Stands for a parameter that the model reads; its node is made when it is used.
-
-    A parameter itself would be seen in most calls, but not with a size of a proxy among its arguments, such as in
-    ``parameter.expand(x.shape[0], -1)``, which C++ would refuse.
-    """
-
-    def __init__(self, tracer: fx.Tracer, parameter: torch.nn.Parameter) -> None:
-        vars(self).update(tracer=tracer, _parameter=parameter, _node=None)
-
-    @property
-    def node(self) -> fx.Node:  # type: ignore[override]
-        if self._node is None:
-            vars(self)["_node"] = self.tracer.create_arg(self._parameter)
-        return self._node  # type: ignore[no-any-return]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._parameter, name) if name in _KNOWN_OF_PARAMETERS else super().__getattr__(name)
-
-    def __len__(self) -> int:  # type: ignore[override]  # the others refuse
-        return len(self._parameter)

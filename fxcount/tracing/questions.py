@@ -52,7 +52,7 @@ class Questions:
         """Whether what a call of ``module`` runs may ask: its forward, its hooks, and the functions that it keeps."""
         kept = [value for value in vars(module).values() if type(value) in _FUNCTIONS]
         kind = type(module)
-        return any([self.may_come_from(each, kind) for each in (module.forward, *hooks_of_call(module), *kept)])
+        return any(self.may_come_from(each, kind) for each in (module.forward, *hooks_of_call(module), *kept))
 
 
 def _codes_reached(function: FunctionType, owner: type | None) -> Iterator[CodeType]:

@@ -17,13 +17,13 @@ from fxcount.errors import TracingError
 from fxcount.formulas.custom import python_functions
 from fxcount.tracing.autocast import Autocast, autocast_chooses
 from fxcount.tracing.call import ExampleCall
-from fxcount.tracing.functions import node_kind, replaced_functions
+from fxcount.tracing.functions import node_kind, replaced_functions, watched_methods
 from fxcount.tracing.leaf import is_leaf
 from fxcount.tracing.model import CountedModel
-from fxcount.tracing.modules import watched_modules, watched_parameters
+from fxcount.tracing.modules import watched_modules
 from fxcount.tracing.nodes import NewNodes
 from fxcount.tracing.paths import Attributes
-from fxcount.tracing.proxies import ASK_FOR_SIZES, CannotTrace, GuardedParameter, GuardedProxy, Text, refuse
+from fxcount.tracing.proxies import ASK_FOR_SIZES, CannotTrace, GuardedProxy, Text, refuse
 from fxcount.tracing.questions import Questions
 from fxcount.tracing.trace import Trace, TracedModule
 from fxcount.tracing.values import PLAIN, contains, is_plain, is_special_container, rebuild
@@ -64,7 +64,6 @@ class SymbolicTracer(fx.Tracer):
         self._callers: list[str] = []
         self._leaves: dict[type, bool] = {}
         self._nodes: dict[str, fx.Node] = {}
-        self._parameters: dict[int, GuardedParameter] = {}
         self._questions = Questions()
 
     def trace(self, root: Callable[..., Any], concrete_args: dict[str, Any] | None = None) -> fx.Graph:
@@ -91,9 +90,9 @@ class SymbolicTracer(fx.Tracer):
         functions = replaced_functions(python_functions(), self.call_function)
         nothing_runs = NothingRuns()
         traced = EveryTensorIsTraced(self, nothing_runs)
-        modules, parameters = watched_modules(self.call_module), watched_parameters(self._parameter)
+        modules, methods = watched_modules(self.call_module), watched_methods(self._call_method)
         try:
-            with nothing_runs, modules, parameters, traced, functions, _Patcher() as patcher:
+            with nothing_runs, modules, methods, traced, functions, _Patcher() as patcher:
                 _patch_wrapped_functions(patcher)
                 yield
         except Exception:
@@ -148,10 +147,11 @@ class SymbolicTracer(fx.Tracer):
             meta["autocast"] = Autocast.now(self._device)
         return self._new_nodes.add(kind, target, args, kwargs, self._callers[-1] if self._callers else "", meta, name)
 
-    def _parameter(self, parameter: nn.Parameter) -> GuardedParameter:
-        if id(parameter) not in self._parameters:
-            self._parameters[id(parameter)] = GuardedParameter(self, parameter)
-        return self._parameters[id(parameter)]
+    def _call_method(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """A method of a tensor of the model that is given sizes of inputs."""
+        if contains((fx.Proxy,), args, kwargs):
+            return self.create_proxy("call_method", method.__name__, args, kwargs)
+        return method(*args, **kwargs)
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
         return GuardedProxy(node, self)
@@ -216,7 +216,10 @@ class EveryTensorIsTraced(TorchFunctionMode):
         if not contains(TRACED, args, kwargs) and not self._creates_tensor(func, args, kwargs):
             return func(*args, **kwargs)
         kind, target, arguments = node_kind(func, args)
-        return self._tracer.create_proxy(kind, target, tuple(arguments), kwargs)
+        result: Any = self._tracer.create_proxy(kind, target, tuple(arguments), kwargs)
+        if name == "unbind" and not contains((fx.Proxy,), args, kwargs):  # also when Python iterates over a tensor
+            return tuple(result[position] for position in range(_rows(*args, **kwargs)))
+        return result
 
     def _read_property(self, getter: Any, tensor: torch.Tensor, *owner: type) -> Any:
         """Sizes and dtypes are read now; a property that is a tensor, such as ``weight.T``, becomes a node."""
@@ -236,6 +239,10 @@ class EveryTensorIsTraced(TorchFunctionMode):
         """What is found out about a tensor, and is no work of the model."""
         with self._nothing_runs.suspended():
             return question(*args, **kwargs)
+
+
+def _rows(input: torch.Tensor, dim: int = 0) -> int:
+    return input.size(dim)
 
 
 class NothingRuns(TorchDispatchMode):

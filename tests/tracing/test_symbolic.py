@@ -537,7 +537,6 @@ VALUES: dict[str, Callable[[Tensor], Any]] = {
     "float": lambda w: float(w[0]),
     "complex": lambda w: complex(w[0]),
     "element": lambda w: 1.0 in w,
-    "items": lambda w: next(iter(w)),
 }
 
 
@@ -556,18 +555,21 @@ SIZES_OF_INPUTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "repeat": lambda w, x: w.repeat(x.shape[0], 1),
     "view": lambda w, x: w.view(1, x.shape[1]),
     "new": lambda w, x: w.new_zeros(x.shape[0], 4),
+    "keyword": lambda w, x: w.narrow(dim=1, start=0, length=x.shape[1]),
+    "slice": lambda w, x: w[:, : x.shape[1]],
 }
 
 
 @pytest.mark.parametrize("name", SIZES_OF_INPUTS)
-def test_a_parameter_takes_the_sizes_of_inputs(name: str) -> None:
+def test_a_tensor_of_the_model_takes_the_sizes_of_inputs(name: str) -> None:
     class Token(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.token = nn.Parameter(torch.ones(1, 4))
+            self.register_buffer("mask", torch.ones(1, 4))
 
         def forward(self, x: Tensor) -> Tensor:
-            return x + SIZES_OF_INPUTS[name](self.token, x)
+            return x + SIZES_OF_INPUTS[name](self.token, x) + SIZES_OF_INPUTS[name](self.mask, x)
 
     model = Token()
     graph = checked_count(model, X, tracer="symbolic").graph
@@ -585,9 +587,11 @@ def test_a_parameter_is_unpacked_and_shown() -> None:
         def forward(self, x: Tensor) -> Tensor:
             first, second, third = self.weight
             f"{self.weight} {self.average} {self.average!r}"
+            for each in self.average:
+                x = x + each
             return x * first + second * third
 
-    assert checked_count(Parts(), X, tracer="symbolic").total == Cost(mul=2 * 4 + 4, add=2 * 4)
+    assert checked_count(Parts(), X, tracer="symbolic").total == Cost(mul=2 * 4 + 4, add=5 * 2 * 4)
 
 
 def test_an_array_is_a_constant() -> None:
