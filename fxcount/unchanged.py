@@ -114,11 +114,11 @@ def _copy(value: Any) -> dict[Any, Any] | set[Any] | list[Any]:
 
 def _same(now: Any, before: dict[Any, Any] | set[Any] | list[Any]) -> bool:
     """Whether a container holds the same objects as before."""
-    if isinstance(before, dict):
-        return [*now] == [*before] and all(map(operator.is_, now.values(), before.values()))
-    if isinstance(before, list):
-        return len(now) == len(before) and all(map(operator.is_, now, before))
-    return False  # a set has no order to compare by
+    if isinstance(before, set) or len(now) != len(before):
+        return False  # a set has no order to compare by
+    if isinstance(before, dict) and not all(map(operator.is_, now.values(), before.values())):
+        return False
+    return all(map(operator.is_, now, before))
 
 
 _PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device})

@@ -134,6 +134,7 @@ class Restless(nn.Module):
         self.plain = torch.rand(4)
         self.members = {1}
         self.recent = deque([1, 2], maxlen=2)
+        self.by_tensor = {self.plain: 1}
         self.chain = None
         for _ in range(5000):
             self.chain = Link(self.chain)
@@ -144,6 +145,7 @@ class Restless(nn.Module):
         self.members.discard(1)
         self.members.add(2)
         self.recent.append(3)
+        self.by_tensor[self.square] = self.by_tensor.pop(self.plain)
         self.chain.seen += 1
         self.weight.requires_grad_(False)
         torch.set_grad_enabled(False)
@@ -155,8 +157,9 @@ class Restless(nn.Module):
 
 def facts(model: Restless) -> list[Any]:
     return [
-        model.members, list(model.recent), model.chain.seen, model.hook.calls, model.weight.requires_grad,
-        model.square.stride(), model.plain.shape, torch.is_grad_enabled(), torch.get_default_dtype(),
+        model.members, list(model.recent), list(map(id, model.by_tensor)), model.chain.seen, model.hook.calls,
+        model.weight.requires_grad, model.square.stride(), model.plain.shape, torch.is_grad_enabled(),
+        torch.get_default_dtype(),
     ]  # fmt: skip
 
 
