@@ -31,21 +31,22 @@ def replaced_functions(functions: Sequence[Callable[..., Any]], call: Callable[.
             setattr(owner, name, function)
 
 
-_TAKE_SIZES = (
-    "broadcast_to", "expand", "narrow", "new_empty", "new_full", "new_ones", "new_zeros", "repeat",
-    "repeat_interleave", "reshape", "roll", "select", "split", "tile", "unflatten", "view",
+_TAKE_NUMBERS = (
+    "as_strided", "broadcast_to", "expand", "flip", "mean", "movedim", "narrow", "new_empty", "new_full", "new_ones",
+    "new_zeros", "permute", "repeat", "repeat_interleave", "reshape", "roll", "select", "split", "sum", "tile", "to",
+    "transpose", "unflatten", "unfold", "view",
 )  # fmt: skip
+"""Methods of tensors that take numbers, for which C++ refuses a proxy before any mode sees the call; and ``to``, which
+so refuses a proxy of a tensor."""
 
 
 @contextlib.contextmanager
 def watched_methods(call: Callable[..., Any]) -> Iterator[None]:
-    """While it lasts, methods of tensors that take sizes call ``call(method, *args, **kwargs)`` in this thread.
-
-    A mode sees all methods, but not one that is given a proxy for a size: C++ refuses such arguments before.
-    """
-    own = {name: vars(torch.Tensor).get(name) for name in _TAKE_SIZES}
+    """While it lasts, methods of tensors that may be given a size of a proxy call ``call(method, *args, **kwargs)`` in
+    this thread."""
+    own = {name: vars(torch.Tensor).get(name) for name in _TAKE_NUMBERS}
     try:
-        for name in _TAKE_SIZES:
+        for name in _TAKE_NUMBERS:
             setattr(torch.Tensor, name, _watched(getattr(torch.Tensor, name), call))
         yield
     finally:
@@ -56,7 +57,6 @@ def watched_methods(call: Callable[..., Any]) -> Iterator[None]:
 def _watched(method: Callable[..., Any], call: Callable[..., Any]) -> Callable[..., Any]:
     thread = threading.get_ident()
 
-    @functools.wraps(method)
     def watched(*args: Any, **kwargs: Any) -> Any:
         return call(method, *args, **kwargs) if threading.get_ident() == thread else method(*args, **kwargs)
 

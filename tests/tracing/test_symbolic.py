@@ -557,6 +557,9 @@ SIZES_OF_INPUTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "new": lambda w, x: w.new_zeros(x.shape[0], 4),
     "keyword": lambda w, x: w.narrow(dim=1, start=0, length=x.shape[1]),
     "slice": lambda w, x: w[:, : x.shape[1]],
+    "axis": lambda w, x: w.sum(x.dim() - 1, keepdim=True),
+    "axes": lambda w, x: w.transpose(0, x.dim() - 1).T,
+    "of its kind": lambda w, x: w.to(x),
 }
 
 
