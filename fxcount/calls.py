@@ -42,7 +42,8 @@ class Calls:
         self._counter.take_calls()
         result = run()
         operators = self._counter.take_calls()
-        own = call_cost(target, tuple(args), kwargs, result)
+        called = target if isinstance(target, nn.Module) else _called(target, args)
+        own = call_cost(called, tuple(args), kwargs, result)
         note = annotation(result, operators if own is None else (own,))
         if key is not None and _depends_on_arguments_alone(target, args, operators):
             with no_dispatch():

@@ -21,9 +21,9 @@ from fxcount.tracing import CountedModel, hooks_of_call
 
 @contextlib.contextmanager
 def unchanged(model: CountedModel, arguments: Any = ()) -> Iterator[Callable[[], None]]:
-    """Puts back what the model changes meanwhile, also after an error: the attributes of its modules, of the objects
-    among its arguments, such as a cache, its tensors, and settings of torch and the random generators. What it yields
-    does so at once, and may be called often.
+    """Puts back what the model changes meanwhile, also after an error: its tensors, their attributes and those of its
+    modules and of the objects among its arguments, such as a cache, and settings of torch and the random generators.
+    What it yields does so at once, and may be called often.
     """
     attributes = [vars(module) for module in model.modules.values()]
     held = [value for each in attributes for value in each.values() if isinstance(value, _CONTAINERS)]
@@ -34,9 +34,10 @@ def unchanged(model: CountedModel, arguments: Any = ()) -> Iterator[Callable[[],
         if name not in _OF_TORCH and type(value) not in _PLAIN
     ]
     hooks = chain.from_iterable(map(hooks_of_call, model.modules.values()))
-    contents = _Contents([*attributes, *held, *_reached((*kept, *hooks, arguments))])
     plain_tensors = [value for value in kept if isinstance(value, torch.Tensor)]
-    tensors = _Tensors([*model.parameters.values(), *model.buffers.values(), *plain_tensors])
+    owned = [*model.parameters.values(), *model.buffers.values(), *plain_tensors]
+    contents = _Contents([*attributes, *held, *map(vars, owned), *_reached((*kept, *hooks, arguments))])
+    tensors = _Tensors(owned)
     settings = [(set_value, get_value()) for get_value, set_value in _settings()]
 
     def put_back() -> None:

@@ -61,7 +61,7 @@ def snapshot(model: Stateful) -> dict[str, Any]:
         "torch": (
             nn.Module.__call__, nn.Module.__getattr__, torch.is_grad_enabled(), torch.is_inference_mode_enabled(),
             torch.get_default_dtype(), torch.backends.mha.get_fastpath_enabled(), torch.nn.functional.linear,
-            dict(vars(torch.Tensor)),
+            dict(vars(torch.Tensor)), dict(vars(nn.Parameter)), dict(vars(nn.Module)),
         ),
     }  # fmt: skip
 
@@ -148,6 +148,7 @@ class Restless(nn.Module):
         self.by_tensor[self.square] = self.by_tensor.pop(self.plain)
         self.chain.seen += 1
         self.weight.requires_grad_(False)
+        self.weight.cached = x
         torch.set_grad_enabled(False)
         torch.set_default_dtype(torch.float64)
         self.square.t_()
@@ -158,8 +159,8 @@ class Restless(nn.Module):
 def facts(model: Restless) -> list[Any]:
     return [
         model.members, list(model.recent), list(map(id, model.by_tensor)), model.chain.seen, model.hook.calls,
-        model.weight.requires_grad, model.square.stride(), model.plain.shape, torch.is_grad_enabled(),
-        torch.get_default_dtype(),
+        model.weight.requires_grad, vars(model.weight), model.square.stride(), model.plain.shape,
+        torch.is_grad_enabled(), torch.get_default_dtype(),
     ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import torch
+from torch import nn
 from torch.overrides import is_tensor_method_or_property
 
 from fxcount.formulas.custom import references
@@ -32,9 +32,10 @@ def replaced_functions(functions: Sequence[Callable[..., Any]], call: Callable[.
 
 
 _TAKE_NUMBERS = (
-    "as_strided", "broadcast_to", "expand", "flip", "mean", "movedim", "narrow", "new_empty", "new_full", "new_ones",
-    "new_zeros", "permute", "repeat", "repeat_interleave", "reshape", "roll", "select", "split", "sum", "tile", "to",
-    "transpose", "unflatten", "unfold", "view",
+    "as_strided", "broadcast_to", "chunk", "expand", "flatten", "flip", "mean", "movedim", "narrow", "new_empty",
+    "new_full", "new_ones", "new_zeros", "permute", "repeat", "repeat_interleave", "reshape", "roll", "select",
+    "softmax", "split", "sum", "tensor_split", "tile", "to", "transpose", "unbind", "unflatten", "unfold", "unsqueeze",
+    "view",
 )  # fmt: skip
 """Methods of tensors that take numbers, for which C++ refuses a proxy before any mode sees the call; and ``to``, which
 so refuses a proxy of a tensor."""
@@ -42,16 +43,19 @@ so refuses a proxy of a tensor."""
 
 @contextlib.contextmanager
 def watched_methods(call: Callable[..., Any]) -> Iterator[None]:
-    """While it lasts, methods of tensors that may be given a size of a proxy call ``call(method, *args, **kwargs)`` in
-    this thread."""
-    own = {name: vars(torch.Tensor).get(name) for name in _TAKE_NUMBERS}
+    """While it lasts, a method of a parameter that may be given a number of a proxy calls ``call(method, *args,
+    **kwargs)`` in this thread.
+
+    They are set on the class of parameters: C++ hands what it finds in `torch.Tensor` on to every mode.
+    """
+    own = {name: vars(nn.Parameter).get(name) for name in _TAKE_NUMBERS}
     try:
         for name in _TAKE_NUMBERS:
-            setattr(torch.Tensor, name, _watched(getattr(torch.Tensor, name), call))
+            setattr(nn.Parameter, name, _watched(getattr(nn.Parameter, name), call))
         yield
     finally:
         for name, method in own.items():
-            delattr(torch.Tensor, name) if method is None else setattr(torch.Tensor, name, method)
+            delattr(nn.Parameter, name) if method is None else setattr(nn.Parameter, name, method)
 
 
 def _watched(method: Callable[..., Any], call: Callable[..., Any]) -> Callable[..., Any]:

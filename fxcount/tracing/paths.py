@@ -23,6 +23,7 @@ class Attributes:
         self.used: dict[str, Any] = {}
         self._model = model
         self._paths: dict[int, str] = {}
+        self._parameters: dict[str, nn.Parameter] = {**model.parameters}
         self._kept: list[Any] = []
         self._knows_attributes = False
         self._numbers: dict[str, Iterator[int]] = {}
@@ -30,6 +31,7 @@ class Attributes:
         self._add(model.named_tensors())
         if model.modules and is_leaf(model.modules[""], model.run):
             self._paths[id(model.run)] = "model"
+            self._parameters.update((f"model.{name}", value) for name, value in model.parameters.items())
 
     def path_of(self, value: nn.Module | torch.Tensor) -> str:
         """The path of ``value`` in the model, the first one where it has several."""
@@ -45,8 +47,9 @@ class Attributes:
 
     def has_parameters_of(self, module: nn.Module) -> bool:
         """Whether a module's parameters are those that it has in the model, and not others put in their place."""
-        parameters = [value for value in module._parameters.values() if value is not None]
-        return all(isinstance(value, nn.Parameter) and id(value) in self._paths for value in parameters)
+        path = self.path_of(module)
+        parameters = [(f"{path}.{name}", value) for name, value in module._parameters.items() if value is not None]
+        return all(self._parameters.get(name) is value for name, value in parameters)
 
     def _add(self, named: Iterable[tuple[str, Any]]) -> None:
         for path, value in named:
@@ -71,7 +74,9 @@ class Attributes:
             modules = list(value.named_modules(prefix=self._unused(type(value).__name__.lower())))
             self._keep(modules)
             prefix = modules[0][0]
-            self._keep((*value.named_parameters(prefix), *value.named_buffers(prefix), *plain_tensors(modules)))
+            parameters = list(value.named_parameters(prefix, remove_duplicate=False))
+            self._parameters.update((name, each) for name, each in parameters if isinstance(each, nn.Parameter))
+            self._keep((*parameters, *value.named_buffers(prefix), *plain_tensors(modules)))
         else:
             kind = "parameter" if isinstance(value, nn.Parameter) else "tensor_constant"
             self._keep([(self._unused(f"_{kind}"), value)])

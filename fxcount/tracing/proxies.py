@@ -61,6 +61,12 @@ class Text(str):
 
     __eq__ = __ne__ = __hash__ = __contains__ = startswith = endswith = _refuse
 
+    def __add__(self, other: str) -> Text:
+        return Text(str.__add__(self, other))
+
+    def __radd__(self, other: str) -> Text:
+        return Text(other.__add__(self))
+
 
 class _Guarded:
     """What all these proxies share: they refuse what they would answer wrongly."""

@@ -40,7 +40,7 @@ from fxcount.tracing.modules import watched_modules
 from fxcount.tracing.nodes import NewNodes
 from fxcount.tracing.paths import Attributes
 from fxcount.tracing.trace import Trace, TracedModule
-from fxcount.tracing.values import PLAIN, Part, is_constant, is_plain, parts_of, rebuild
+from fxcount.tracing.values import DEVICE_QUESTIONS, PLAIN, Part, is_constant, is_plain, parts_of, rebuild
 
 
 def record(model: CountedModel, call: ExampleCall) -> Trace:
@@ -92,15 +92,6 @@ NO_NODES = frozenset({*GRADIENTS, torch._assert, torch.Tensor.type, SET_DATA})
 
 NEED_VALUES = frozenset({"tolist", "numpy", "__array__", "__dlpack__"})
 """Methods that read values without an operator."""
-
-DEVICE_QUESTIONS: dict[str, Callable[[torch.device], Any]] = {
-    "device": lambda device: device,
-    "is_meta": lambda device: device.type == "meta",
-    "is_cpu": lambda device: device.type == "cpu",
-    "is_cuda": lambda device: device.type == "cuda",
-}
-"""Properties of a tensor that say where it is."""
-
 
 PLAIN_PROPERTIES = frozenset({"shape", "dtype", "ndim", "layout", "requires_grad", "is_leaf", "itemsize", "nbytes"})
 """Properties of a tensor that are no tensors."""

@@ -23,10 +23,10 @@ from fxcount.tracing.model import CountedModel
 from fxcount.tracing.modules import watched_modules
 from fxcount.tracing.nodes import NewNodes
 from fxcount.tracing.paths import Attributes
-from fxcount.tracing.proxies import ASK_FOR_SIZES, CannotTrace, GuardedProxy, Text, refuse
+from fxcount.tracing.proxies import ASK_FOR_SIZES, CannotTrace, GuardedAttribute, GuardedProxy, Text, refuse
 from fxcount.tracing.questions import Questions
 from fxcount.tracing.trace import Trace, TracedModule
-from fxcount.tracing.values import PLAIN, contains, is_plain, is_special_container, rebuild
+from fxcount.tracing.values import DEVICE_QUESTIONS, PLAIN, contains, is_plain, is_special_container, rebuild
 
 TRACED = (fx.Proxy, torch.Tensor)
 
@@ -116,7 +116,7 @@ class SymbolicTracer(fx.Tracer):
     ) -> Any:
         path = self.path_of_module(m)
         self.called.append((path, type(m).__name__))
-        if self.is_leaf_module(m, path):
+        if self.is_leaf_module(m, path) and self.attributes.has_parameters_of(m):
             return self.create_proxy("call_module", self.attributes.use(m), args, kwargs)
         if self._questions.may_come_from_call_of(m):
             refuse("the type or identity")
@@ -147,11 +147,11 @@ class SymbolicTracer(fx.Tracer):
             meta["autocast"] = Autocast.now(self._device)
         return self._new_nodes.add(kind, target, args, kwargs, self._callers[-1] if self._callers else "", meta, name)
 
-    def _call_method(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """A method of a tensor of the model that is given sizes of inputs."""
-        if contains((fx.Proxy,), args, kwargs):
-            return self.create_proxy("call_method", method.__name__, args, kwargs)
-        return method(*args, **kwargs)
+    def _call_method(self, method: Callable[..., Any], parameter: nn.Parameter, *args: Any, **kwargs: Any) -> Any:
+        """A method of a parameter that may be given numbers of proxies; a node would call what a subclass overrides."""
+        if type(parameter) is nn.Parameter and contains((fx.Proxy,), args, kwargs):
+            return self.create_proxy("call_method", method.__name__, (parameter, *args), kwargs)
+        return method(parameter, *args, **kwargs)
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
         return GuardedProxy(node, self)
@@ -184,6 +184,13 @@ _ASK_FOR_VALUES = frozenset(
 """Functions whose result must not be a proxy."""
 
 
+_CHANGE_SHAPE = frozenset(
+    {"as_strided_", "resize_", "resize_as_", "set_", "squeeze_", "swapaxes_", "swapdims_", "t_", "transpose_"}
+    | {"unsqueeze_"}
+)
+"""Methods after which the sizes of a tensor of the model are not those that it has while no node runs."""
+
+
 class EveryTensorIsTraced(TorchFunctionMode):
     """Makes nodes also of calls on tensors that are no attribute of a module, and of calls that create tensors.
 
@@ -203,6 +210,8 @@ class EveryTensorIsTraced(TorchFunctionMode):
         name = func.__name__
         if name == "__set__":
             refuse("a change of an attribute")
+        if name in _CHANGE_SHAPE:
+            refuse("a change of the shape")
         if name in _ASK_FOR_VALUES:
             refuse("the value")
         if name in ("__repr__", "__format__"):
@@ -223,9 +232,12 @@ class EveryTensorIsTraced(TorchFunctionMode):
 
     def _read_property(self, getter: Any, tensor: torch.Tensor, *owner: type) -> Any:
         """Sizes and dtypes are read now; a property that is a tensor, such as ``weight.T``, becomes a node."""
+        name = getter.__self__.__name__
+        if name in DEVICE_QUESTIONS and tensor.is_meta:  # where a model would take another way than on data
+            return GuardedAttribute(self._tracer.proxy(self._tracer.create_arg(tensor)), name)
         value = self._answer(getter, tensor, *owner)
         if isinstance(value, torch.Tensor):
-            return self._tracer.create_proxy("call_function", getattr, (tensor, getter.__self__.__name__), {})
+            return self._tracer.create_proxy("call_function", getattr, (tensor, name), {})
         return value
 
     def _creates_tensor(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

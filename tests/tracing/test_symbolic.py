@@ -5,7 +5,9 @@ from __future__ import annotations
 import collections.abc
 import contextlib
 import functools
+import gc
 import operator
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -564,20 +566,136 @@ SIZES_OF_INPUTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 @pytest.mark.parametrize("name", SIZES_OF_INPUTS)
-def test_a_tensor_of_the_model_takes_the_sizes_of_inputs(name: str) -> None:
+def test_a_parameter_takes_the_sizes_of_inputs(name: str) -> None:
     class Token(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.token = nn.Parameter(torch.ones(1, 4))
-            self.register_buffer("mask", torch.ones(1, 4))
 
         def forward(self, x: Tensor) -> Tensor:
-            return x + SIZES_OF_INPUTS[name](self.token, x) + SIZES_OF_INPUTS[name](self.mask, x)
+            return x + SIZES_OF_INPUTS[name](self.token, x)
 
     model = Token()
     graph = checked_count(model, X, tracer="symbolic").graph
     other = torch.randn(5, 4)
     torch.testing.assert_close(graph(other), model(other))
+
+
+class Owner(nn.Module):
+    """Calls a function with a parameter, a buffer and the input."""
+
+    def __init__(self, function: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+        self.weight = nn.Parameter(torch.ones(3, 4))
+        self.register_buffer("average", torch.ones(3, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(self.weight, self.average, x)
+
+
+def test_methods_of_what_the_model_owns_are_methods_in_the_graph() -> None:
+    model = Owner(lambda w, b, x: x @ w.view(4, 3) @ b.view(3, 4) @ w.sum(0))
+    for tracer in ("symbolic", "recorded", "symbolic"):
+        cost = checked_count(model, X, tracer=tracer)
+        methods = [node.target for node in cost.nodes if node.op == "call_method"]
+        assert (methods.count("view"), methods.count("sum")) == (2, 1)
+    assert torch.overrides.resolve_name(torch.Tensor.view) == "torch.Tensor.view"
+    counted = weakref.ref(model)
+    del model, cost
+    gc.collect()
+    assert counted() is None
+
+
+@pytest.mark.parametrize("tracer", ["symbolic", "recorded"])
+def test_a_formula_for_a_method_of_what_the_model_owns(tracer: str) -> None:
+    def formula(self: Tensor, *sizes: int, out: Tensor) -> Cost:
+        return Cost(div=1000)
+
+    model = Owner(lambda w, b, x: x * w.view(12)[:4] + b.view(12)[:4])
+    cost = count_graph(model, X, tracer=tracer, formulas={torch.Tensor.view: formula})
+    assert cost.total == Cost(mul=8, add=8, div=2000)
+
+
+DEVICES: dict[str, Callable[[Tensor], bool]] = {
+    "type": lambda w: w.device.type == "cpu",
+    "device": lambda w: w.device == torch.device("cpu"),
+    "text": lambda w: str(w.device) == "cpu",
+    "is_cpu": lambda w: w.is_cpu,
+    "is_meta": lambda w: not w.is_meta,
+}
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize("name", DEVICES)
+def test_a_model_without_data_goes_the_way_of_one_with_data(name: str, device: str) -> None:
+    for kept in (lambda w, b, x: x * 2 if DEVICES[name](w) else x, lambda w, b, x: x * 2 if DEVICES[name](b) else x):
+        assert count_graph(Owner(kept).to(device), X.to(device)).total == Cost(mul=8)
+
+
+RESHAPED: dict[str, Callable[[Tensor], Any]] = {
+    "t_": lambda w: w.t_(),
+    "transpose_": lambda w: w.transpose_(0, 1),
+    "unsqueeze_": lambda w: w.unsqueeze_(0),
+    "resize_": lambda w: w.resize_(5, 2),
+}
+
+
+@pytest.mark.parametrize("name", RESHAPED)
+def test_the_rows_of_what_changes_its_shape(name: str) -> None:
+    def rows(w: Tensor, b: Tensor, x: Tensor) -> Tensor:
+        RESHAPED[name](b)
+        for row in b:
+            x = x + row.sum()
+        return x
+
+    before = torch.empty(3, 4)
+    RESHAPED[name](before)
+    sums = before.shape[0] * (before[0].numel() - 1)
+    model = Owner(rows)
+    with pytest.raises(TracingError, match="a change of the shape"):
+        count_graph(model, X, tracer="symbolic")
+    assert count_graph(model, X).total == Cost(add=sums + before.shape[0] * 8)
+    assert model.average.shape == (3, 4)
+
+
+@pytest.mark.parametrize("text", [str, repr, lambda w: f"{w}", lambda w: "weight: " + repr(w)])
+def test_the_text_of_what_the_model_owns_is_not_asked_for(text: Callable[[Tensor], str]) -> None:
+    for kept in (lambda w, b, x: x * 2 if "tensor(" in text(w) else x, lambda w, b, x: x * 2 if "(" in text(b) else x):
+        with pytest.raises(TracingError, match="the text"):
+            count_graph(Owner(kept), X, tracer="symbolic")
+        assert count_graph(Owner(kept), X).total == Cost(mul=8)
+
+
+class Doubled(nn.Parameter):
+    def expand(self, *sizes: Any) -> Tensor:
+        return super().expand(*sizes) * 2
+
+
+def test_a_method_that_a_class_of_parameters_overrides() -> None:
+    model = Owner(lambda w, b, x: x + w.expand(x.shape[0], -1))
+    model.weight = Doubled(torch.ones(1, 4))
+    assert count_graph(model, X).total == Cost(mul=8, add=8)
+
+
+@pytest.mark.parametrize("tracer", ["auto", "symbolic", "recorded"])
+def test_a_leaf_with_other_parameters_of_the_model(tracer: str) -> None:
+    class Swaps(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+            self.wide, self.bias = nn.Parameter(torch.ones(8, 4)), nn.Parameter(torch.ones(8))
+            self.like = nn.Parameter(torch.randn(4, 4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            wide = torch.func.functional_call(self.layer, {"weight": self.wide, "bias": self.bias}, (x,))
+            return torch.func.functional_call(self.layer, {"weight": self.like}, (self.layer(x) + wide[:, 4:],))
+
+    model = Swaps()
+    cost = checked_count(model, X, tracer=tracer)
+    assert cost.total == Cost(macs=2 * 32 + 32 + 32, add=2 * 8 + 8 + 8 + 8)
+    with torch.no_grad():
+        torch.testing.assert_close(cost.graph(X), model(X))
 
 
 def test_a_parameter_is_unpacked_and_shown() -> None:
