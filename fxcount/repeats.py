@@ -15,6 +15,7 @@ import torch
 from torch.fx.immutable_collections import immutable_list  # what the arguments of a node hold in the place of a list
 
 from fxcount.formulas.arithmetic import tensors
+from fxcount.modes import Modes
 
 Note = TypeVar("Note")
 AsShape = Callable[[torch.Tensor], torch.Tensor | None]
@@ -71,7 +72,7 @@ def settings_of_torch() -> Hashable:
 def new_or_shared(kind: str, own: bool) -> Repeats[Any]:
     """The repeats of all counts; with ``own``, or under a mode of somebody else, which may change what a call returns,
     those of one count."""
-    if own or torch._C._len_torch_function_stack() or torch._C._len_torch_dispatch_stack():
+    if own or Modes():
         return Repeats()
     return repeats_of(kind, settings_of_torch())
 

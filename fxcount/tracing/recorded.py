@@ -31,6 +31,7 @@ from fxcount.dispatch import Operator, OperatorCounter, WithoutData, counting
 from fxcount.errors import NO_VALUES, DataNeededError
 from fxcount.formulas.arithmetic import tensors
 from fxcount.formulas.custom import python_functions
+from fxcount.modes import Modes
 from fxcount.tracing.autocast import autocast_chooses, call_as_on
 from fxcount.tracing.call import ExampleCall
 from fxcount.tracing.functions import node_kind, replaced_functions
@@ -136,6 +137,7 @@ class Recorder(TorchFunctionMode):
         self._counter.on_call = self._operator_ran
         try:
             with watched_modules(self._call_module), self, replaced_functions(python_functions(), self._call_function):
+                self._modes = Modes()
                 yield
         finally:
             self._counter.on_call = None
@@ -237,7 +239,7 @@ class Recorder(TorchFunctionMode):
         repeats: bool = True,
     ) -> Any:
         """Runs a call; it becomes a node if a tensor comes out, something is written to, or it costs anything."""
-        repeats = repeats and not (self._autograd or autocast_chooses(self._device_type))
+        repeats = repeats and not (self._autograd or autocast_chooses(self._device_type) or self._modes.have_grown())
         self._inside_a_node = True
         try:
             result, note = self._calls.run(called or target, args, kwargs, run, repeats=repeats)

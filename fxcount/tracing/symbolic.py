@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from fxcount.errors import TracingError
 from fxcount.formulas.custom import python_functions
+from fxcount.modes import Modes
 from fxcount.tracing.autocast import Autocast, autocast_chooses
 from fxcount.tracing.call import ExampleCall
 from fxcount.tracing.functions import node_kind, replaced_functions, watched_methods
@@ -29,6 +30,7 @@ from fxcount.tracing.trace import Trace, TracedModule
 from fxcount.tracing.values import DEVICE_QUESTIONS, PLAIN, contains, is_plain, is_special_container, rebuild
 
 TRACED = (fx.Proxy, torch.Tensor)
+_CALLS = frozenset({"call_module", "call_function", "call_method"})
 
 
 def trace_symbolically(model: CountedModel, call: ExampleCall) -> Trace:
@@ -94,6 +96,7 @@ class SymbolicTracer(fx.Tracer):
         try:
             with nothing_runs, modules, methods, traced, functions, _Patcher() as patcher:
                 _patch_wrapped_functions(patcher)
+                self._modes = Modes()
                 yield
         except Exception:
             if nothing_runs.refused is not None:
@@ -142,6 +145,8 @@ class SymbolicTracer(fx.Tracer):
         type_expr: Any = None,
     ) -> fx.Node:
         """A node that knows the module that makes the call, and none of what else a `torch.fx.Tracer` notes."""
+        if kind in _CALLS and self._modes.have_grown():
+            raise CannotTrace("a mode of the model's own sees calls of tensors, and not those of traced values")
         meta = {}
         if self._began_in_autocast or autocast_chooses(self._device_type):
             meta["autocast"] = Autocast.now(self._device)
