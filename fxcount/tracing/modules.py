@@ -1,4 +1,4 @@
-"""How calls of modules are seen, and the parameters that a model reads from them."""
+"""How calls of modules are seen, and what hooks they run."""
 
 from __future__ import annotations
 

@@ -189,11 +189,11 @@ _ASK_FOR_VALUES = frozenset(
 """Functions whose result must not be a proxy."""
 
 
-_CHANGE_SHAPE = frozenset(
+_CHANGE_WHAT_IS_KNOWN = frozenset(
     {"as_strided_", "resize_", "resize_as_", "set_", "squeeze_", "swapaxes_", "swapdims_", "t_", "transpose_"}
-    | {"unsqueeze_"}
+    | {"unsqueeze_", "requires_grad_"}
 )
-"""Methods after which the sizes of a tensor of the model are not those that it has while no node runs."""
+"""Methods after which a tensor of the model would be asked in vain: while a graph is made, none of them runs."""
 
 
 class EveryTensorIsTraced(TorchFunctionMode):
@@ -215,8 +215,8 @@ class EveryTensorIsTraced(TorchFunctionMode):
         name = func.__name__
         if name == "__set__":
             refuse("a change of an attribute")
-        if name in _CHANGE_SHAPE:
-            refuse("a change of the shape")
+        if name in _CHANGE_WHAT_IS_KNOWN:
+            refuse("a change of what is known")
         if name in _ASK_FOR_VALUES:
             refuse("the value")
         if name in ("__repr__", "__format__"):

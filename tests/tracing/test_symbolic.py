@@ -653,10 +653,19 @@ def test_the_rows_of_what_changes_its_shape(name: str) -> None:
     RESHAPED[name](before)
     sums = before.shape[0] * (before[0].numel() - 1)
     model = Owner(rows)
-    with pytest.raises(TracingError, match="a change of the shape"):
+    with pytest.raises(TracingError, match="a change of what is known"):
         count_graph(model, X, tracer="symbolic")
     assert count_graph(model, X).total == Cost(add=sums + before.shape[0] * 8)
     assert model.average.shape == (3, 4)
+
+
+@pytest.mark.parametrize("tracer", ["auto", "recorded", "executed"])
+def test_a_question_after_its_answer_was_changed(tracer: str) -> None:
+    model = Owner(lambda w, b, x: x * 2 if w.requires_grad_(False).requires_grad or w.requires_grad else x.exp())
+    with pytest.raises(TracingError, match="a change of what is known"):
+        count_graph(model, X, tracer="symbolic")
+    assert count_graph(model, X, tracer=tracer).total == Cost(special=8)
+    assert model.weight.requires_grad
 
 
 @pytest.mark.parametrize("text", [str, repr, lambda w: f"{w}", lambda w: "weight: " + repr(w)])
