@@ -26,7 +26,9 @@ def unchanged(model: CountedModel, arguments: Any = ()) -> Iterator[Callable[[],
     What it yields does so at once, and may be called often.
     """
     attributes = [vars(module) for module in model.modules.values()]
-    held = [value for each in attributes for value in each.values() if isinstance(value, _CONTAINERS)]
+    held = [
+        value for each in attributes for name in _HELD_BY_MODULES if isinstance(value := each.get(name), _CONTAINERS)
+    ]
     kept = [
         value
         for each in attributes
@@ -95,31 +97,38 @@ class _Contents:
 
     def __init__(self, containers: Sequence[Any]) -> None:
         self._empty = [each for each in containers if not each]  # most, for a module has a dozen places for hooks
-        self._filled = [(each, _copy(each)) for each in containers if each]
+        filled = [each for each in containers if each]
+        self._dicts = [each for each in filled if isinstance(each, dict)]
+        self._entries = [*map(dict.copy, self._dicts)]
+        self._others = [
+            (each, set(each) if isinstance(each, set) else list(each)) for each in filled if not isinstance(each, dict)
+        ]
 
     def restore(self) -> None:
         for each in filter(None, self._empty):
             each.clear()
-        for each, content in self._filled:
-            if not _same(each, content):
+        if not _same_entries(self._dicts, self._entries):
+            for each, entries in zip(self._dicts, self._entries, strict=True):
+                if not _same_entries([each], [entries]):
+                    each.clear()
+                    each.update(entries)
+        for each, items in self._others:
+            if isinstance(items, set):  # which has no order to compare by
                 each.clear()
-                each.extend(content) if isinstance(content, list) else each.update(content)
+                each.update(items)
+            elif len(each) != len(items) or not all(map(operator.is_, each, items)):
+                each.clear()
+                each.extend(items)
 
 
-def _copy(value: Any) -> dict[Any, Any] | set[Any] | list[Any]:
-    """What a container holds."""
-    if isinstance(value, dict):
-        return dict.copy(value)  # which is faster than dict(value)
-    return set(value) if isinstance(value, set) else list(value)
-
-
-def _same(now: Any, before: dict[Any, Any] | set[Any] | list[Any]) -> bool:
-    """Whether a container holds the same objects as before."""
-    if isinstance(before, set) or len(now) != len(before):
-        return False  # a set has no order to compare by
-    if isinstance(before, dict) and not all(map(operator.is_, now.values(), before.values())):
-        return False
-    return all(map(operator.is_, now, before))
+def _same_entries(now: Sequence[dict[Any, Any]], before: Sequence[dict[Any, Any]]) -> bool:
+    """Whether dicts have the same objects as keys and values as before; all of them at once, for most are small."""
+    values = (chain.from_iterable(each.values() for each in dicts) for dicts in (now, before))
+    return (
+        [*map(len, now)] == [*map(len, before)]
+        and all(map(operator.is_, chain.from_iterable(now), chain.from_iterable(before)))
+        and all(map(operator.is_, *values))
+    )
 
 
 _PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device})
@@ -127,7 +136,8 @@ _WALKED = (tuple, *_CONTAINERS)
 _NOT_WALKED = (torch.Tensor, nn.Module, type, ModuleType)
 
 
-_OF_TORCH = frozenset(vars(nn.Module()))
+_OF_TORCH = vars(nn.Module())
+_HELD_BY_MODULES = [name for name, value in _OF_TORCH.items() if isinstance(value, _CONTAINERS)]
 
 
 def _reached(values: Iterable[Any]) -> list[Any]:

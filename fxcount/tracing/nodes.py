@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch import fx
+from torch.fx.graph import _illegal_names, _Namespace  # no public name
 
 
 class NewNodes:
@@ -13,6 +14,7 @@ class NewNodes:
 
     def __init__(self, graph: fx.Graph) -> None:
         self.graph = graph
+        graph._graph_namespace = Names()
         self._names: dict[Any, str] = {}
 
     def add(
@@ -44,3 +46,15 @@ class NewNodes:
         entries["module"] = module
         entries.update(meta)
         return node
+
+
+class Names(_Namespace):
+    """The names in a graph, as `torch.fx` gives them; it would take each apart by a regular expression first."""
+
+    def create_name(self, candidate: str, obj: object | None) -> str:
+        """``candidate`` itself if it is a name that nothing has, else what torch.fx makes of it."""
+        known = candidate in self._used_names or candidate in _illegal_names
+        if known or not (candidate.isascii() and candidate.isidentifier()):
+            return super().create_name(candidate, obj)
+        self._used_names.add(candidate)
+        return candidate
