@@ -25,20 +25,15 @@ def unchanged(model: CountedModel, arguments: Any = ()) -> Iterator[Callable[[],
     modules and of the objects among its arguments, such as a cache, and settings of torch and the random generators.
     What it yields does so at once, and may be called often.
     """
-    attributes = [vars(module) for module in model.modules.values()]
-    held = [
-        value for each in attributes for name in _HELD_BY_MODULES if isinstance(value := each.get(name), _CONTAINERS)
-    ]
-    kept = [
-        value
-        for each in attributes
-        for name, value in each.items()
-        if name not in _OF_TORCH and type(value) not in _PLAIN
-    ]
-    hooks = chain.from_iterable(map(hooks_of_call, model.modules.values()))
+    contents, kept = _Contents(), []
+    for module in model.modules.values():
+        state = vars(module)
+        contents.keep([state, *[held for name in _HELD if isinstance(held := state.get(name), _CONTAINERS)]])
+        kept += [value for name, value in state.items() if name not in _OF_TORCH and type(value) not in _PLAIN]
+        kept += hooks_of_call(module)
     plain_tensors = [value for value in kept if isinstance(value, torch.Tensor)]
     owned = [*model.parameters.values(), *model.buffers.values(), *plain_tensors]
-    contents = _Contents([*attributes, *held, *map(vars, owned), *_reached((*kept, *hooks, arguments))])
+    contents.keep((*map(vars, owned), *_reached((*kept, arguments))))
     tensors = _Tensors(owned)
     settings = [(set_value, get_value()) for get_value, set_value in _settings()]
 
@@ -57,36 +52,26 @@ def unchanged(model: CountedModel, arguments: Any = ()) -> Iterator[Callable[[],
 class _Tensors:
     """What tensors are besides their values, and their gradients."""
 
-    def __init__(self, tensors: Sequence[torch.Tensor]) -> None:
-        self._tensors = tensors
-        self._data = [each.data for each in tensors]
-        self._looks = _looks(tensors)
-        self._grads = [each.grad if each.is_leaf else None for each in tensors]
+    def __init__(self, tensors: Iterable[torch.Tensor]) -> None:
+        # Their ``data`` has the shape and the memory that they have now, whatever they are given later.
+        self._before = [(each, each.data, each.requires_grad, each.grad if each.is_leaf else None) for each in tensors]
 
     def restore(self) -> None:
-        before = zip(self._tensors, self._data, self._looks, self._grads, strict=True)
-        for now, (tensor, data, looks, grad) in zip(_looks(self._tensors), before, strict=True):
-            if now != looks:
+        for tensor, data, requires_grad, grad in self._before:
+            if _look(tensor) != _look(data):
                 tensor.data = data
-                if tensor.is_leaf:
-                    tensor.requires_grad_(looks[-1])
-            if tensor.is_leaf and tensor.grad is not grad:
-                tensor.grad = grad
+            if tensor.is_leaf:
+                if tensor.requires_grad is not requires_grad:
+                    tensor.requires_grad_(requires_grad)
+                if tensor.grad is not grad:
+                    tensor.grad = grad
 
 
-def _looks(tensors: Iterable[torch.Tensor]) -> list[tuple[Any, ...]]:
-    """The memory, shape, dtype and device of tensors, and what autograd knows of them."""
-    strided = torch.strided
-    return [
-        (
-            (each.data_ptr(), each.stride()) if each.layout is strided else each.layout,
-            each.shape,
-            each.dtype,
-            each.device,
-            each.requires_grad,
-        )
-        for each in tensors
-    ]
+def _look(tensor: torch.Tensor) -> tuple[Any, ...]:
+    """Its memory, shape, dtype and device."""
+    strided = tensor.layout is torch.strided
+    memory = (tensor.data_ptr(), tensor.stride()) if strided else tensor.layout
+    return memory, tensor.shape, tensor.dtype, tensor.device
 
 
 _CONTAINERS = (dict, list, set, deque)
@@ -95,23 +80,30 @@ _CONTAINERS = (dict, list, set, deque)
 class _Contents:
     """What containers hold."""
 
-    def __init__(self, containers: Sequence[Any]) -> None:
-        self._empty = [each for each in containers if not each]  # most, for a module has a dozen places for hooks
-        filled = [each for each in containers if each]
-        self._dicts = [each for each in filled if isinstance(each, dict)]
-        self._entries = [*map(dict.copy, self._dicts)]
-        self._others = [
-            (each, set(each) if isinstance(each, set) else list(each)) for each in filled if not isinstance(each, dict)
-        ]
+    def __init__(self) -> None:
+        self._empty: list[Any] = []  # most, for a module has a dozen places for hooks
+        self._dicts: list[dict[Any, Any]] = []
+        self._entries: list[dict[Any, Any]] = []
+        self._others: list[tuple[Any, list[Any] | set[Any]]] = []
+
+    def keep(self, containers: Iterable[Any]) -> None:
+        """Notes what these hold now."""
+        for each in containers:
+            if not each:
+                self._empty.append(each)
+            elif isinstance(each, dict):
+                self._dicts.append(each)
+                self._entries.append(dict.copy(each))
+            else:
+                self._others.append((each, set(each) if isinstance(each, set) else list(each)))
 
     def restore(self) -> None:
         for each in filter(None, self._empty):
             each.clear()
-        if not _same_entries(self._dicts, self._entries):
-            for each, entries in zip(self._dicts, self._entries, strict=True):
-                if not _same_entries([each], [entries]):
-                    each.clear()
-                    each.update(entries)
+        for start in range(0, len(self._dicts), 64):  # few steps in Python, and what is looked at stays in the cache
+            some = slice(start, start + 64)
+            if not _same_entries(self._dicts[some], self._entries[some]):
+                self._restore_entries(some)
         for each, items in self._others:
             if isinstance(items, set):  # which has no order to compare by
                 each.clear()
@@ -119,6 +111,12 @@ class _Contents:
             elif len(each) != len(items) or not all(map(operator.is_, each, items)):
                 each.clear()
                 each.extend(items)
+
+    def _restore_entries(self, some: slice) -> None:
+        for each, entries in zip(self._dicts[some], self._entries[some], strict=True):
+            if not _same_entries([each], [entries]):
+                each.clear()
+                each.update(entries)
 
 
 def _same_entries(now: Sequence[dict[Any, Any]], before: Sequence[dict[Any, Any]]) -> bool:
@@ -137,7 +135,7 @@ _NOT_WALKED = (torch.Tensor, nn.Module, type, ModuleType)
 
 
 _OF_TORCH = vars(nn.Module())
-_HELD_BY_MODULES = [name for name, value in _OF_TORCH.items() if isinstance(value, _CONTAINERS)]
+_HELD = [name for name, value in _OF_TORCH.items() if isinstance(value, _CONTAINERS)]
 
 
 def _reached(values: Iterable[Any]) -> list[Any]:

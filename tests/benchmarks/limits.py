@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from statistics import mean
 
 import torch
 from torch import Tensor, nn
@@ -31,12 +33,27 @@ def time_by_steps(rounds: int) -> dict[int, float]:
 
 
 def _best(sizes: Sequence[int], prepare: Callable[[int], Callable[[], object]], rounds: int) -> dict[int, float]:
+    """The seconds for each size, the mean over the best of its rounds.
+
+    In a round every size is run as often as makes the largest, evenly spread: what slows the machine down by and by
+    slows all of them, and the best of many short runs is no moment of luck that a long one never has.
+    """
     runs = {size: prepare(size) for size in sizes}
-    runs[min(sizes)]()
+    smallest, largest = min(sizes), max(sizes)
+    for run in runs.values():
+        run()
+    gc.freeze()  # or each collection before a run would go through all models
     times: dict[int, list[float]] = {size: [] for size in sizes}
     for _ in range(rounds):
-        for size, run in runs.items():
-            times[size].append(timed(run))
+        of_round: dict[int, list[float]] = {size: [] for size in sizes}
+        for turn in range(largest // smallest):
+            for size, run in runs.items():
+                every = size // smallest
+                if turn % every == every // 2:
+                    of_round[size].append(timed(run))
+        for size, each in of_round.items():
+            times[size].append(mean(each))
+    gc.unfreeze()
     return {size: min(each) for size, each in times.items()}
 
 

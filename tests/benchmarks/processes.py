@@ -12,53 +12,53 @@ from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 
-from tests.benchmarks.models import MODELS
+from tests.benchmarks.models import MODELS, BuiltModel
 from tests.benchmarks.tools import TOOLS
 
 
 class ToolProcess:
-    """A process that has one tool, and one model at a time."""
+    """A process that runs one tool, on meta, on the CPU or on both by turns, and on one model at a time."""
 
-    def __init__(self, tool: str) -> None:
+    def __init__(self) -> None:
         context = get_context("spawn")
         self._connection, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(tool, other), daemon=True)
+        self._process = context.Process(target=_serve, args=(other,), daemon=True)
         self._process.start()
         other.close()
 
-    def build(self, model: str) -> float | str:
+    def build(self, tool: str, model: str) -> float | str:
         """Builds a model and counts it once; returns the seconds that this count took, or why it fails."""
-        return self._ask(model)
+        return self._ask(tool, model)
 
-    def run(self) -> float | str:
+    def run(self, tool: str) -> float | str:
         """The seconds that one more count of the model takes, or why it fails."""
-        return self._ask(None)
+        return self._ask(tool, None)
 
     def close(self) -> None:
         self._process.terminate()
         self._process.join()
 
-    def _ask(self, model: str | None) -> float | str:
+    def _ask(self, tool: str, model: str | None) -> float | str:
         try:
-            self._connection.send(model)
+            self._connection.send((tool, model))
             return self._connection.recv()
         except (EOFError, OSError):
             return "the process died"
 
 
-def _serve(tool_name: str, connection: Connection) -> None:
-    """Answers with a time or an error each time it is told a model to build, or None: the same one again."""
+def _serve(connection: Connection) -> None:
+    """Answers with a time or an error each time it is told a tool and a model to build, or None: the same one again."""
     warnings.filterwarnings("ignore")
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for the life of the process
-    tool = TOOLS[tool_name]
-    model = x = None
+    built: dict[str, BuiltModel] = {}
     while True:
-        name = connection.recv()
+        tool_name, model_name = connection.recv()
+        tool = TOOLS[tool_name]
         try:
-            if name is not None:
-                model = x = None  # lets go of the one before
-                model, x = MODELS[name](tool.device)
-            connection.send(timed(partial(tool.count, model, x)))
+            if model_name is not None:
+                built.pop(tool_name, None)  # lets go of the one before
+                built[tool_name] = MODELS[model_name](tool.device)
+            connection.send(timed(partial(tool.count, *built[tool_name])))
         except Exception as error:
             connection.send(f"{type(error).__name__}: {error}".split("\n")[0])
 
@@ -75,17 +75,18 @@ def timed(run: Callable[[], object]) -> float:
 
 def measure(models: list[str], tools: list[str], rounds: int) -> Iterator[tuple[str, str, float | str]]:
     """For each model and tool the best of ``rounds`` times, or why it fails; tools take turns within each round."""
-    processes = {tool: ToolProcess(tool) for tool in tools}
+    by_count = {count: ToolProcess() for count in {TOOLS[tool].count for tool in tools}}
+    processes = {tool: by_count[TOOLS[tool].count] for tool in tools}
     try:
         for model in models:
-            warm = {tool: process.build(model) for tool, process in processes.items()}
+            warm = {tool: process.build(tool, model) for tool, process in processes.items()}
             failures = {tool: answer for tool, answer in warm.items() if isinstance(answer, str)}
             times: dict[str, list[float]] = {tool: [] for tool in tools}
             for _ in range(rounds):
                 for tool in tools:
                     if tool in failures:
                         continue
-                    answer = processes[tool].run()
+                    answer = processes[tool].run(tool)
                     if isinstance(answer, str):
                         failures[tool] = answer
                     else:
@@ -93,5 +94,5 @@ def measure(models: list[str], tools: list[str], rounds: int) -> Iterator[tuple[
             for tool in tools:
                 yield model, tool, failures.get(tool) or min(times[tool])
     finally:
-        for process in processes.values():
+        for process in by_count.values():
             process.close()

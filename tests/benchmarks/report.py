@@ -53,7 +53,8 @@ def report(times: Times, limits: Limits | None, command: str, rounds: int) -> st
     parts = [
         "# Benchmarks",
         f"Written by `{command}`: one process per tool, the tools taking turns within one run, the best of {rounds} "
-        "rounds after one that is not timed. A time is the whole call, from the model to the result.",
+        "rounds after one that is not timed. A tool that is measured on meta and on the CPU has both models in its "
+        "process. A time is the whole call, from the model to the result.",
         f"The machine: {machine()}. Versions: {versions()}.",
         "## The time of fxcount over the time of others",
         "Less than 1 means that fxcount is faster. `fxcount` counts a model without weights, `fxcount, weights` the "
@@ -67,6 +68,7 @@ def report(times: Times, limits: Limits | None, command: str, rounds: int) -> st
     if limits is not None:
         parts += [
             "## Growth",
+            "In each round each size is counted as often as makes the largest, by turns, and its time is the mean.",
             table(
                 ["layers, no two alike", "seconds", "times the line before"],
                 list(_growth_rows(limits.by_depth)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,51 @@ def test_frozen(freeze: Callable[[Any], Any], tracer: str) -> None:
     assert cost.total == Cost(macs=2 * 3 * 4, add=2 * 3, cmp=2 * 3)
     assert cost.params == 0
     assert [node.op for node in cost.nodes] == ["placeholder", "call_module", "output"]
+
+
+class CompiledWhileItRuns(Network):
+    """Compiles a part of itself when it is first called."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.first.compile()
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("tracer", [*AUTO, "symbolic"])
+@pytest.mark.parametrize("before", [False, True])
+def test_compiled_while_it_runs(before: bool, tracer: str) -> None:
+    """Its calls are seen as before, and a module is compiled afterwards if and only if it was."""
+    model = CompiledWhileItRuns().eval()
+    if before:
+        model.first.compile()
+    compiled = model.first._compiled_call_impl
+    assert (compiled is not None) == before
+    cost = count_graph(model, X, tracer=tracer)
+    assert cost.total == EVAL
+    assert cost.modules["first"].calls == 1
+    assert model.first._compiled_call_impl is compiled
+    assert nn.Module._compiled_call_impl is None
+
+
+def test_another_thread_runs_what_is_compiled() -> None:
+    """A count sees the calls of its own thread; those of others are made as ever."""
+    other, calls = nn.Linear(4, 4), []
+    other._compiled_call_impl = calls.append
+    assert other in WithThread(other).modules()
+    assert count_graph(WithThread(other), X, tracer="symbolic").macs == 2 * 16
+    assert len(calls) == 1
+
+
+class WithThread(nn.Module):
+    def __init__(self, other: nn.Module) -> None:
+        super().__init__()
+        self.own, self.other = nn.Linear(4, 4), other
+
+    def forward(self, x: Tensor) -> Tensor:
+        thread = threading.Thread(target=self.other, args=(torch.ones(2, 4),))
+        thread.start()
+        thread.join()
+        return self.own(x)
 
 
 @pytest.fixture
