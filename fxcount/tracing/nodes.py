@@ -52,9 +52,16 @@ class Names(_Namespace):
     """The names in a graph, as `torch.fx` gives them; it would take each apart by a regular expression first."""
 
     def create_name(self, candidate: str, obj: object | None) -> str:
-        """``candidate`` itself if it is a name that nothing has, else what torch.fx makes of it."""
-        known = candidate in self._used_names or candidate in _illegal_names
-        if known or not (candidate.isascii() and candidate.isidentifier()):
+        """``candidate`` itself if nothing has that name, else with a number."""
+        if candidate[-1:].isdigit() and candidate in self._used_names:
             return super().create_name(candidate, obj)
-        self._used_names.add(candidate)
-        return candidate
+        if candidate in _illegal_names or not (candidate.isascii() and candidate.isidentifier()):
+            return super().create_name(candidate, obj)
+        name, number = candidate, self._base_count.get(candidate, 0)
+        while name in self._used_names:
+            number += 1
+            name = f"{candidate}_{number}"
+        self._used_names.add(name)
+        if number:
+            self._base_count[candidate] = number
+        return name
