@@ -21,6 +21,7 @@ Note = TypeVar("Note")
 AsShape = Callable[[torch.Tensor], torch.Tensor | None]
 """A tensor to what has its shape and no data; None if its values count."""
 
+_TENSORS = frozenset({torch.Tensor, torch.nn.Parameter})  # what another class does is not known
 _HASHED = frozenset(
     {str, type(None), type(...), torch.dtype, torch.layout, torch.memory_format, torch.device, torch._ops.OpOverload}
 )
@@ -93,14 +94,14 @@ def key_of(func: Hashable, args: Iterable[Any], kwargs: Mapping[str, Any], as_sh
 
 def _part(value: Any, as_shape: AsShape) -> Hashable:
     kind = type(value)
-    if kind in _HASHED:
-        return value  # type: ignore[no-any-return]
-    if kind in _NUMBERS:
-        return (kind, value)  # 1, 1.0 and True are equal, and give results of different dtypes
-    if kind is torch.Tensor or kind is torch.nn.Parameter:  # what another class does is not known
+    if kind in _TENSORS:
         shape = value if value.is_meta else as_shape(value)
         if shape is not None:
             return (shape.shape, shape.stride(), shape.dtype)
+    elif kind in _HASHED:
+        return value  # type: ignore[no-any-return]
+    elif kind in _NUMBERS:
+        return (kind, value)  # 1, 1.0 and True are equal, and give results of different dtypes
     elif kind is tuple or kind is torch.Size:
         return (*[_part(item, as_shape) for item in value],)
     elif kind is list or kind is immutable_list:
