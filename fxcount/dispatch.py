@@ -233,7 +233,7 @@ class WithoutData(OperatorCounter):
         if foreign or inside or torch.Tag.nondeterministic_seeded in func.tags:
             self._overwritten_unseen.update(memory(tensor) for tensor in written(func, args, kwargs))
             return self._run_on_shapes(func, args, kwargs)
-        if not (_needs_data(func) or _is_view(func) or written(func, args, kwargs)):
+        if not _needs_data(func) and not written(func, args, kwargs):
             with contextlib.suppress(DataNeededError):
                 on_shapes = self._run_on_shapes(func, args, kwargs)
                 if any(tensor.numel() > self.LARGEST_KNOWN for tensor in tensors((on_shapes[2],))):
@@ -317,12 +317,6 @@ def _may_repeat(func: Operator) -> bool:
     """Whether a call of an operator may be one that was made before: not if it changes the shape of a tensor that it is
     given, such as ``unsqueeze_``, or makes one that is known."""
     return not (torch.Tag.inplace_view in func.tags or _creates(func) or func is torch.ops.aten.lift_fresh.default)
-
-
-@functools.cache
-def _is_view(func: Operator) -> bool:
-    """Whether all that an operator returns is memory of its arguments, so that it computes nothing."""
-    return all(each.alias_info is not None for each in func._schema.returns)
 
 
 @functools.cache

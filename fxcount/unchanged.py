@@ -38,10 +38,10 @@ def unchanged(model: CountedModel, arguments: Any = ()) -> Iterator[Callable[[],
     settings = [(set_value, get_value()) for get_value, set_value in _settings()]
 
     def put_back() -> None:
-        contents.restore()
-        tensors.restore()
         for set_value, value in settings:
             set_value(value)
+        contents.restore()
+        tensors.restore()
 
     try:
         yield put_back
@@ -53,12 +53,13 @@ class _Tensors:
     """What tensors are besides their values, and their gradients."""
 
     def __init__(self, tensors: Iterable[torch.Tensor]) -> None:
-        # Their ``data`` has the shape and the memory that they have now, whatever they are given later.
-        self._before = [(each, each.data, each.requires_grad, each.grad if each.is_leaf else None) for each in tensors]
+        self._before = [
+            (each, each.data, _look(each), each.requires_grad, each.grad if each.is_leaf else None) for each in tensors
+        ]
 
     def restore(self) -> None:
-        for tensor, data, requires_grad, grad in self._before:
-            if _look(tensor) != _look(data):
+        for tensor, data, look, requires_grad, grad in self._before:
+            if _look(tensor) != look:
                 tensor.data = data
             if tensor.is_leaf:
                 if tensor.requires_grad is not requires_grad:

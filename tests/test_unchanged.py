@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch._subclasses import FakeTensorMode
 
 from fxcount import TracingError, count_graph
 
@@ -96,6 +97,18 @@ def test_no_weight_is_copied_and_nothing_runs_on_data() -> None:
     """A count of a 4 GB layer would need its memory, and seconds, if it touched the weights."""
     weight = torch.empty(1).expand(2**15, 2**15)
     assert count_graph(lambda x: torch.nn.functional.linear(x, weight), torch.empty(2**15, 2**15)).macs == 2**45
+
+
+@pytest.mark.parametrize("tracer", ["auto", "symbolic", "recorded"])
+def test_a_mode_around_the_count_does_not_change_the_weights(tracer: str) -> None:
+    """Under such a mode ``weight.data`` is another tensor, without data."""
+    model = nn.Linear(4, 3)
+    before = {name: (value.data_ptr(), value.clone()) for name, value in model.state_dict().items()}
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        assert count_graph(model, torch.ones(2, 4), tracer=tracer).macs == 24
+    after = model.state_dict()
+    assert all(after[name].data_ptr() == address for name, (address, _) in before.items())
+    assert all(torch.equal(after[name], value) for name, (_, value) in before.items())
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])

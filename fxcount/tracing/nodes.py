@@ -49,19 +49,17 @@ class NewNodes:
 
 
 class Names(_Namespace):
-    """The names in a graph, as `torch.fx` gives them; it would take each apart by a regular expression first."""
+    """The names that `torch.fx` gives, without the regular expression by which it takes each apart."""
 
     def create_name(self, candidate: str, obj: object | None) -> str:
         """``candidate`` itself if nothing has that name, else with a number."""
-        if candidate[-1:].isdigit() and candidate in self._used_names:
-            return super().create_name(candidate, obj)
-        if candidate in _illegal_names or not (candidate.isascii() and candidate.isidentifier()):
+        plain = candidate.isascii() and candidate.isidentifier() and not candidate[-1].isdigit()
+        if not plain or candidate in _illegal_names or obj is not None:
             return super().create_name(candidate, obj)
         name, number = candidate, self._base_count.get(candidate, 0)
         while name in self._used_names:
             number += 1
             name = f"{candidate}_{number}"
         self._used_names.add(name)
-        if number:
-            self._base_count[candidate] = number
+        self._base_count[candidate] = number
         return name

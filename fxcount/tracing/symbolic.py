@@ -74,7 +74,7 @@ class SymbolicTracer(fx.Tracer):
         `torch.fx.Tracer.trace` would call what it finds in the class of the model, so that none of its hooks runs.
         """
         self.root = nn.Module()
-        self.graph = fx.Graph(tracer_cls=type(self))
+        self.graph = fx.Graph()
         self._new_nodes = NewNodes(self.graph)
         if self._questions.may_come_from(self._model.forward):
             refuse("the type or identity")

@@ -33,10 +33,10 @@ def time_by_steps(rounds: int) -> dict[int, float]:
 
 
 def _best(sizes: Sequence[int], prepare: Callable[[int], Callable[[], object]], rounds: int) -> dict[int, float]:
-    """The seconds for each size, the mean over the best of its rounds.
+    """The seconds for each size, which doubles from one to the next: the mean over a round, of the best round.
 
-    In a round every size is run as often as makes the largest, evenly spread: what slows the machine down by and by
-    slows all of them, and the best of many short runs is no moment of luck that a long one never has.
+    In a round every size is run as often as makes the largest, evenly spread, so that what slows the machine down for
+    a while slows all of them alike. (Of many short runs the best would be lucky, and of few long ones it cannot be.)
     """
     runs = {size: prepare(size) for size in sizes}
     smallest, largest = min(sizes), max(sizes)
@@ -44,16 +44,18 @@ def _best(sizes: Sequence[int], prepare: Callable[[int], Callable[[], object]], 
         run()
     gc.freeze()  # or each collection before a run would go through all models
     times: dict[int, list[float]] = {size: [] for size in sizes}
-    for _ in range(rounds):
-        of_round: dict[int, list[float]] = {size: [] for size in sizes}
-        for turn in range(largest // smallest):
-            for size, run in runs.items():
-                every = size // smallest
-                if turn % every == every // 2:
-                    of_round[size].append(timed(run))
-        for size, each in of_round.items():
-            times[size].append(mean(each))
-    gc.unfreeze()
+    try:
+        for _ in range(rounds):
+            of_round: dict[int, list[float]] = {size: [] for size in sizes}
+            for turn in range(largest // smallest):
+                for size, run in runs.items():
+                    every = size // smallest
+                    if turn % every == every // 2:
+                        of_round[size].append(timed(run))
+            for size, each in of_round.items():
+                times[size].append(mean(each))
+    finally:
+        gc.unfreeze()
     return {size: min(each) for size, each in times.items()}
 
 

@@ -68,7 +68,8 @@ def report(times: Times, limits: Limits | None, command: str, rounds: int) -> st
     if limits is not None:
         parts += [
             "## Growth",
-            "In each round each size is counted as often as makes the largest, by turns, and its time is the mean.",
+            "In a round each size is counted as often as makes the largest, by turns; a time is the mean over a round, "
+            "and the best round counts.",
             table(
                 ["layers, no two alike", "seconds", "times the line before"],
                 list(_growth_rows(limits.by_depth)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -226,3 +227,10 @@ class Named(nn.Module):
 def test_a_tensor_without_a_name_takes_nobodys(tracer: str) -> None:
     cost = checked_count(Named(), torch.rand(3, 2), tracer=tracer)
     assert [node.target for node in cost.nodes if node.op == "get_attr"] == ["_tensor_constant_0", "_tensor_constant_1"]
+
+
+@pytest.mark.parametrize("tracer", ["symbolic", "recorded", "executed"])
+def test_a_graph_can_be_pickled(tracer: str) -> None:
+    model = Modules()
+    graph = pickle.loads(pickle.dumps(count_graph(model, X, tracer=tracer).graph))
+    assert torch.equal(graph(X), model(X))

@@ -29,16 +29,13 @@ def test_names_are_valid_and_unique(targets: list[str]) -> None:
         assert name not in TAKEN
 
 
-def test_names_say_what_is_called() -> None:
-    """As `torch.fx` names them: what is taken is counted up."""
-    assert names_of(["a.b", "x", "x", "input", "x_1", "x_1"]) == ["a_b", "x", "x_1", "input_1", "x_2", "x_3"]
+@given(st.lists(NAMES, max_size=12))
+def test_names_are_those_of_torch_fx(targets: list[str]) -> None:
     graph = fx.Graph()
-    assert [graph.call_module(target).name for target in ("x", "x", "x_1")] == ["x", "x_1", "x_2"]
+    assert names_of(targets) == [graph.call_module(target).name for target in targets]
+
+
+def test_names_say_what_is_called() -> None:
+    assert names_of(["a.b", "x", "x", "input", "x_1", "x_1"]) == ["a_b", "x", "x_1", "input_1", "x_2", "x_3"]
     new = NewNodes(fx.Graph())
     assert [new.add("call_function", torch.add, (), {}, "", {}).name for _ in range(3)] == ["add", "add_1", "add_2"]
-
-
-def test_many_nodes_of_one_name_take_linear_time() -> None:
-    """A count of 100,000 nodes would not end if each name were looked for from the first on."""
-    names = names_of([*(f"x.{number}" for number in range(20_000)), *(["x"] * 20_000)])
-    assert len({*names}) == 40_000

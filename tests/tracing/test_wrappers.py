@@ -173,19 +173,19 @@ def test_compiled_while_it_runs(before: bool, tracer: str) -> None:
     assert cost.total == EVAL
     assert cost.modules["first"].calls == 1
     assert model.first._compiled_call_impl is compiled
-    assert nn.Module._compiled_call_impl is None
 
 
 def test_another_thread_runs_what_is_compiled() -> None:
     """A count sees the calls of its own thread; those of others are made as ever."""
     other, calls = nn.Linear(4, 4), []
     other._compiled_call_impl = calls.append
-    assert other in WithThread(other).modules()
     assert count_graph(WithThread(other), X, tracer="symbolic").macs == 2 * 16
     assert len(calls) == 1
 
 
 class WithThread(nn.Module):
+    """Has another thread call a module while it runs."""
+
     def __init__(self, other: nn.Module) -> None:
         super().__init__()
         self.own, self.other = nn.Linear(4, 4), other
