@@ -136,7 +136,8 @@ class Recorder(TorchFunctionMode):
         """While it lasts, calls of modules, functions and operators become nodes; then torch is as it was."""
         self._counter.on_call = self._operator_ran
         try:
-            with watched_modules(self._call_module), self, replaced_functions(python_functions(), self._call_function):
+            modules = watched_modules(self._call_module, self._model.modules.values())
+            with modules, self, replaced_functions(python_functions(), self._call_function):
                 self._modes = Modes()
                 yield
         finally:

@@ -92,7 +92,8 @@ class SymbolicTracer(fx.Tracer):
         functions = replaced_functions(python_functions(), self.call_function)
         nothing_runs = NothingRuns()
         traced = EveryTensorIsTraced(self, nothing_runs)
-        modules, methods = watched_modules(self.call_module), watched_methods(self._call_method)
+        modules = watched_modules(self.call_module, self._model.modules.values())
+        methods = watched_methods(self._call_method)
         try:
             with nothing_runs, modules, methods, traced, functions, _Patcher() as patcher:
                 _patch_wrapped_functions(patcher)

@@ -197,6 +197,44 @@ class WithThread(nn.Module):
         return self.own(x)
 
 
+class CallsInItsOwnWay(nn.Linear):
+    def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
+        return self.forward(*args, **kwargs)
+
+
+class TracesItself(nn.Module):
+    """A tracer of torch.fx sees the calls of a module that is not called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.traced, self.called = nn.Sequential(nn.Linear(4, 4), nn.ReLU()), nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        torch.fx.symbolic_trace(self.traced)
+        return self.called(x)
+
+
+@pytest.mark.parametrize("tracer", AUTO)
+def test_calls_of_modules_that_others_change(tracer: str) -> None:
+    own = nn.Sequential(CallsInItsOwnWay(4, 3), nn.ReLU())
+    assert count_graph(own, X, tracer=tracer).modules["0"].calls == 1
+    cost = count_graph(TracesItself(), X, tracer=tracer)
+    assert cost.macs == 2 * 16
+    assert {path: module.calls for path, module in cost.modules.items() if module.calls} == {"": 1, "called": 1}
+
+
+def test_what_is_compiled_meanwhile_is_not_watched_afterwards() -> None:
+    other = nn.Linear(4, 4)
+
+    def forward(x: Tensor) -> Tensor:
+        other.compile()
+        return other(x)
+
+    assert count_graph(forward, X).macs == 2 * 16
+    with torch.compiler.set_stance("force_eager"):
+        assert torch.equal(other(X), torch.nn.functional.linear(X, other.weight, other.bias))
+
+
 @pytest.fixture
 def _process_group(tmp_path: Path) -> Iterator[None]:
     torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
