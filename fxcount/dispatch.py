@@ -233,17 +233,22 @@ class WithoutData(OperatorCounter):
         if foreign or inside or torch.Tag.nondeterministic_seeded in func.tags:
             self._overwritten_unseen.update(memory(tensor) for tensor in written(func, args, kwargs))
             return self._run_on_shapes(func, args, kwargs)
-        if not _needs_data(func) and not written(func, args, kwargs):
+        if not (_needs_data(func) or _may_be_view(func) or written(func, args, kwargs)):
             with contextlib.suppress(DataNeededError):
                 on_shapes = self._run_on_shapes(func, args, kwargs)
-                if any(tensor.numel() > self.LARGEST_KNOWN for tensor in tensors((on_shapes[2],))):
+                if self._is_large(on_shapes[2]):
                     return on_shapes
-        args, kwargs = _moved(func, args, kwargs, "cpu")
-        out = func(*args, **kwargs)
-        self._note_made(args, kwargs, out)
+        ran_args, ran_kwargs = _moved(func, args, kwargs, "cpu")
+        out = func(*ran_args, **ran_kwargs)
+        if _may_be_view(func) and self._is_large(out):
+            return self._run_on_shapes(func, args, kwargs)
+        self._note_made(ran_args, ran_kwargs, out)
         if func is torch.ops.aten.lift_fresh.default:
             self._made.add(memory(out))
-        return args, kwargs, out
+        return ran_args, ran_kwargs, out
+
+    def _is_large(self, result: Any) -> bool:
+        return any(tensor.numel() > self.LARGEST_KNOWN for tensor in tensors((result,)))
 
     def _run_on_shapes(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Sequence[Any], Any, Any]:
         if not reads_values(func, args):
@@ -317,6 +322,13 @@ def _may_repeat(func: Operator) -> bool:
     """Whether a call of an operator may be one that was made before: not if it changes the shape of a tensor that it is
     given, such as ``unsqueeze_``, or makes one that is known."""
     return not (torch.Tag.inplace_view in func.tags or _creates(func) or func is torch.ops.aten.lift_fresh.default)
+
+
+@functools.cache
+def _may_be_view(func: Operator) -> bool:
+    """Whether all that an operator returns may be memory of its arguments: it computes no more than a copy of them."""
+    returns = func._schema.returns
+    return bool(returns) and all(each.alias_info is not None for each in returns)
 
 
 @functools.cache

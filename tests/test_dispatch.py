@@ -178,6 +178,16 @@ def test_large_constants_are_not_computed() -> None:
         assert torch.ones(10, 10).sum().item() == 100
 
 
+def test_large_views_of_constants_are_not_known() -> None:
+    with counting(WithoutData()):
+        small = torch.arange(3).view(3, 1).expand(3, 2)
+        assert small.tolist() == [[0, 0], [1, 1], [2, 2]]
+        large = torch.arange(3).view(3, 1).expand(3, 2**40)
+        assert large.is_meta
+        with pytest.raises(DataNeededError):
+            large.sum().item()
+
+
 def test_data_and_no_data_meet() -> None:
     with counting(WithoutData()) as counter:
         unknown = X * 2

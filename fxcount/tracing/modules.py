@@ -24,7 +24,7 @@ def watched_modules(handle: HandleCall, modules: Iterable[nn.Module]) -> Iterato
     """While it lasts, every call of a module in this thread is made by ``handle``; ``modules`` are those of the model.
 
     Setting ``nn.Module.__call__`` makes Python look through all classes of modules, a thousand once a library of models
-    is imported: 8 % of the count of a small model. So what ``__call__`` calls is set, unless a module goes past it.
+    is imported, which takes long beside a small model. So what ``__call__`` calls is set, unless a module goes past it.
     """
     call, thread, lasts = nn.Module.__call__, threading.get_ident(), True
     name = "_call_impl" if all(map(_calls_as_most_do, modules)) else "__call__"
