@@ -34,11 +34,9 @@ class Calls:
         tensor, or a module.
         """
         key = self._key_of(target, args, kwargs) if repeats else None
-        if key is not None:
-            with no_dispatch():  # a result that is made again is no operator of the model
-                found = self._repeats.find(key, args)
-            if found is not None:
-                return found
+        found = None if key is None else self._repeats.find(key, args)
+        if found is not None:
+            return found
         self._counter.take_calls()
         result = run()
         operators = self._counter.take_calls()

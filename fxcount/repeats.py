@@ -142,4 +142,4 @@ def _tensor_maker(
     if any(out is tensor for tensor in tensors((args, *kwargs.values()))):
         return None
     like = torch.empty_strided(out.shape, out.stride(), dtype=out.dtype, device="meta")
-    return lambda args: like.detach()  # four times as fast as a new one
+    return lambda args: torch.Tensor._make_subclass(torch.Tensor, like)  # a detach() that no mode sees

@@ -1,4 +1,4 @@
-"""`NewNodes`: the nodes of a graph while it is made, by way of what `torch.fx` does once and not for each of them."""
+"""`NewNodes`: the nodes of a graph while it is made, without what `torch.fx` does for each and need not."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import fx
 from torch.fx.graph import _illegal_names, _Namespace  # no public name
+from torch.fx.immutable_collections import immutable_dict
 
 
 class NewNodes:
@@ -15,37 +16,47 @@ class NewNodes:
     def __init__(self, graph: fx.Graph) -> None:
         self.graph = graph
         graph._graph_namespace = Names()
-        self._names: dict[Any, str] = {}
+        self._stems: dict[Any, str] = {}
 
     def add(
         self,
         op: str,
         target: Any,
         args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
+        kwargs: dict[str, Any],
         module: str,
         meta: Mapping[str, Any],
         name: str | None = None,
     ) -> fx.Node:
         """A node of the call that ``module`` makes, with these entries in its ``meta``.
 
-        ``create_node`` would search the arguments for symbols, and assigning them would look the node up, so they are
-        set as `fx.Node` itself sets them.
+        ``Graph.create_node`` would search the arguments for symbols, which takes longer than all else it does; so this
+        does the rest of it, by torch's private names.
         """
-        stem = name or self._names.get(target)
-        if stem is None and isinstance(target, str) and target.islower():
-            stem = target.replace(".", "_")  # what torch.fx would make of it by four regular expressions
-        node = self.graph.create_node(op, target, name=stem)
-        if stem is None:
-            self._names[target] = node.name  # the next of these has the same name with another number
-        if args:
-            object.__setattr__(node, "args", args)
-        if kwargs:
-            object.__setattr__(node, "kwargs", dict(kwargs))
+        graph, names = self.graph, self.graph._graph_namespace
+        unique = names.create_name(name or self._stem(target), None)
+        node = fx.Node(graph, unique, op, target, args, kwargs or _NONE)
+        names.associate_name_with_obj(unique, node)
+        graph._insert(node)
+        graph._find_nodes_lookup_table.insert(node)
+        graph._len += 1
         entries = node.meta
         entries["module"] = module
         entries.update(meta)
         return node
+
+    def _stem(self, target: Any) -> str:
+        """The name of a node that calls ``target``, which gets a number if there is one already."""
+        stem = self._stems.get(target)
+        if stem is None:
+            # The short way is what torch.fx would make of it by four regular expressions.
+            is_path = isinstance(target, str) and target.islower() and not target.startswith("__")
+            stem = target.replace(".", "_") if is_path else self.graph._target_to_str(target)
+            self._stems[target] = stem
+        return stem
+
+
+_NONE: dict[str, Any] = immutable_dict()
 
 
 class Names(_Namespace):

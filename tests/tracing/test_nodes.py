@@ -1,6 +1,9 @@
 """The names of nodes: those of the calls, valid in Python, no two the same."""
 
 import keyword
+import operator
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from hypothesis import given
@@ -11,7 +14,8 @@ from fxcount.tracing.nodes import NewNodes
 
 PATHS = st.from_regex(r"[a-z0-9_]{1,4}(\.[a-zA-Z0-9_]{1,4}){0,2}", fullmatch=True)
 TAKEN = [*keyword.kwlist, "input", "len", "torch", "device", "inf"]
-NAMES = st.one_of(PATHS, st.sampled_from([*TAKEN, "x", "x_1", "für"]))
+MAGIC = ["__add__", "__getitem__"]
+NAMES = st.one_of(PATHS, st.sampled_from([*TAKEN, *MAGIC, "x", "x_1", "für"]))
 
 
 def names_of(targets: list[str]) -> list[str]:
@@ -38,4 +42,63 @@ def test_names_are_those_of_torch_fx(targets: list[str]) -> None:
 def test_names_say_what_is_called() -> None:
     assert names_of(["a.b", "x", "x", "input", "x_1", "x_1"]) == ["a_b", "x", "x_1", "input_1", "x_2", "x_3"]
     new = NewNodes(fx.Graph())
-    assert [new.add("call_function", torch.add, (), {}, "", {}).name for _ in range(3)] == ["add", "add_1", "add_2"]
+    functions = [torch.add, operator.add, torch.add, operator.add]
+    added = [new.add("call_function", function, (), {}, "", {}).name for function in functions]
+    assert added == ["add", "add_1", "add_2", "add_3"]
+
+
+Add = Callable[[str, Any, tuple[Any, ...], dict[str, Any]], fx.Node]
+
+
+def add_every_kind(add: Add) -> None:
+    x = add("placeholder", "x", (), {})
+    weight = add("get_attr", "linear.weight", (), {})
+    y = add("call_function", torch.add, (x, weight), {"alpha": 2})
+    z = add("call_method", "transpose", (y, 0, 1), {})
+    z = add("call_module", "linear", (z,), {})
+    item = add("call_function", operator.getitem, (z, (slice(None), slice(0, 1))), {})
+    both = add("call_function", torch.cat, ([x, item],), {"dim": 0})
+    add("output", "output", ({"sum": both, "of": [x, None]},), {})
+
+
+def state_of(graph: fx.Graph) -> list[Any]:
+    """All that the nodes hold, and what the graph knows of them."""
+    graph.lint()
+    nodes = [
+        {
+            **{name: getattr(node, name) for name in ("name", "op", "target", "type", "_sort_key")},
+            **{name: str(getattr(node, name)) for name in ("args", "kwargs", "prev", "next", "users", "_input_nodes")},
+            "types": (type(node.args), type(node.kwargs)),
+        }
+        for node in graph.nodes
+    ]
+    found = [graph.find_nodes(op="call_function", target=torch.add), graph.find_nodes(op="placeholder")]
+    namespace = graph._graph_namespace
+    names = {str(node): name for node, name in namespace._obj_to_name.items()}
+    return [nodes, len(graph.nodes), str(found), names, namespace._used_names, str(graph)]
+
+
+def change_nodes(graph: fx.Graph) -> None:
+    """What people do with a graph, for which it looks nodes up."""
+    [add] = graph.find_nodes(op="call_function", target=torch.add)
+    [item] = graph.find_nodes(op="call_function", target=operator.getitem)
+    add.target = torch.sub
+    add.name = "difference"
+    with graph.inserting_before(item):
+        item.args = (graph.call_function(torch.mul, (add, 2)), 0)
+    [*_, last, output] = graph.nodes
+    output.args = (item,)
+    graph.erase_node(last)
+
+
+def test_a_graph_is_what_torch_fx_makes_of_the_same_nodes() -> None:
+    ours, theirs = fx.Graph(), fx.Graph()
+    new = NewNodes(ours)
+    add_every_kind(lambda op, target, args, kwargs: new.add(op, target, args, kwargs, "", {}))
+    add_every_kind(theirs.create_node)
+    assert state_of(ours) == state_of(theirs)
+    change_nodes(ours)
+    change_nodes(theirs)
+    assert state_of(ours) == state_of(theirs)
+    names = " ".join(node.name for node in ours.nodes)
+    assert names == "x linear_weight difference transpose linear mul getitem output"
