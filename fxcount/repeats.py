@@ -139,7 +139,7 @@ def _tensor_maker(
     for position, value in enumerate(args):
         if out is value:
             return lambda args: args[position]
-    if any(out is tensor for tensor in tensors((args, *kwargs.values()))):
+    if type(out) is not torch.Tensor or any(out is tensor for tensor in tensors((args, *kwargs.values()))):
         return None
     like = torch.empty_strided(out.shape, out.stride(), dtype=out.dtype, device="meta")
-    return lambda args: torch.Tensor._make_subclass(torch.Tensor, like)  # a detach() that no mode sees
+    return lambda args: torch.Tensor._make_subclass(torch.Tensor, like)  # as detach(), and no mode sees it

@@ -81,10 +81,11 @@ def _node_kind(func: Any) -> tuple[str, Any, bool]:
     name = func.__name__
     if not is_tensor_method_or_property(func):
         return "call_function", func, False
+    operators = vars(operator)
     if name.startswith("__"):
-        plain = name.strip("_")
-        if hasattr(operator, plain):
-            return "call_function", getattr(operator, plain), False
-        if plain.startswith("r") and hasattr(operator, plain[1:]):
-            return "call_function", getattr(operator, plain[1:]), True
+        if name in operators:
+            return "call_function", operators[name], False
+        reflected = name.replace("__r", "__", 1)
+        if reflected in operators:
+            return "call_function", operators[reflected], True
     return "call_method", name, False

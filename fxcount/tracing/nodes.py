@@ -1,4 +1,4 @@
-"""`NewNodes`: the nodes of a graph while it is made, without what `torch.fx` does for each and need not."""
+"""`NewNodes`: makes the nodes of a graph, without the work of `torch.fx` for each node that a trace has no use for."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from torch import fx
 from torch.fx.graph import _illegal_names, _Namespace  # no public name
 from torch.fx.immutable_collections import immutable_dict
 
+_NO_KWARGS: dict[str, Any] = immutable_dict()
+
 
 class NewNodes:
     """Adds nodes to the end of ``graph``."""
 
     def __init__(self, graph: fx.Graph) -> None:
         self.graph = graph
-        graph._graph_namespace = Names()
+        self._names = graph._graph_namespace = Names()
         self._stems: dict[Any, str] = {}
 
     def add(
@@ -33,10 +35,10 @@ class NewNodes:
         ``Graph.create_node`` would search the arguments for symbols, which takes longer than all else it does; so this
         does the rest of it, by torch's private names.
         """
-        graph, names = self.graph, self.graph._graph_namespace
-        unique = names.create_name(name or self._stem(target), None)
-        node = fx.Node(graph, unique, op, target, args, kwargs or _NONE)
-        names.associate_name_with_obj(unique, node)
+        graph = self.graph
+        unique = self._names.create_name(name or self._stem(target), None)
+        node = fx.Node(graph, unique, op, target, args, kwargs or _NO_KWARGS)
+        self._names.associate_name_with_obj(unique, node)
         graph._insert(node)
         graph._find_nodes_lookup_table.insert(node)
         graph._len += 1
@@ -49,14 +51,11 @@ class NewNodes:
         """The name of a node that calls ``target``, which gets a number if there is one already."""
         stem = self._stems.get(target)
         if stem is None:
-            # The short way is what torch.fx would make of it by four regular expressions.
-            is_path = isinstance(target, str) and target.islower() and not target.startswith("__")
-            stem = target.replace(".", "_") if is_path else self.graph._target_to_str(target)
+            # What torch.fx would make of most names by four regular expressions; of __add__ it makes "add".
+            is_simple = isinstance(target, str) and target.islower() and not target.startswith("__")
+            stem = target.replace(".", "_") if is_simple else self.graph._target_to_str(target)
             self._stems[target] = stem
         return stem
-
-
-_NONE: dict[str, Any] = immutable_dict()
 
 
 class Names(_Namespace):

@@ -94,6 +94,9 @@ NO_NODES = frozenset({*GRADIENTS, torch._assert, torch.Tensor.type, SET_DATA})
 NEED_VALUES = frozenset({"tolist", "numpy", "__array__", "__dlpack__"})
 """Methods that read values without an operator."""
 
+_COPY_OF_STORAGE = torch.ops.aten.to.dtype_layout
+"""What C++ calls to pickle a storage, with a tensor of its bytes that nobody has seen."""
+
 PLAIN_PROPERTIES = frozenset({"shape", "dtype", "ndim", "layout", "requires_grad", "is_leaf", "itemsize", "nbytes"})
 """Properties of a tensor that are no tensors."""
 
@@ -248,8 +251,7 @@ class Recorder(TorchFunctionMode):
             error: Exception = caught
             if target in NEED_VALUES and any(tensor.is_meta for tensor in tensors(args)):
                 error = DataNeededError(f"{target} {NO_VALUES}")
-            shapes = [(self._name(tensor), str(list(tensor.shape))) for tensor in tensors((args, *kwargs.values()))]
-            error.add_note(f"{place_of(op, target, dict(shapes), self._caller)}{_line_of_model()}")
+            error.add_note(self._place(op, target, args, kwargs))
             if error is caught:
                 raise
             raise error from caught
@@ -262,9 +264,16 @@ class Recorder(TorchFunctionMode):
 
     def _operator_ran(self, func: Operator, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> None:
         """An operator that no recorded call has reached is a node of its own."""
-        if not self._inside_a_node and _matters(note := annotation(out, self._counter.take_calls())):
-            node = self._node("call_function", func, self._argument(args), self._argument(kwargs), note)
-            self._bind(out, node)
+        if self._inside_a_node:
+            return
+        with torch._C.DisableTorchFunction():  # as in _record_aside
+            if func is _COPY_OF_STORAGE and args[0].is_meta and id(args[0]) not in self._nodes:
+                error = DataNeededError(f"the content of a storage {NO_VALUES}")  # C++ would read at no address
+                error.add_note(self._place("call_function", func, args, kwargs))
+                raise error
+            if _matters(note := annotation(out, self._counter.take_calls())):
+                node = self._node("call_function", func, self._argument(args), self._argument(kwargs), note)
+                self._bind(out, node)
 
     @property
     def _caller(self) -> str:
@@ -324,6 +333,11 @@ class Recorder(TorchFunctionMode):
         node = self._node("get_attr", path, (), {}, annotation(value))
         self._bind(value, node)
         return node
+
+    def _place(self, op: str, target: Any, args: Any, kwargs: Any) -> str:
+        """Where in the model a call is made, for an error."""
+        shapes = [(self._name(tensor), str(list(tensor.shape))) for tensor in tensors((args, *kwargs.values()))]
+        return f"{place_of(op, target, dict(shapes), self._caller)}{_line_of_model()}"
 
     def _name(self, tensor: torch.Tensor) -> str:
         found = self._nodes.get(id(tensor))

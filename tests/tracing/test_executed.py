@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import random
 from collections.abc import Callable
 from typing import Any
@@ -64,6 +65,20 @@ def test_sizes_that_depend_on_data() -> None:
 
     positive = checked_count(lambda x: x[x > 0].exp(), X)
     assert positive.total == Cost(cmp=8, special=6)
+
+
+def test_a_model_may_pickle_its_tensors() -> None:
+    layer = nn.Linear(4, 4)
+    lengths: list[int] = []
+
+    def run(x: Tensor) -> Tensor:
+        lengths.append(len(pickle.dumps((x, layer))))
+        return layer(x)
+
+    cost = count_graph(run, X)
+    assert cost.tracer == "executed"
+    assert cost.total == Cost(macs=2 * 4 * 4, add=2 * 4)
+    assert lengths[-1] == len(pickle.dumps((X, layer)))
 
 
 @pytest.mark.parametrize("where", ["model", "input"])

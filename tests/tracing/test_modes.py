@@ -69,3 +69,45 @@ def test_what_a_mode_makes_of_a_call_is_counted(name: str, mode: type, tracer: s
 def test_a_mode_that_does_not_hear_of_proxies(mode: type) -> None:
     with pytest.raises(TracingError, match="a mode of the model's own"):
         count_graph(Doubles(mode, lambda model, x: x.exp()), X, tracer="symbolic")
+
+
+class Special(Tensor):
+    """Nothing but another class."""
+
+
+class FunctionsSpecial(TorchFunctionMode):
+    """Makes every result a `Special`."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        return out.as_subclass(Special) if type(out) is Tensor else out
+
+
+class AsksForClass(nn.Module):
+    """Multiplies what is `Special` only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(4, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for _ in range(3):
+            y = torch.relu(self.weight)
+            x = y @ self.weight if type(y) is Special else y
+        return x
+
+
+class OperatorsSpecial(TorchDispatchMode):
+    """The same, one level below."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        return out.as_subclass(Special) if type(out) is Tensor else out
+
+
+@pytest.mark.parametrize("mode", [FunctionsSpecial, OperatorsSpecial])
+@pytest.mark.parametrize("tracer", ["recorded", "executed"])
+def test_every_result_has_the_class_that_a_mode_around_the_count_gives_it(tracer: str, mode: type) -> None:
+    with mode():
+        cost = count_graph(AsksForClass(), X, tracer=tracer)
+    assert cost.total == Cost(macs=3 * 64, cmp=3 * 16)

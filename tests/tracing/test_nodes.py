@@ -69,13 +69,14 @@ def state_of(graph: fx.Graph) -> list[Any]:
             **{name: getattr(node, name) for name in ("name", "op", "target", "type", "_sort_key")},
             **{name: str(getattr(node, name)) for name in ("args", "kwargs", "prev", "next", "users", "_input_nodes")},
             "types": (type(node.args), type(node.kwargs)),
+            "meta": {**node.meta, "module": ""},  # which torch.fx does not know
         }
         for node in graph.nodes
     ]
-    found = [graph.find_nodes(op="call_function", target=torch.add), graph.find_nodes(op="placeholder")]
+    table = {key: str([*found]) for key, found in graph._find_nodes_lookup_table.table.items()}
     namespace = graph._graph_namespace
     names = {str(node): name for node, name in namespace._obj_to_name.items()}
-    return [nodes, len(graph.nodes), str(found), names, namespace._used_names, str(graph)]
+    return [nodes, len(graph.nodes), table, names, namespace._used_names, str(graph), vars(graph).keys()]
 
 
 def change_nodes(graph: fx.Graph) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -155,6 +156,19 @@ def test_in_place_operators_and_item_assignment(tracer: str) -> None:
     assert checked_count(in_place, X, tracer=tracer).total == expected
 
 
+def test_operators_of_python_are_nodes_as_in_a_symbolic_trace() -> None:
+    def run(x: Tensor) -> Tensor:
+        y = (3 - x) // 2
+        return ((x == 1) & ~(y == 1) | (x == 2)) ^ (y == 2)
+
+    for tracer in ("symbolic", "recorded"):
+        nodes = [*count_graph(run, X, tracer=tracer).graph.graph.nodes]
+        assert nodes[1].args == (3, nodes[0])
+        names = "sub floordiv eq eq_1 invert and_ eq_2 or_ eq_3 xor"
+        assert " ".join(node.name for node in nodes[1:-1]) == names
+        assert {node.op for node in nodes[1:-1]} == {"call_function"}
+
+
 class Shapes(nn.Module):
     """Control flow on shapes and types, in every way that a proxy refuses."""
 
@@ -281,6 +295,7 @@ class AsksForData(nn.Module):
         lambda y: torch.unique(y),
         lambda y: y.tolist(),
         lambda y: y.numpy(),
+        lambda y: pickle.dumps(y),
         lambda y: [y for _ in range(y.argmax())],
     ],
 )
