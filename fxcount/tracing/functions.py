@@ -81,8 +81,8 @@ def _node_kind(func: Any) -> tuple[str, Any, bool]:
     name = func.__name__
     if not is_tensor_method_or_property(func):
         return "call_function", func, False
-    operators = vars(operator)
     if name.startswith("__"):
+        operators = vars(operator)
         if name in operators:
             return "call_function", operators[name], False
         reflected = name.replace("__r", "__", 1)
