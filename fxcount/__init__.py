@@ -6,7 +6,6 @@
 """
 
 from fxcount.cost import CONVENTIONS, Convention, Cost, OperatorCost
-from fxcount.costed_graph import ModuleCost, NodeCost, OperatorTotal
 from fxcount.count import count_graph
 from fxcount.errors import (
     ConventionError,
@@ -19,6 +18,7 @@ from fxcount.errors import (
 )
 from fxcount.formulas import register_formula
 from fxcount.graph_cost import GraphCost
+from fxcount.result import ModuleCost, NodeCost, OperatorTotal
 
 __all__ = [
     "CONVENTIONS",

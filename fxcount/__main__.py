@@ -2,6 +2,6 @@
 
 import sys
 
-from fxcount.cli import main
+from fxcount.cli.main import main
 
 sys.exit(main())

@@ -13,9 +13,9 @@ from fxcount.errors import FormulaError, InputError, UncountedError
 from fxcount.formulas.custom import formulas_for_one_count
 from fxcount.graph_cost import GraphCost
 from fxcount.interpreter import CostInterpreter
-from fxcount.read_cost import read_cost
+from fxcount.reading import read_cost
 from fxcount.tracing import CountedModel, ExampleCall, Trace, execute, record, trace_symbolically
-from fxcount.unchanged import unchanged
+from fxcount.tracing.restore import unchanged
 
 
 def count_graph(

@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from fxcount.costed_graph import CostedGraph
+from fxcount.result import CostedGraph
 from fxcount.views.compare import compare
 from fxcount.views.drawing import draw
 from fxcount.views.explain import WIDTH, explain

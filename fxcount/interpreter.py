@@ -7,9 +7,9 @@ from typing import Any
 from torch import fx
 from torch.fx.passes.shape_prop import ShapeProp
 
-from fxcount.annotation import Annotation, annotation, place_of, shape_text
-from fxcount.calls import Calls
-from fxcount.dispatch import WithoutData, counting
+from fxcount.engine.counter import WithoutData, counting
+from fxcount.engine.node_annotation import Annotation, annotation, place_of, shape_text
+from fxcount.engine.node_calls import Calls
 from fxcount.tracing import Trace
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fxcount.cli import main
+from fxcount.cli.main import main
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fxcount.formulas.equation import ceil_log2
+from fxcount.cost.equation import ceil_log2
 from fxcount.formulas.formula import Quantities
 from fxcount.formulas.registry import formula
 

@@ -10,11 +10,10 @@ from typing import Any
 
 import torch
 
-from fxcount.cost import Cost, OperatorCost, total_cost
+from fxcount.cost import Cost, Equation, OperatorCost, total_cost
 from fxcount.errors import FormulaError
 from fxcount.formulas.arguments import ArgumentReader
 from fxcount.formulas.arithmetic import Arithmetic
-from fxcount.formulas.equation import Equation
 
 Quantities = Mapping[str, int]
 Measure = Callable[..., Quantities | Cost | int]

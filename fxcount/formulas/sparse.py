@@ -11,9 +11,8 @@ from typing import Any
 
 import torch
 
-from fxcount.cost import Cost
+from fxcount.cost import Cost, Equation
 from fxcount.formulas.arithmetic import Arithmetic
-from fxcount.formulas.equation import Equation
 from fxcount.formulas.formula import Quantities, RefusedError
 from fxcount.formulas.registry import formula, formulas
 

@@ -1,9 +1,9 @@
 """From a model and an example to a graph, by the first tracer that can."""
 
-from fxcount.tracing.call import ExampleCall
-from fxcount.tracing.model import CountedModel
-from fxcount.tracing.modules import hooks_of_call
-from fxcount.tracing.recorded import execute, record
+from fxcount.tracing.counted_model import CountedModel
+from fxcount.tracing.example_call import ExampleCall
+from fxcount.tracing.module_calls import hooks_of_call
+from fxcount.tracing.recorder import execute, record
 from fxcount.tracing.symbolic import trace_symbolically
 from fxcount.tracing.trace import Trace, TracedModule
 

@@ -13,21 +13,21 @@ from torch.fx.proxy import TraceError
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from fxcount.engine.surrounding_modes import Modes
 from fxcount.errors import TracingError
 from fxcount.formulas.custom import python_functions
-from fxcount.modes import Modes
+from fxcount.tracing.attribute_paths import Attributes
 from fxcount.tracing.autocast import Autocast, autocast_chooses
-from fxcount.tracing.call import ExampleCall
-from fxcount.tracing.functions import node_kind, replaced_functions, watched_methods
-from fxcount.tracing.leaf import is_leaf
-from fxcount.tracing.model import CountedModel
-from fxcount.tracing.modules import watched_modules
-from fxcount.tracing.nodes import NewNodes
-from fxcount.tracing.paths import Attributes
+from fxcount.tracing.containers import DEVICE_QUESTIONS, PLAIN, contains, is_plain, is_special_container, rebuild
+from fxcount.tracing.counted_model import CountedModel
+from fxcount.tracing.example_call import ExampleCall
+from fxcount.tracing.identity_questions import Questions
+from fxcount.tracing.leaf_modules import is_leaf
+from fxcount.tracing.module_calls import watched_modules
+from fxcount.tracing.new_nodes import NewNodes
+from fxcount.tracing.patched_functions import node_kind, replaced_functions, watched_methods
 from fxcount.tracing.proxies import ASK_FOR_SIZES, CannotTrace, GuardedAttribute, GuardedProxy, Text, refuse
-from fxcount.tracing.questions import Questions
 from fxcount.tracing.trace import Trace, TracedModule
-from fxcount.tracing.values import DEVICE_QUESTIONS, PLAIN, contains, is_plain, is_special_container, rebuild
 
 TRACED = (fx.Proxy, torch.Tensor)
 _CALLS = frozenset({"call_module", "call_function", "call_method"})

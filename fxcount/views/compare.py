@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fxcount.cost import Convention
-from fxcount.costed_graph import CostedGraph, parent_of
 from fxcount.errors import InputError
+from fxcount.result import CostedGraph, parent_of
 from fxcount.views.folding import grow, lines
 from fxcount.views.legend import other_conventions, uncounted
 from fxcount.views.text_table import Column, text_table

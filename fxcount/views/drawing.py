@@ -6,8 +6,8 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from fxcount.costed_graph import CostedGraph, NodeCost
 from fxcount.errors import FxcountError, InputError
+from fxcount.result import CostedGraph, NodeCost
 from fxcount.views.table import shapes_text
 
 FORMATS = ("svg", "png", "pdf", "dot")

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import prod
 
 from fxcount.cost import CONVENTIONS, Convention, Cost, OperatorCost
-from fxcount.costed_graph import CostedGraph, NodeCost, Shape
+from fxcount.cost.equation import FUNCTIONS, Equation
 from fxcount.errors import InputError
 from fxcount.formulas import FORMULAS
 from fxcount.formulas.arithmetic import Arithmetic
-from fxcount.formulas.equation import FUNCTIONS, Equation
+from fxcount.result import CostedGraph, NodeCost, Shape
 from fxcount.views.table import SHOWN, branch_rows, rendered, shapes_text
 from fxcount.views.tree import module_tree
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, NoReturn, TypeVar
 
 from fxcount.cost import FIELDS, Convention, Cost, OperatorCost
-from fxcount.costed_graph import CostedGraph, NodeCost, Submodule
 from fxcount.errors import FxcountError
+from fxcount.result import CostedGraph, NodeCost, Submodule
 from fxcount.views.rows import COLUMNS, Row, module_rows, node_rows, numbers, operator_rows, rows_by
 from fxcount.views.table import shapes_text
 

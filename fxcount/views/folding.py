@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
-from fxcount.costed_graph import depth_of, parent_of
+from fxcount.result import depth_of, parent_of
 
 T = TypeVar("T", bound=Hashable)
 

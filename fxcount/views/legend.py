@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fxcount.cost import CONVENTIONS, Convention
-from fxcount.costed_graph import CostedGraph
+from fxcount.result import CostedGraph
 
 
 def legend(cost: CostedGraph) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fxcount.costed_graph import CostedGraph
+from fxcount.result import CostedGraph
 from fxcount.views.table import overview
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fxcount.cost import FIELDS, Cost
-from fxcount.costed_graph import CostedGraph
 from fxcount.errors import FxcountError, InputError
+from fxcount.result import CostedGraph
 from fxcount.views.folding import lines
 from fxcount.views.table import share
 from fxcount.views.tree import module_tree

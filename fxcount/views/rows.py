@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from fxcount.cost import FIELDS, Convention, Cost
-from fxcount.costed_graph import CostedGraph, ModuleCost, NodeCost, OperatorTotal
 from fxcount.errors import InputError
+from fxcount.result import CostedGraph, ModuleCost, NodeCost, OperatorTotal
 
 Row = Mapping[str, Any]
 """Column name to a text, an exact integer or a tuple of shapes."""

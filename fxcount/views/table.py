@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from fxcount.cost import Cost
-from fxcount.costed_graph import CostedGraph, Shape
 from fxcount.errors import InputError
+from fxcount.result import CostedGraph, Shape
 from fxcount.views.folding import FOLDED, Branch
 from fxcount.views.legend import legend
 from fxcount.views.rows import COLUMNS, COUNTS, UNUSED, Row, check_view, numbers, rows_by

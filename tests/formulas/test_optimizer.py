@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fxcount.cost import Cost, total_cost
-from fxcount.dispatch import OperatorCounter, counting
+from fxcount.engine.counter import OperatorCounter, counting
 from fxcount.formulas import find_formula
 
 SHAPES = ((3, 5), (7,))

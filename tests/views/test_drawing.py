@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from fxcount import FxcountError, GraphCost, InputError, count_graph
-from fxcount.worked_example import worked_example, worked_example_input
+from fxcount.cli.worked_example import worked_example, worked_example_input
 
 
 def worked_example_cost() -> GraphCost:

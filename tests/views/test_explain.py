@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from fxcount import Cost, FxcountError, GraphCost, count_graph
-from fxcount.worked_example import worked_example, worked_example_input
+from fxcount.cli.worked_example import worked_example, worked_example_input
 from tests.views.tower import mystery, tower_cost
 
 

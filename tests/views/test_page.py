@@ -14,7 +14,7 @@ from torch import nn
 
 from fxcount import CONVENTIONS, Cost, GraphCost, count_graph
 from fxcount.views.page import page
-from tests.test_count_graph import Residual
+from tests.test_count import Residual
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")
@@ -203,6 +203,6 @@ def test_a_convention_of_ones_own_comes_first() -> None:
 
 
 def test_what_is_not_counted_is_named() -> None:
-    from tests.test_count_graph import unknown
+    from tests.test_count import unknown
 
     assert "Not counted: fxcount_test.unknown (1 calls)." in page(count_graph(unknown(), torch.randn(4)))

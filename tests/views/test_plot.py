@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from fxcount import CONVENTIONS, FxcountError, InputError, count_graph
-from fxcount.worked_example import worked_example, worked_example_input
-from tests.test_count_graph import Residual
+from fxcount.cli.worked_example import worked_example, worked_example_input
+from tests.test_count import Residual
 
 
 def boxes(figure: Any) -> dict[str, tuple[str, str, int]]:

@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-from fxcount.dispatch import counting
+from fxcount.engine.counter import counting
 from fxcount.formulas import find_formula, operator_name
 from fxcount.tracing import ExampleCall
 
@@ -64,7 +64,7 @@ RUNS: dict[str, Callable[[nn.Module, ExampleCall], Any]] = {
     "data": on_data,
 }
 """How a model is run for `FlopCounterMode`: the first that can. The second is for models that ask for values, such as
-those of a mask: every operator that it counts is then run by `fxcount.dispatch.WithoutData`."""
+those of a mask: every operator that it counts is then run by `fxcount.engine.counter.WithoutData`."""
 
 
 def count_as_torch_does(model: nn.Module, example: Any) -> TorchCount:

@@ -1,0 +1,223 @@
+"""The model that a name on the command line means, built without weights, and an example call for it."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import difflib
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from fxcount.cli.example_inputs import default_call, image_call
+from fxcount.errors import InputError
+from fxcount.tracing import ExampleCall
+
+KINDS = "torchvision/NAME, timm/NAME, hf/CONFIG, FILE.py:NAME, PROGRAM.pt2 or MODULE:CALLABLE"
+
+
+@dataclass(frozen=True)
+class NamedModel:
+    """A model in eval mode, and the call that is counted unless another is asked for."""
+
+    model: nn.Module | torch.export.ExportedProgram
+    example: ExampleCall | None
+    """None where nothing tells what the model's input looks like."""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """The literal arguments that a name on the command line hands to what it names."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+def load_model(text: str) -> NamedModel:
+    """The model that ``text`` names, on the meta device, or with weights if it cannot be built without.
+
+    ``torchvision/NAME`` and ``timm/NAME``; ``hf/PATH`` with the path of a configuration or of its directory;
+    ``FILE.py:NAME`` and ``MODULE:CALLABLE`` for a model or what returns one; the path of a saved program, which ends in
+    ``.pt2``. All but the last take arguments, Python literals: ``timm/resnet50(num_classes=10)``.
+
+    Raises:
+        InputError: the text names no model. An error of the model itself is raised as it is.
+    """
+    name, arguments = parse_call(text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # how weights are initialised is no concern of a count
+        if name.endswith(".pt2") and arguments == Arguments((), {}):
+            return _saved_program(name)
+        family, _, rest = name.partition("/")
+        if ":" in name:
+            return _from_python(name, arguments)
+        if family in FAMILIES and rest:
+            return FAMILIES[family](rest, arguments)
+    raise InputError(f"{text!r} names no model; a model is {KINDS}")
+
+
+def parse_call(text: str) -> tuple[str, Arguments]:
+    """A name and the arguments behind it, which are literals and never code: ``torch.nn:Linear(4, 3, bias=False)``.
+
+    Raises:
+        InputError: the arguments are anything else.
+    """
+    name, opening, rest = text.partition("(")
+    if not opening:
+        return name, Arguments((), {})
+    try:
+        call = ast.parse(f"call({rest}", mode="eval").body
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+            raise ValueError("something stands behind the call")
+        if not all(keyword.arg for keyword in call.keywords):
+            raise ValueError("a mapping is unpacked")
+        kwargs = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+        return name, Arguments(tuple(map(ast.literal_eval, call.args)), kwargs)
+    except (SyntaxError, ValueError) as error:
+        raise InputError(f"arguments are Python literals, such as (num_classes=10), not {opening}{rest}") from error
+
+
+def build(builder: Callable[[], Any], name: str) -> Any:
+    """What ``builder`` returns on the meta device, in eval mode; with data if it needs data to be built.
+
+    Raises:
+        InputError: it does not return a model.
+    """
+    try:
+        with torch.device("meta"):
+            model = builder()
+    except Exception:
+        model = builder()
+    if not isinstance(model, nn.Module):
+        raise InputError(f"{name} returned {type(model).__name__}, not a torch.nn.Module")
+    return model.eval()
+
+
+def _from_python(name: str, arguments: Arguments) -> NamedModel:
+    """A model, or what returns one, in a Python file or an importable module."""
+    place, _, attribute = name.rpartition(":")
+    file = Path(place) if place.endswith(".py") else None
+    with _importable(file.absolute().parent if file else Path.cwd()):
+        module = _run_file(file) if file else _import(place)
+        found = getattr(module, attribute, None)
+        if isinstance(found, nn.Module):
+            return NamedModel(found.eval(), default_call(found))
+        if not callable(found):
+            raise InputError(f"{place} has no callable {attribute!r}")
+        model = build(lambda: found(*arguments.args, **arguments.kwargs), name)
+    return NamedModel(model, default_call(model))
+
+
+def _torchvision(name: str, arguments: Arguments) -> NamedModel:
+    models = _installed("torchvision.models")
+    _check_name(name, models.list_models(), "torchvision")
+    builder = models.get_model_builder(name)
+    without_weights = {"weights": None, "weights_backbone": None}
+    options = {key: None for key in without_weights if key in inspect.signature(builder).parameters}
+    model = build(lambda: builder(*arguments.args, **{**options, **arguments.kwargs}), name)
+    images = [name for module in IMAGE_MODULES for name in models.list_models(module=getattr(models, module, models))]
+    if name not in images:
+        return NamedModel(model, default_call(model))
+    preset = models.get_model_weights(name).DEFAULT.transforms()
+    (size,) = getattr(preset, "crop_size", None) or preset.resize_size
+    return NamedModel(model, image_call(3, size, size))
+
+
+IMAGE_MODULES = ("", "quantization", "segmentation")
+"""The parts of torchvision.models whose models take a batch of images, "" for classification."""
+
+
+def _timm(name: str, arguments: Arguments) -> NamedModel:
+    timm = _installed("timm")
+    _check_name(name.partition(".")[0], timm.list_models(), "timm")
+    model = build(lambda: timm.create_model(name, *arguments.args, **arguments.kwargs), name)
+    return NamedModel(model, default_call(model))
+
+
+def _transformers(path: str, arguments: Arguments) -> NamedModel:
+    """The architecture that a configuration names, else the bare model; nothing is downloaded."""
+    transformers = _installed("transformers")
+    if not Path(path).exists():
+        raise InputError(f"{path} does not exist; hf/ takes the path of a config.json or of its directory")
+    try:
+        config = transformers.AutoConfig.from_pretrained(path, local_files_only=True, **arguments.kwargs)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path} is no configuration that transformers knows: {error}") from error
+    named = (getattr(transformers, name, None) for name in config.architectures or ())
+    architecture = next((found for found in named if found is not None), None)
+    model = build(lambda: architecture(config) if architecture else transformers.AutoModel.from_config(config), path)
+    return NamedModel(model, default_call(model))
+
+
+FAMILIES: dict[str, Callable[[str, Arguments], NamedModel]] = {
+    "torchvision": _torchvision,
+    "timm": _timm,
+    "hf": _transformers,
+}
+"""What stands before the slash in a name, to how such a model is built."""
+
+
+def _saved_program(path: str) -> NamedModel:
+    if not Path(path).is_file():
+        raise InputError(f"there is no file {path}")
+    try:
+        program = torch.export.load(path)
+    except Exception as error:
+        raise InputError(f"{path} is no program that torch.export saved: {error}") from error
+    args, kwargs = program.example_inputs or ((), {})
+    return NamedModel(program, ExampleCall(tuple(args), dict(kwargs)))
+
+
+@contextlib.contextmanager
+def _importable(directory: Path) -> Iterator[None]:
+    """While it lasts, modules in ``directory`` can be imported."""
+    sys.path.insert(0, os.fspath(directory))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            sys.path.remove(os.fspath(directory))
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise InputError(f"cannot import {name}: {error}") from error
+
+
+def _run_file(file: Path) -> ModuleType:
+    """The module that a Python file makes; other modules find it under the file's name unless that is taken."""
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    if not file.is_file() or spec is None or spec.loader is None:
+        raise InputError(f"there is no file {file}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(file.stem, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _installed(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        package = name.partition(".")[0]
+        raise InputError(f"this model needs {package}: pip install {package}") from error
+
+
+def _check_name(name: str, known: Iterable[str], family: str) -> None:
+    names = list(known)
+    if name not in names:
+        close = ", ".join(difflib.get_close_matches(name, names)) or "none is close"
+        raise InputError(f"{family} has no model {name!r}; similar names: {close}")

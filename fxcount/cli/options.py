@@ -1,0 +1,150 @@
+"""What can be asked for on the command line, and how it is asked for."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from fxcount.cli.budget import parse_count
+from fxcount.cli.example_inputs import InputShape
+from fxcount.cost import Convention
+from fxcount.errors import InputError
+from fxcount.views.rows import ROWS
+
+HELP = """\
+usage: fxcount [MODEL] [OPTION ...]      what a PyTorch model costs, and where
+MODEL: torchvision/NAME, timm/NAME, hf/CONFIG.json, FILE.py:NAME, PROGRAM.pt2,
+  MODULE:CALLABLE; arguments go in parentheses; it is built without weights.
+  No MODEL is the worked example of the tutorial.
+  --input [NAME=]SHAPE[:DTYPE]   1,3,224,224 or ids=1,128:int64; once per input
+  --by node|module|operator      what a row is
+  --depth N, --top N             modules to this depth; only the N largest rows
+  --convention C                 what FLOPs are: multiplications (macs + mul),
+                                 macs, torch, arithmetic, or as macs=2,add=1
+  --format F                     table, github, csv, json or html
+  --output FILE                  write to FILE, in the format of its ending
+  --explain NODE                 why a node or a module costs what it costs
+  --compare MODEL                both, module by module; --input is for both
+  --max-flops N, --max-params N  exit 1 above this; N is as 5G or 30M
+  --strict                       exit 1 if anything is not counted
+  --quiet                        print nothing but errors
+examples:
+  fxcount torchvision/resnet18 --by module --depth 2
+  fxcount 'torch.nn:Linear(4, 3)' --input 2,4 --explain linear
+  fxcount timm/vit_tiny_patch16_224 --max-flops 2G --max-params 30M --quiet
+"""
+
+FORMATS = ("table", "github", "csv", "json", "html")
+ENDINGS = {".md": "github", ".csv": "csv", ".json": "json", ".html": "html"}
+"""The formats of files whose ending says so; others are tables."""
+
+
+class Options(argparse.Namespace):
+    """What the command line asks for."""
+
+    model: str | None
+    help: bool
+    input: list[str]
+    by: str | None
+    depth: int | None
+    top: int | None
+    convention: str
+    format: str | None
+    output: str | None
+    explain: str | None
+    compare: str | None
+    max_flops: str | None
+    max_params: str | None
+    strict: bool
+    quiet: bool
+
+    inputs: list[InputShape]
+    view: str
+    reading: Convention
+    flops_budget: int | None
+    params_budget: int | None
+
+
+def parse(argv: Sequence[str] | None = None) -> Options:
+    """The options in ``argv``, the process's own arguments unless given.
+
+    Raises:
+        InputError: an option is unknown, lacks a value, has a wrong one, or does not go with another.
+        ConventionError: the convention is unknown.
+    """
+    options = _parser().parse_args(argv, namespace=Options())
+    options.inputs = [InputShape.of(text) for text in options.input]
+    options.reading = parse_convention(options.convention)
+    options.flops_budget = None if options.max_flops is None else parse_count(options.max_flops)
+    options.params_budget = None if options.max_params is None else parse_count(options.max_params)
+    options.view = _view(options)
+    return options
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(prog="fxcount", add_help=False, allow_abbrev=False)
+    parser.add_argument("model", nargs="?")
+    parser.add_argument("-h", "--help", action="store_true")
+    parser.add_argument("--input", action="append", default=[])
+    parser.add_argument("--by", choices=tuple(ROWS))
+    parser.add_argument("--depth", type=int)
+    parser.add_argument("--top", type=int)
+    parser.add_argument("--convention", default="multiplications")
+    parser.add_argument("--format", choices=FORMATS)
+    for name in ("--output", "--explain", "--compare", "--max-flops", "--max-params"):
+        parser.add_argument(name)
+    for name in ("--strict", "--quiet"):
+        parser.add_argument(name, action="store_true")
+    return parser
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises what argparse would print on several lines."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; fxcount --help shows what there is")
+
+
+def parse_convention(text: str) -> Convention:
+    """A named convention, or weights such as ``macs=2,special=1``.
+
+    Raises:
+        ConventionError: a name, field or weight is unknown.
+    """
+    if "=" not in text:
+        return Convention.of(text)
+    weights: Mapping[str, str] = dict(part.partition("=")[::2] for part in text.split(","))
+    return Convention.of({field: int(weight) if weight.isdecimal() else weight for field, weight in weights.items()})  # type: ignore[misc]
+
+
+VIEWS: Mapping[str, Sequence[str]] = {
+    "explain": (),
+    "compare": ("depth", "format"),
+    "table": ("by", "depth", "top", "format"),
+    "github": ("by", "depth", "top", "format"),
+    "csv": ("by", "format"),
+    "json": ("format",),
+    "html": ("format",),
+}
+"""What can be shown, to the options that say how."""
+
+
+def _view(options: Options) -> str:
+    """What is to be shown: the one of ``VIEWS`` that all options go with."""
+    ending = Path(options.output or "").suffix
+    written = options.format or ENDINGS.get(ending, "table")
+    view = next((name for name in ("explain", "compare") if getattr(options, name) is not None), written)
+    if view == "compare" and written not in ("table", "github"):
+        raise InputError(f"a comparison is shown as table or github, not as {written}")
+    for name in ("explain", "compare", "by", "depth", "top", "format"):
+        if getattr(options, name) is not None and name != view and name not in VIEWS[view]:
+            raise InputError(f"--{name} does not go with {view}")
+    for name in ("depth", "top"):
+        if (getattr(options, name) or 0) < 0:
+            raise InputError(f"--{name} must not be negative")
+    if options.depth is not None and options.by in ("node", "operator"):
+        raise InputError(f"--depth is for --by module, not for --by {options.by}")
+    options.format = written
+    return view

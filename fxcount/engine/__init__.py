@@ -1,0 +1,1 @@
+"""Operators seen in the dispatcher, on data or on shapes alone."""

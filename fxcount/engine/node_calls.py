@@ -1,0 +1,109 @@
+"""`Calls`: what a node calls is run and costed, once for all nodes whose calls are equal."""
+
+from __future__ import annotations
+
+import marshal
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.module import _has_any_global_hook  # no public name
+from torch.utils._mode_utils import no_dispatch
+
+from fxcount.cost import OperatorCost
+from fxcount.engine.counter import OperatorCounter
+from fxcount.engine.node_annotation import Annotation, annotation
+from fxcount.engine.repeated_calls import Repeats, new_or_shared
+from fxcount.formulas.custom import call_cost, custom_formulas
+
+
+class Calls:
+    """Runs calls under a counter, and says of each what its node is annotated with."""
+
+    def __init__(self, counter: OperatorCounter) -> None:
+        self._counter = counter
+        self._repeats: Repeats[Annotation] = new_or_shared("calls", own=custom_formulas())
+
+    def run(
+        self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], run: Callable[[], Any], *, repeats: bool
+    ) -> tuple[Any, Annotation]:
+        """The result of ``run()``, which calls ``target``, and its annotation.
+
+        With ``repeats`` the call may be one that was made before. ``target`` is a function, the name of a method of a
+        tensor, or a module.
+        """
+        key = self._key_of(target, args, kwargs) if repeats else None
+        found = None if key is None else self._repeats.find(key, args)
+        if found is not None:
+            return found
+        self._counter.take_calls()
+        result = run()
+        operators = self._counter.take_calls()
+        called = target if isinstance(target, nn.Module) else _called(target, args)
+        own = call_cost(called, tuple(args), kwargs, result)
+        note = annotation(result, operators if own is None else (own,))
+        if key is not None and _depends_on_arguments_alone(target, args, operators):
+            with no_dispatch():
+                if key == self._key_of(target, args, kwargs):  # or it changes the shape of an argument
+                    self._repeats.add(key, args, kwargs, result, note)
+        return result, note
+
+    def _key_of(self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable | None:
+        if not isinstance(target, nn.Module):
+            return self._counter.key_of(_called(target, args), args, kwargs)
+        configuration = _configuration(target)
+        if configuration is None:
+            return None
+        kind, values = configuration
+        return self._counter.key_of(kind, (*values, *args), kwargs)
+
+
+def _called(target: Any, args: Sequence[Any]) -> Any:
+    """The function, or what a tensor has under the name of a method or a property: somebody may set it anew."""
+    if type(target) is str:
+        return getattr(torch.Tensor, target, None)
+    return getattr(torch.Tensor, args[1], None) if target is getattr else target
+
+
+_OPERATORS = (torch._ops.OpOverload, torch._ops.OpOverloadPacket)
+"""Operators called by name: a library may have registered them, with code of its own for shapes."""
+
+_STATE_OF_MODULES = vars(nn.Module())
+_HOOKS_AND_MODULES = [
+    name
+    for name, value in _STATE_OF_MODULES.items()
+    if isinstance(value, dict) and name not in ("_parameters", "_buffers")
+]
+
+
+def _configuration(module: nn.Module) -> tuple[Hashable, tuple[Any, ...]] | None:
+    """What the result of a call of one of torch's own modules depends on besides its arguments; None of any other
+    module, and of one that holds others or is hooked."""
+    kind = type(module)
+    state = vars(module)
+    if not kind.__module__.startswith("torch.nn.modules.") or _has_any_global_hook():
+        return None
+    if any(map(state.__getitem__, _HOOKS_AND_MODULES)):
+        return None
+    own = [name for name in state if name not in _STATE_OF_MODULES]
+    # Norms count their batches in training only; the number has a value, and would be more than a shape.
+    buffers = [each for name, each in module._buffers.items() if module.training or name != "num_batches_tracked"]
+    try:
+        plain = marshal.dumps([state[name] for name in own], 2)  # tells 1 from True and 1.0; 2 knows no references
+    except ValueError:  # an object, which may change
+        return None
+    return (kind, kind.forward, module.training, *own, plain), (*module._parameters.values(), *buffers)
+
+
+def _depends_on_arguments_alone(target: Any, args: Sequence[Any], operators: Sequence[OperatorCost]) -> bool:
+    """Whether a call is torch's own or an operator of Python, and not a model's; what reaches no operator may do
+    anything, unless it is a module."""
+    if isinstance(target, nn.Module):
+        return True
+    called = _called(target, args)
+    owner = getattr(called, "__objclass__", None)
+    if owner is not None:
+        return bool(operators) and owner in torch.Tensor.__mro__
+    named = getattr(called, "__module__", None) == "_operator" or torch.overrides.resolve_name(called) is not None
+    return bool(operators) and named and not isinstance(called, _OPERATORS)

@@ -1,0 +1,145 @@
+"""`Repeats`: a call that ran before on the same shapes need not run again.
+
+In deep networks three of four calls repeat, and in the next count of a like network all do. What a call on the meta
+device returns, and what it costs, depends on what is called, the shapes, strides and dtypes of its tensors, its other
+arguments and the settings of torch, and on nothing else.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch.fx.immutable_collections import immutable_list  # what the arguments of a node hold in the place of a list
+
+from fxcount.engine.surrounding_modes import Modes
+from fxcount.formulas.arithmetic import tensors
+
+Note = TypeVar("Note")
+AsShape = Callable[[torch.Tensor], torch.Tensor | None]
+"""A tensor to what has its shape and no data; None if its values count."""
+
+_TENSORS = frozenset({torch.Tensor, torch.nn.Parameter})  # what another class does is not known
+_HASHED = frozenset(
+    {str, type(None), type(...), torch.dtype, torch.layout, torch.memory_format, torch.device, torch._ops.OpOverload}
+)
+_NUMBERS = frozenset({int, float, bool, complex})
+
+
+class Repeats(Generic[Note]):
+    """The results of the calls so far and a note on each, by what they depend on; the oldest go when there are too
+    many."""
+
+    LIMIT = 2**14
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, tuple[Callable[[Sequence[Any]], Any], Note]] = {}
+
+    def find(self, key: Hashable, args: Sequence[Any]) -> tuple[Any, Note] | None:
+        """The result, in new tensors, and the note of a call that ran before; None if none did."""
+        found = self._known.get(key)
+        return None if found is None else (found[0](args), found[1])
+
+    def add(self, key: Hashable, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any, note: Note) -> None:
+        """Remembers a call, unless its result holds data or is an object."""
+        make = _maker(out, args, kwargs)
+        if make is not None:
+            self._known[key] = (make, note)
+            if len(self._known) > self.LIMIT:
+                del self._known[next(iter(self._known))]
+
+
+@functools.cache
+def repeats_of(kind: str, settings: Hashable) -> Repeats[Any]:
+    """Those of one kind of call in all counts of this process; no model and no tensor with data is kept."""
+    return Repeats()
+
+
+def settings_of_torch() -> Hashable:
+    """What a function of torch may ask for besides its arguments."""
+    contraction = torch.backends.opt_einsum
+    return (
+        torch.get_default_dtype(),
+        torch.is_grad_enabled(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.backends.cudnn.enabled,
+        contraction.enabled,
+        contraction.strategy,
+    )
+
+
+def new_or_shared(kind: str, own: bool) -> Repeats[Any]:
+    """The repeats of all counts; with ``own``, or under a mode of somebody else, which may change what a call returns,
+    those of one count."""
+    if own or Modes():
+        return Repeats()
+    return repeats_of(kind, settings_of_torch())
+
+
+class _MoreThanShapeError(Exception):
+    """An argument is not described by what a key may hold."""
+
+
+def key_of(func: Hashable, args: Iterable[Any], kwargs: Mapping[str, Any], as_shape: AsShape) -> Hashable | None:
+    """What the result of a call on shapes depends on; None if a tensor in it is more than its shape, or an argument is
+    an object that may change or must not be kept."""
+    try:
+        named = [(name, _part(value, as_shape)) for name, value in kwargs.items()] if kwargs else ()
+        return (func, *[_part(value, as_shape) for value in args], *named)
+    except _MoreThanShapeError:
+        return None
+
+
+def _part(value: Any, as_shape: AsShape) -> Hashable:
+    kind = type(value)
+    if kind in _TENSORS:
+        shape = value if value.is_meta else as_shape(value)
+        if shape is not None:
+            return (shape.shape, shape.stride(), shape.dtype)
+    elif kind in _HASHED:
+        return value  # type: ignore[no-any-return]
+    elif kind in _NUMBERS:
+        return (kind, value)  # 1, 1.0 and True are equal, and give results of different dtypes
+    elif kind is tuple or kind is torch.Size:
+        return (*[_part(item, as_shape) for item in value],)
+    elif kind is list or kind is immutable_list:
+        return (list, *[_part(item, as_shape) for item in value])  # x[[0, 1]] is not x[0, 1]
+    elif kind is slice:
+        return (slice, _bound(value.start), _bound(value.stop), _bound(value.step))
+    raise _MoreThanShapeError
+
+
+def _bound(value: Any) -> int | None:
+    if value is None or type(value) is int:
+        return value
+    raise _MoreThanShapeError
+
+
+def _maker(out: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Callable[[Sequence[Any]], Any] | None:
+    """A function of a later call's arguments that makes its result; None if that takes more than shapes."""
+    if isinstance(out, torch.Tensor):
+        return _tensor_maker(out, args, kwargs)
+    if isinstance(out, list | tuple):
+        kind = type(out)
+        makers = [make for item in out if (make := _maker(item, args, kwargs)) is not None]
+        if len(makers) < len(out) or not (kind in (list, tuple) or kind.__module__ == "torch.return_types"):
+            return None
+        return lambda args: kind(make(args) for make in makers)
+    return (lambda args: out) if type(out) in _HASHED or type(out) in _NUMBERS else None
+
+
+def _tensor_maker(
+    out: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Callable[[Sequence[Any]], Any] | None:
+    """An argument that is returned is the later call's own; anything else is a tensor like ``out``."""
+    if not out.is_meta:
+        return None
+    for position, value in enumerate(args):
+        if out is value:
+            return lambda args: args[position]
+    if type(out) is not torch.Tensor or any(out is tensor for tensor in tensors((args, *kwargs.values()))):
+        return None
+    like = torch.empty_strided(out.shape, out.stride(), dtype=out.dtype, device="meta")
+    return lambda args: torch.Tensor._make_subclass(torch.Tensor, like)  # as detach(), and no mode sees it

@@ -1,0 +1,148 @@
+"""`read_cost`: from an interpreted trace to the `GraphCost` that people get."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from typing import Any
+
+from torch import fx, nn
+from torch.fx.passes.shape_prop import TensorMetadata
+
+from fxcount.cost import Convention
+from fxcount.graph_cost import GraphCost
+from fxcount.result import NodeCost, Shape, Submodule, holder_of, leaf_paths, parent_of
+from fxcount.tracing import CountedModel, Trace, TracedModule
+
+
+def read_cost(model: CountedModel, trace: Trace, convention: Convention) -> GraphCost:
+    """The costs that the nodes of the traced ``model`` carry, and what is known of its modules and parameters."""
+    names = model.parameters
+    if not model.modules:
+        names = {name: each for item in trace.module.named.items() for name, each in _parameters_in(*item).items()}
+    nodes = _read_nodes(trace.module, convention, names)
+    parameters, shared = _first_and_further(names)
+    leaves = leaf_paths(nodes)
+    holders = [holder_of(name, leaves) for name in parameters]
+    return GraphCost(
+        nodes=nodes,
+        parameters=parameters,
+        shared=shared,
+        modules=_read_modules(model, trace.called, holders),
+        tracer=trace.tracer,
+        convention=convention,
+        make_graph=trace.module.graph_module,
+    )
+
+
+def _read_nodes(
+    traced: TracedModule, convention: Convention, names: Mapping[str, nn.Parameter]
+) -> tuple[NodeCost, ...]:
+    """The costs in ``node.meta``."""
+    used = _UsedParameters(names)
+    shapes: dict[fx.Node, tuple[Shape, ...]] = {}
+    of_results: dict[int, tuple[Shape, ...]] = {}  # nodes whose calls are equal have one description
+    nodes = []
+    for node in traced.graph.nodes:
+        meta, op, target = node.meta, node.op, node.target
+        described = meta.get("tensor_meta")
+        if id(described) not in of_results:
+            of_results[id(described)] = _shapes(described)
+        shapes[node] = of_results[id(described)]
+        has_parameters = op in ("call_module", "get_attr")
+        params, parameters = used.by(target, traced.named[target]) if has_parameters else (0, ())
+        nodes.append(
+            NodeCost(  # by position, which takes half the time
+                node.name,
+                op,
+                target if isinstance(target, str) else _function_name(target),
+                meta["module"],
+                _joined([shapes[source] for source in node.all_input_nodes]),
+                shapes[node],
+                params,
+                parameters,
+                meta["operators"],
+                meta["cost"],
+                convention,
+            )
+        )
+    return tuple(nodes)
+
+
+class _UsedParameters:
+    """Which parameters nodes use, in the order of the graph."""
+
+    def __init__(self, names: Mapping[str, nn.Parameter]) -> None:
+        self._names = names
+        self._first = {id(parameter): name for name, parameter in reversed([*names.items()])}
+        self._seen: set[int] = set()
+
+    def by(self, path: str, value: Any) -> tuple[int, tuple[str, ...]]:
+        """The elements of those that no node used before, and the names of all, of the module or tensor at ``path``."""
+        new, used = 0, []
+        for name, parameter in _parameters_in(path, value).items():
+            used.append(name if name in self._names else self._first.get(id(parameter), name))
+            if id(parameter) not in self._seen:
+                self._seen.add(id(parameter))
+                new += parameter.numel()
+        return new, tuple(used)
+
+
+def _joined(shapes: list[tuple[Shape, ...]]) -> tuple[Shape, ...]:
+    """All shapes in one tuple: that of a single input itself, for it may be long, and each of its items be taken."""
+    return shapes[0] if len(shapes) == 1 else tuple(chain.from_iterable(shapes))
+
+
+def _function_name(function: Any) -> str:
+    return getattr(function, "__name__", None) or str(function)
+
+
+def _shapes(described: Any) -> tuple[Shape, ...]:
+    """The shapes in a node's ``tensor_meta``, which is nested as its result is."""
+    if isinstance(described, TensorMetadata):
+        return (tuple(described.shape),)
+    if isinstance(described, Mapping):
+        described = list(described.values())
+    return _joined([_shapes(part) for part in described]) if isinstance(described, list | tuple) else ()
+
+
+def _parameters_in(path: str, value: Any) -> dict[str, nn.Parameter]:
+    """The parameters by name of what lies at ``path``, a module or a tensor."""
+    if isinstance(value, nn.Module):
+        if value._modules:
+            return dict(value.named_parameters(prefix=path))
+        # Most leaves: what named_parameters gives, without its generators.
+        return {f"{path}.{name}": each for name, each in value._parameters.items() if each is not None}
+    return {path: value} if isinstance(value, nn.Parameter) else {}
+
+
+def _first_and_further(names: Mapping[str, nn.Parameter]) -> tuple[dict[str, Shape], dict[str, str]]:
+    """The shape of each parameter under its first name, and every further name to the first."""
+    first: dict[int, str] = {}
+    for name, parameter in names.items():
+        first.setdefault(id(parameter), name)
+    shapes = {name: tuple(names[name].shape) for name in first.values()}
+    return shapes, {name: first[id(each)] for name, each in names.items() if name not in shapes}
+
+
+def _read_modules(
+    model: CountedModel, called: Iterable[tuple[str, str]], holders: Iterable[str]
+) -> dict[str, Submodule]:
+    """The module tree; ``called`` is the path and class name of every call, ``holders`` the paths of all parameters."""
+    met: dict[str, Submodule] = {}
+    for (path, kind), times in Counter(called).items():
+        met[path] = Submodule(kind, times + (met[path].calls if path in met else 0))
+    modules = {"": met.get("") or Submodule(_kind(model.run), 0)}
+    for path in (*met, *holders):
+        new = []
+        while path not in modules:
+            new.append(path)
+            path = parent_of(path)
+        for around in reversed(new):
+            modules[around] = met.get(around) or Submodule(_kind(model.modules.get(around)), 0)
+    return modules
+
+
+def _kind(module: Any) -> str:
+    return type(module).__name__ if isinstance(module, nn.Module) else ""

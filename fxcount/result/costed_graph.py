@@ -1,0 +1,146 @@
+"""`CostedGraph`: a traced graph with its costs, added up by node, by module and by operator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import prod
+from typing import Self
+
+from torch import fx
+
+from fxcount.cost import Convention, Cost, OperatorCost, total_cost
+from fxcount.result.module_cost import ModuleCost, Submodule
+from fxcount.result.module_paths import depth_of, holder_of, leaf_paths, parent_of
+from fxcount.result.node_cost import NodeCost, Shape
+from fxcount.result.operator_total import OperatorTotal
+
+
+@dataclass(frozen=True, eq=False)
+class CostedGraph:
+    """A graph with its costs. All groupings are sums over the same nodes, so their totals are equal."""
+
+    nodes: tuple[NodeCost, ...]
+    """The costs of every node, in the order of the graph."""
+    parameters: Mapping[str, Shape]
+    """The shape of every parameter of the model, each once, under the first of its names."""
+    shared: Mapping[str, str]
+    """Every further name of a parameter, to its first."""
+    modules: Mapping[str, Submodule]
+    """By path: "", the model itself, every module that was called or holds a parameter, and those around them."""
+    tracer: str
+    """Which tracer made the graph: symbolic, recorded or executed."""
+    convention: Convention
+    """How ``flops`` reads a cost."""
+    make_graph: Callable[[], fx.GraphModule]
+
+    @cached_property
+    def total(self) -> Cost:
+        """The cost of one call of the model."""
+        return total_cost(node.cost for node in self.nodes)
+
+    @property
+    def params(self) -> int:
+        """The elements of the parameters of the model, every one once, shared ones too, used or not."""
+        return sum(map(prod, self.parameters.values()))
+
+    @property
+    def unused_params(self) -> int:
+        """The elements of the parameters that no node uses."""
+        return self.params - sum(node.params for node in self.nodes)
+
+    @property
+    def flops(self) -> int:
+        """The total as one number, under the convention."""
+        return self.convention.read(self.total)
+
+    @property
+    def macs(self) -> int:
+        """The multiply-accumulates of all contractions."""
+        return self.total.macs
+
+    @property
+    def uncounted(self) -> dict[str, int]:
+        """Every operator that is not counted, to the number of its calls."""
+        calls: dict[str, int] = {}
+        for operator in self._operators():
+            if operator.uncounted:
+                calls[operator.name] = calls.get(operator.name, 0) + 1
+        return calls
+
+    @property
+    def graph(self) -> fx.GraphModule:
+        """The traced graph as a module that runs; its nodes carry ``tensor_meta`` and ``cost`` in ``meta``."""
+        return self.make_graph()
+
+    def under(self, convention: str | Mapping[str, int] | Convention) -> Self:
+        """The same costs read under another convention; nothing is traced again.
+
+        Raises:
+            ConventionError: the convention is unknown.
+        """
+        other = Convention.of(convention)
+        return replace(self, nodes=tuple(node._replace(convention=other) for node in self.nodes), convention=other)
+
+    def by_module(self, depth: int | None = None) -> dict[str, ModuleCost]:
+        """Every module, to what it costs, all that it contains included; "" is the model itself.
+
+        Parameters belong to the module that holds them, those inside a leaf module to the leaf. ``depth`` leaves out
+        modules that lie deeper: 0 keeps the model itself, 1 also its children.
+        """
+        return {path: module for path, module in self._by_module.items() if depth is None or depth_of(path) <= depth}
+
+    @cached_property
+    def _by_module(self) -> dict[str, ModuleCost]:
+        """Own costs first, then each module's whole is added to that of the module around it, from the inside out."""
+        own = {path: _Sum() for path in self.modules}
+        for node in self.nodes:
+            own[node.owner].add(_Sum(1, 0, node.cost))
+        leaves = leaf_paths(self.nodes)
+        for name, shape in self.parameters.items():
+            own[holder_of(name, leaves)].add(_Sum(0, prod(shape), Cost()))
+        whole = {path: _Sum(each.nodes, each.params, each.cost) for path, each in own.items()}
+        for path in sorted(whole, key=depth_of, reverse=True):
+            if path:
+                whole[parent_of(path)].add(whole[path])
+        return {
+            path: ModuleCost(
+                path,
+                module.kind,
+                module.calls,
+                whole[path].nodes,
+                whole[path].params,
+                whole[path].cost,
+                own[path].params,
+                own[path].cost,
+                self.convention,
+            )
+            for path, module in self.modules.items()
+        }
+
+    def by_operator(self) -> dict[str, OperatorTotal]:
+        """Every operator that was reached, to what all its calls cost together."""
+        calls: dict[str, list[Cost]] = {}
+        for operator in self._operators():
+            calls.setdefault(operator.name, []).append(operator.cost)
+        return {
+            name: OperatorTotal(name, len(costs), total_cost(costs), self.convention) for name, costs in calls.items()
+        }
+
+    def _operators(self) -> Iterator[OperatorCost]:
+        return (operator for node in self.nodes for operator in node.operators)
+
+
+@dataclass(slots=True)
+class _Sum:
+    """What is added up for a module."""
+
+    nodes: int = 0
+    params: int = 0
+    cost: Cost = field(default_factory=Cost)
+
+    def add(self, other: _Sum) -> None:
+        self.nodes += other.nodes
+        self.params += other.params
+        self.cost += other.cost

@@ -1,0 +1,51 @@
+"""`ModuleCost`: what one module costs; `Submodule`: a module as the trace met it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fxcount.cost import Convention, Cost
+
+
+@dataclass(frozen=True, slots=True)
+class Submodule:
+    """A module of the model, as the trace met it."""
+
+    kind: str
+    """The class name; empty where there is no module, such as for a model that is a function."""
+    calls: int
+    """How often it was called; 0 for a container, or a module whose parameters only are used, or not even they."""
+
+
+@dataclass(frozen=True)
+class ModuleCost:
+    """What one module costs, all that it contains included.
+
+    ``own_cost`` and ``own_params`` leave out what its submodules cost and hold, so a module's cost is its own cost and
+    the costs of its submodules, exactly. A leaf module, which is one node, has no submodules here.
+    """
+
+    name: str
+    """The module's path; "" is the model itself."""
+    kind: str
+    """The module's class name."""
+    calls: int
+    """How often it was called."""
+    nodes: int
+    """How many nodes of the graph belong to it."""
+    params: int
+    """The module's parameters, each once; a shared parameter is counted where the model names it first."""
+    cost: Cost
+    own_params: int
+    own_cost: Cost
+    convention: Convention
+
+    @property
+    def flops(self) -> int:
+        """The cost as one number, under the convention."""
+        return self.convention.read(self.cost)
+
+    @property
+    def own_flops(self) -> int:
+        """The module's own cost as one number, under the convention."""
+        return self.convention.read(self.own_cost)

@@ -1,0 +1,46 @@
+"""`NodeCost`: what one node of the graph costs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from fxcount.cost import Convention, Cost, OperatorCost
+
+Shape = tuple[int, ...]
+
+
+class NodeCost(NamedTuple):  # there are many, and a frozen dataclass would set each field by a call
+    """What one node of the graph costs."""
+
+    name: str
+    """The node's name in the graph, unique."""
+    op: str
+    """The kind of node: placeholder, get_attr, call_module, call_function, call_method or output."""
+    target: str
+    """What is called: a module's path, a function's or method's name."""
+    module: str
+    """The path of the module whose forward made the call; "" is the model itself."""
+    input_shapes: tuple[Shape, ...]
+    """The shapes of the tensors that other nodes hand to this one."""
+    output_shapes: tuple[Shape, ...]
+    """The shapes of the tensors that come out."""
+    params: int
+    """The elements of the parameters that this node uses and no node before it did."""
+    parameters: tuple[str, ...]
+    """The names of all parameters that this node uses."""
+    operators: tuple[OperatorCost, ...]
+    """Every operator that the node reached, in order."""
+    cost: Cost
+    """The sum over the operators."""
+    convention: Convention
+    """How ``flops`` reads the cost."""
+
+    @property
+    def flops(self) -> int:
+        """The cost as one number, under the convention."""
+        return self.convention.read(self.cost)
+
+    @property
+    def owner(self) -> str:
+        """The path of the module that the node's cost belongs to: the called one, or the one that makes the call."""
+        return self.target if self.op == "call_module" else self.module

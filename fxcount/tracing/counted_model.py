@@ -1,0 +1,80 @@
+"""`CountedModel`: the model as something that can be called, and what belongs to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from fxcount.errors import InputError
+from fxcount.tracing.example_call import ExampleCall
+
+
+@dataclass(frozen=True, eq=False)
+class CountedModel:
+    """What is counted, and the modules and tensors that belong to it, looked up once for all who need them."""
+
+    run: Callable[..., Any]
+    """The module or function that is called."""
+    modules: dict[str, nn.Module] = field(default_factory=dict)
+    """By path, each once, under the first of its paths: one that lies inside itself would never end."""
+    parameters: dict[str, nn.Parameter] = field(default_factory=dict)
+    """By name; a shared one under each of its names."""
+    buffers: dict[str, torch.Tensor] = field(default_factory=dict)
+    """By name, as the parameters."""
+
+    @classmethod
+    def of(cls, model: Any) -> CountedModel:
+        """``model`` itself, or the module of an exported program or inside a distributed one.
+
+        Raises:
+            InputError: the model cannot be called, or has lazy modules that are not initialised.
+        """
+        if isinstance(model, torch.export.ExportedProgram):
+            model = model.module()
+        if isinstance(model, nn.parallel.DistributedDataParallel):
+            model = model.module
+        if not callable(model):
+            raise InputError(f"the model must be callable, not {type(model).__name__}")
+        counted = cls(model)
+        if isinstance(model, nn.Module):
+            counted.modules.update(model.named_modules())
+        for path, module in counted.modules.items():
+            prefix = f"{path}." if path else ""
+            for name, parameter in module._parameters.items():
+                if parameter is not None:
+                    counted.parameters[prefix + name] = parameter
+            for name, buffer in module._buffers.items():
+                if buffer is not None:
+                    counted.buffers[prefix + name] = buffer
+        lazy = next((name for name, tensor in counted.named_tensors() if is_lazy(tensor)), None)
+        if lazy is not None:
+            raise InputError(f"{lazy} is not initialised yet: run the model once, so that lazy modules know sizes")
+        return counted
+
+    def named_tensors(self) -> chain[tuple[str, torch.Tensor]]:
+        """The parameters and the buffers."""
+        return chain(self.parameters.items(), self.buffers.items())
+
+    @property
+    def forward(self) -> Callable[..., Any]:
+        """The function that names the arguments of a call."""
+        return self.run.forward if isinstance(self.run, nn.Module) else self.run
+
+    @property
+    def training(self) -> bool:
+        """Whether the model is in training mode; a function is taken to be."""
+        return getattr(self.run, "training", True)
+
+    def device(self, call: ExampleCall) -> torch.device:
+        """Where the model runs: the device of its first parameter, else of the first input."""
+        return next((tensor.device for tensor in (*self.parameters.values(), *call.tensors())), torch.device("cpu"))
+
+    def has_data(self, call: ExampleCall) -> bool:
+        """Whether the model can run: neither its state nor its input is on the meta device."""
+        return not any(tensor.is_meta for _, tensor in (*self.named_tensors(), *enumerate(call.tensors())))

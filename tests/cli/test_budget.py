@@ -1,0 +1,25 @@
+import pytest
+
+from fxcount import InputError
+from fxcount.cli.budget import excess, parse_count
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("0", 0), ("1344", 1344), ("5G", 5 * 10**9), ("30m", 30 * 10**6), ("4.1G", 4_100_000_000), ("1.5k", 1500),
+     ("2T", 2 * 10**12), ("0.3P", 3 * 10**14)],
+)  # fmt: skip
+def test_a_number_with_a_factor(text: str, number: int) -> None:
+    assert parse_count(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "G", "5B", "5 G", "-1", "1e9", "1.5", "0.0001K", "٣"])
+def test_anything_else_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="a budget is"):
+        parse_count(text)
+
+
+def test_by_how_much_a_budget_is_exceeded() -> None:
+    assert excess(5, 5, "parameters") == ""
+    assert excess(1344, 1000, "parameters") == "1,344 parameters exceed the budget of 1,000 by 344 (34.4%)"
+    assert excess(2, 0, "parameters") == "2 parameters exceed the budget of 0 by 2"

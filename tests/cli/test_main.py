@@ -1,0 +1,257 @@
+"""The command line: what is shown, where to, and with which exit status."""
+
+import csv
+import io
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from fxcount import GraphCost, count_graph
+from fxcount.cli.main import main
+from fxcount.cli.options import HELP, VIEWS
+from tests.test_count import unknown
+
+EXAMPLES = [line.strip() for line in HELP.partition("examples:\n")[2].splitlines()]
+
+
+def printed(capfd: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What a command that succeeds prints on standard output; nothing goes to standard error."""
+    status = main(arguments)
+    out, err = capfd.readouterr()
+    assert (status, err) == (0, "")
+    return out
+
+
+def test_the_worked_example(capfd: pytest.CaptureFixture[str]) -> None:
+    out = printed(capfd)
+    assert out.startswith("The worked example")
+    assert "1,344  327,680  344,064   100.0%" in out
+
+
+def test_as_a_module() -> None:
+    done = subprocess.run([sys.executable, "-m", "fxcount"], capture_output=True, text=True, check=True)
+    assert "344,064" in done.stdout
+
+
+def test_a_named_model(capfd: pytest.CaptureFixture[str]) -> None:
+    out = printed(capfd, "torchvision.models:resnet50", "--input", "1,3,224,224")
+    assert "25,557,032" in out  # torchvision's num_params
+    assert "Not counted" not in out
+
+
+def test_help_fits_on_a_screen(capfd: pytest.CaptureFixture[str]) -> None:
+    lines = printed(capfd, "--help").splitlines()
+    assert len(lines) < 24
+    assert max(map(len, lines)) < 80
+    assert printed(capfd, "-h") == HELP
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_examples_of_the_help(example: str, capfd: pytest.CaptureFixture[str]) -> None:
+    program, *arguments = shlex.split(example)
+    assert program == "fxcount"
+    assert bool(printed(capfd, *arguments)) == ("--quiet" not in arguments)
+
+
+LINEAR = ("torch.nn:Linear(4, 3)", "--input", "2,4")
+"""24 macs and 6 biases, 15 parameters."""
+
+
+@pytest.mark.parametrize(("by", "first"), [("node", "name"), ("module", "module"), ("operator", "operator")])
+def test_by(by: str, first: str, capfd: pytest.CaptureFixture[str]) -> None:
+    out = printed(capfd, *LINEAR, "--by", by)
+    assert out.split()[0] == first
+    assert "FLOPs here are multiplications (macs + mul): 24 in all." in out
+
+
+def test_depth_and_top(capfd: pytest.CaptureFixture[str]) -> None:
+    names = [line.split()[0] for line in printed(capfd, "torchvision/resnet18", "--depth", "1").splitlines()[2:12]]
+    assert names == ["(model)", "conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4", "avgpool"]
+    largest = printed(capfd, "torchvision/resnet18", "--top", "1").splitlines()[2]
+    assert largest.split()[0] == "conv1"  # 112 * 112 * 64 outputs of 3 * 7 * 7 taps
+    assert "118,013,952" in largest
+
+
+@pytest.mark.parametrize(
+    ("convention", "flops"),
+    [("macs", 24), ("torch", 48), ("arithmetic", 54), ("macs=1,add=10", 84), ("multiplications", 24)],
+)
+def test_convention(convention: str, flops: int, capfd: pytest.CaptureFixture[str]) -> None:
+    assert f": {flops} in all." in printed(capfd, *LINEAR, "--convention", convention)
+
+
+def test_formats(capfd: pytest.CaptureFixture[str]) -> None:
+    assert printed(capfd, *LINEAR, "--format", "github").startswith("| name")
+    assert printed(capfd, *LINEAR, "--format", "table") == printed(capfd, *LINEAR)
+    assert GraphCost.from_json(printed(capfd, *LINEAR, "--format", "json")).macs == 24
+    (row,) = csv.DictReader(io.StringIO(printed(capfd, *LINEAR, "--format", "csv", "--by", "operator")))
+    assert (row["name"], row["macs"], row["add"]) == ("aten.linear", "24", "6")
+    assert printed(capfd, *LINEAR, "--format", "html").startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [("a.md", "| name"), ("a.csv", "name,"), ("a.json", "{"), ("a.html", "<!doctype html>"), ("a.txt", "name  ")],
+)
+def test_output(name: str, start: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert printed(capfd, *LINEAR, "--output", str(tmp_path / name)) == ""
+    text = (tmp_path / name).read_text()
+    assert text.startswith(start)
+    assert text.endswith("\n")
+
+
+def test_a_format_overrules_an_ending(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    printed(capfd, *LINEAR, "--output", str(tmp_path / "a.txt"), "--format", "json")
+    assert json.loads((tmp_path / "a.txt").read_text())["total"]["macs"] == 24
+
+
+def test_explain(capfd: pytest.CaptureFixture[str]) -> None:
+    cost = count_graph(nn.Linear(4, 3), torch.empty(2, 4))
+    assert printed(capfd, *LINEAR, "--explain", "linear") == cost.explain("linear") + "\n"
+
+
+def test_compare(capfd: pytest.CaptureFixture[str]) -> None:
+    small, large = (count_graph(nn.Linear(4, size), torch.empty(2, 4)) for size in (3, 5))
+    out = printed(capfd, *LINEAR, "--compare", "torch.nn:Linear(4, 5)")
+    assert out == small.compare(large) + "\n"
+    assert out != printed(capfd, *LINEAR, "--compare", "torch.nn:Linear(4, 5)", "--format", "github")
+
+
+def test_inputs_by_name(capfd: pytest.CaptureFixture[str]) -> None:
+    attention = (
+        "torch.nn:MultiheadAttention(8, 2)",
+        *shlex.split("--input query=5,8 --input key=7,8 --input value=7,8"),
+    )
+    # the projections of queries and outputs, 5 * 8 * 8 each, of keys and values, 7 * 8 * 8 each; 5 * 7 scores of 8 + 8
+    assert f"{2 * 5 * 64 + 2 * 7 * 64 + 5 * 7 * 16:,} macs (macs)" in printed(capfd, *attention)
+
+
+def test_strict(capfd: pytest.CaptureFixture[str]) -> None:
+    assert printed(capfd, *LINEAR, "--strict") == printed(capfd, *LINEAR)
+
+
+def test_quiet(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert printed(capfd, *LINEAR, "--quiet") == ""
+    assert printed(capfd, *LINEAR, "--quiet", "--output", str(tmp_path / "a.md")) == ""
+    assert (tmp_path / "a.md").exists()
+
+
+def test_budgets_that_are_kept(capfd: pytest.CaptureFixture[str]) -> None:
+    assert printed(capfd, *LINEAR, "--max-flops", "24", "--max-params", "15") == printed(capfd, *LINEAR)
+
+
+@pytest.mark.parametrize(
+    ("budget", "line"),
+    [
+        ("--max-flops 20", "24 FLOPs (multiplications: macs + mul) exceed the budget of 20 by 4 (20.0%)"),
+        ("--max-params 10", "15 parameters exceed the budget of 10 by 5 (50.0%)"),
+        (
+            "--max-flops 0.04k --max-params 10 --convention torch",
+            "48 FLOPs (torch: 2 macs) exceed the budget of 40 by 8 (20.0%); "
+            "15 parameters exceed the budget of 10 by 5 (50.0%)",
+        ),
+    ],
+)
+def test_budgets_that_are_exceeded(budget: str, line: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main([*LINEAR, "--quiet", *budget.split()]) == 1
+    assert capfd.readouterr() == ("", f"fxcount: {line}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("resnet50", "names no model"),
+        ("no.such.module:model", "cannot import no.such.module"),
+        ("torch:get_num_threads", "returned int"),
+        ("torchvision.models:alexnet", r"describe what torchvision\.models:alexnet takes \(x\)"),
+        ("torch.nn:Identity --input 1,x", "a shape such as"),
+        ("torch.nn:Identity --input 1:float33", "not a dtype"),
+        ("torch.nn:Identity --input", "expected one argument"),
+        ("torch.nn:Identity --nonsense", "unrecognized arguments: --nonsense; fxcount --help"),
+        ("--by layer", "invalid choice: 'layer'"),
+        ("--format pdf", "invalid choice: 'pdf'"),
+        ("--depth two", "invalid int value: 'two'"),
+        ("--depth -1", "--depth must not be negative"),
+        ("--by node --depth 1", "--depth is for --by module"),
+        ("--max-flops many", "a budget is a number such as 5G"),
+        ("--convention flops", "unknown convention 'flops'; the known ones are multiplications"),
+        ("--convention macs=two", "the weight of 'macs' must be an int"),
+        ("--explain _0 --top 3", "--top does not go with explain"),
+        ("--explain _0 --format json", "--format does not go with explain"),
+        ("--explain _0 --compare torch.nn:ReLU", "--compare does not go with explain"),
+        ("--format json --by node", "--by does not go with json"),
+        ("--output page.html --top 3", "--top does not go with html"),
+        ("--compare torch.nn:ReLU --format csv", "a comparison is shown as table or github, not as csv"),
+        ("--explain _7", "no node or module is called '_7'"),
+        ("--output /no/such/directory/file", "No such file or directory"),
+        ("hf/no/such/file", "no/such/file does not exist"),
+    ],
+)
+def test_bad_usage_is_one_line(arguments: str, message: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(shlex.split(arguments)) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert re.fullmatch(rf"fxcount: [^\n]*{message}[^\n]*\n", err)
+
+
+BROKEN = """
+import torch
+
+class Broken(torch.nn.Module):
+    def forward(self, x):
+        raise ValueError("not today")
+
+def unbuildable():
+    raise ValueError("not at all")
+
+class Unknown(torch.nn.Module):
+    def forward(self, x):
+        return torch.ops.fxcount_test.unknown(x)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("torchvision.models:alexnet --input 1,4,224,224", r"at call_module features\.0 on x \[1, 4, 224"),
+        ("broken_model.py:Broken --input 2", r"ValueError: not today\n.*broken_model\.py:6 in forward"),
+        (
+            "broken_model.py:unbuildable",
+            r"ValueError: not at all\n  while building .*broken_model\.py:9 in unbuildable",
+        ),
+        ("broken_model.py:Unknown --input 2 --strict", r"not counted: fxcount_test\.unknown \(1 calls\)"),
+        ("broken_syntax.py:Net", r"SyntaxError: .*broken_syntax\.py, line 1"),
+        ("torch.nn:Linear", "missing 2 required positional arguments"),
+    ],
+)
+def test_a_model_that_fails(
+    arguments: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    unknown()
+    (tmp_path / "broken_model.py").write_text(BROKEN)
+    (tmp_path / "broken_syntax.py").write_text("class Net(\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments.split()) == 1
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith("fxcount: ")
+    assert re.search(message, err)
+    assert "Traceback" not in err
+
+
+def test_a_reader_that_has_seen_enough() -> None:
+    command = f"{shlex.quote(sys.executable)} -m fxcount timm/resnet18 --format csv | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("name,op,target")
+    assert done.stderr == ""
+
+
+def test_every_view_is_in_the_help() -> None:
+    assert all(view in HELP for view in VIEWS)
