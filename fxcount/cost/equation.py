@@ -12,8 +12,14 @@ from fxcount.cost.conventions import FIELDS
 from fxcount.cost.vector import Cost
 from fxcount.errors import FormulaError
 
+Size = int
+"""How long an axis is, how many elements a tensor has, or what else is counted."""
 
-def ceil_log2(n: int) -> int:
+Quantities = Mapping[str, Size]
+"""The values of the names in an equation."""
+
+
+def ceil_log2(n: Size) -> Size:
     """The number of halvings that bring ``n`` down to one: log2 rounded up; 0 for n of 0 and 1."""
     return (n - 1).bit_length() if n > 1 else 0
 
@@ -52,7 +58,7 @@ class Equation:
         nodes = (node for tree in self._trees.values() for node in ast.walk(tree))
         return frozenset(node.id for node in nodes if isinstance(node, ast.Name)) - FUNCTIONS.keys()
 
-    def cost(self, quantities: Mapping[str, int]) -> Cost:
+    def cost(self, quantities: Quantities) -> Cost:
         """The cost of a call with these quantities."""
         return Cost(*eval(self._code, _GLOBALS, quantities))
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 
+from fxcount.cost import Quantities
 from fxcount.formulas.arithmetic import first_tensor
-from fxcount.formulas.formula import Quantities, RefusedError
+from fxcount.formulas.formula import RefusedError
 from fxcount.formulas.registry import formula
 
 

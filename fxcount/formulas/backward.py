@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from fxcount.formulas.formula import Quantities
+from fxcount.cost import Quantities
 from fxcount.formulas.registry import formula, refuse
 
 GRADIENTS = "macs = products * gradients, add = summed"

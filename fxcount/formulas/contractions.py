@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from fxcount.cost import Cost
-from fxcount.formulas.formula import Quantities
+from fxcount.cost import Cost, Quantities
 from fxcount.formulas.registry import formula
 from fxcount.formulas.sparse import added_product_cost, is_sparse
 

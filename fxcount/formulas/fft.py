@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fxcount.cost import Quantities
 from fxcount.cost.equation import ceil_log2
-from fxcount.formulas.formula import Quantities
 from fxcount.formulas.registry import formula
 
 REAL = (

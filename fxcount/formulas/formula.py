@@ -10,12 +10,11 @@ from typing import Any
 
 import torch
 
-from fxcount.cost import Cost, Equation, OperatorCost, total_cost
+from fxcount.cost import Cost, Equation, OperatorCost, Quantities, total_cost
 from fxcount.errors import FormulaError
 from fxcount.formulas.arguments import ArgumentReader
 from fxcount.formulas.arithmetic import Arithmetic
 
-Quantities = Mapping[str, int]
 Measure = Callable[..., Quantities | Cost | int]
 
 

@@ -5,7 +5,7 @@ Operators whose schema says that they return a view need no row here.
 
 from __future__ import annotations
 
-from fxcount.formulas.formula import Quantities
+from fxcount.cost import Quantities
 from fxcount.formulas.registry import formula, refuse
 
 FREE = {

@@ -15,8 +15,8 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+from fxcount.cost import Quantities
 from fxcount.formulas.arithmetic import first_tensor
-from fxcount.formulas.formula import Quantities
 from fxcount.formulas.registry import formula, formulas, refuse
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from fxcount.formulas.formula import Quantities
+from fxcount.cost import Quantities
 from fxcount.formulas.registry import formula, formulas
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fxcount.cost import Quantities
 from fxcount.formulas.arithmetic import tensors
-from fxcount.formulas.formula import Quantities
 from fxcount.formulas.registry import formula
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
+from fxcount.cost import Quantities
 from fxcount.formulas.arithmetic import first_tensor
-from fxcount.formulas.formula import Quantities
 from fxcount.formulas.registry import formula, formulas
 
 POINTWISE = {

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from fxcount.cost import Cost
+from fxcount.cost import Cost, Quantities
 from fxcount.formulas.arithmetic import first_tensor
-from fxcount.formulas.formula import Quantities
 from fxcount.formulas.reductions import along_an_axis
 from fxcount.formulas.registry import FORMULAS, formula, formulas
 from fxcount.formulas.windows import adaptive_pooling

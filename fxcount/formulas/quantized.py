@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from fxcount.cost import Quantities
 from fxcount.formulas import (  # noqa: F401  # their formulas must be registered first
     accumulation,
     contractions,
@@ -24,7 +25,7 @@ from fxcount.formulas import (  # noqa: F401  # their formulas must be registere
     windows,
 )
 from fxcount.formulas.arithmetic import first_tensor, tensors
-from fxcount.formulas.formula import Measure, Quantities, RefusedError
+from fxcount.formulas.formula import Measure, RefusedError
 from fxcount.formulas.fused import FUSED, convolved, fused_activation
 from fxcount.formulas.registry import FORMULAS, formula, formulas, refuse
 

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any, NamedTuple
 
-from fxcount.formulas.formula import Measure, Quantities
+from fxcount.cost import Quantities
+from fxcount.formulas.formula import Measure
 from fxcount.formulas.registry import formula
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
+from fxcount.cost import Quantities
 from fxcount.cost.equation import ceil_log2
 from fxcount.formulas.accumulation import REDUCE
 from fxcount.formulas.arithmetic import first_tensor
-from fxcount.formulas.formula import Quantities
 from fxcount.formulas.registry import formula, formulas
 
 REDUCTIONS = {

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from fxcount.cost import Cost, Equation
+from fxcount.cost import Cost, Equation, Quantities
 from fxcount.formulas.arithmetic import Arithmetic
-from fxcount.formulas.formula import Quantities, RefusedError
+from fxcount.formulas.formula import RefusedError
 from fxcount.formulas.registry import formula, formulas
 
 COMPRESSED = (torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fxcount.formulas.formula import Quantities
+from fxcount.cost import Quantities
 from fxcount.formulas.registry import formula, formulas
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+from fxcount.cost import Quantities
 from fxcount.formulas.arithmetic import first_tensor
-from fxcount.formulas.formula import Quantities, RefusedError
+from fxcount.formulas.formula import RefusedError
 from fxcount.formulas.registry import formula, refuse
 
 PAIR = (

@@ -7,8 +7,8 @@ from fractions import Fraction
 from math import prod
 from typing import Any
 
+from fxcount.cost import Quantities
 from fxcount.formulas.arithmetic import first_tensor
-from fxcount.formulas.formula import Quantities
 from fxcount.formulas.registry import formula, formulas
 
 
