@@ -7,9 +7,10 @@ from typing import Any
 from torch import fx
 from torch.fx.passes.shape_prop import ShapeProp
 
-from fxcount.engine.counter import WithoutData, counting
+from fxcount.engine.counting import counting
 from fxcount.engine.node_annotation import Annotation, annotation, place_of, shape_text
 from fxcount.engine.node_calls import Calls
+from fxcount.engine.without_data import WithoutData
 from fxcount.tracing import Trace
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fxcount.cost import Cost, OperatorCost, total_cost
-from fxcount.engine.counter import counting
+from fxcount.engine.counting import counting
 
 
 def calls_of(function: Callable[..., Any], *args: Any, **kwargs: Any) -> list[OperatorCost]:

@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch._ops import HigherOrderOperator
 
 from fxcount.cost import Cost, Equation, OperatorCost, total_cost
+from fxcount.engine.counter import OperatorCounter, higher_order
 from fxcount.formulas.arithmetic import tensors
 from fxcount.formulas.attention import ATTENTION, attention_quantities
-
-if TYPE_CHECKING:
-    from fxcount.engine.counter import OperatorCounter
 
 ATTENTION_EQUATION = Equation(ATTENTION)
 
 
-def run_higher_order(
-    counter: OperatorCounter, operator: HigherOrderOperator, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> Any:
-    """Runs a higher-order operator so that what its functions do is counted."""
-    return RULES.get(operator.name(), undescribed)(counter, operator, args, kwargs)
-
-
-def undescribed(
-    counter: OperatorCounter, operator: HigherOrderOperator, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> Any:
-    """One that has no rule here runs as it is, and is not counted."""
-    counter.calls.append(OperatorCost(f"higher_order.{operator.name()}", Cost(), uncounted="no rule for it is known"))
-    return operator(*args, **kwargs)
-
-
+@higher_order("tag_activation_checkpoint", "wrap")
 def inlined(
     counter: OperatorCounter, operator: HigherOrderOperator, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Any:
@@ -45,6 +29,7 @@ def inlined(
         return function(*operands)
 
 
+@higher_order("while_loop")
 def loop(
     counter: OperatorCounter, operator: HigherOrderOperator, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Any:
@@ -56,6 +41,7 @@ def loop(
     return tuple(carried)
 
 
+@higher_order("scan")
 def scan(
     counter: OperatorCounter, operator: HigherOrderOperator, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Any:
@@ -70,6 +56,7 @@ def scan(
     return [*results[: len(init)], *outputs]
 
 
+@higher_order("associative_scan")
 def associative_scan(
     counter: OperatorCounter, operator: HigherOrderOperator, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Any:
@@ -81,6 +68,7 @@ def associative_scan(
     return [x.new_empty(x.shape) for x in xs] if _on_shapes(xs) else operator(*args, **kwargs)
 
 
+@higher_order("map_impl")
 def mapped(
     counter: OperatorCounter, operator: HigherOrderOperator, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Any:
@@ -98,6 +86,7 @@ def _on_shapes(*values: Any) -> bool:
     return any(tensor.is_meta for tensor in tensors(values))
 
 
+@higher_order("cond")
 def costlier_branch(
     counter: OperatorCounter,
     operator: HigherOrderOperator,
@@ -115,6 +104,7 @@ def costlier_branch(
     return branches[0 if pred else 1][0] if has_value else branches[costlier][0]
 
 
+@higher_order("flex_attention")
 def attention(
     counter: OperatorCounter,
     operator: HigherOrderOperator,
@@ -138,15 +128,3 @@ def attention(
         return operator(*args, **kwargs)
     rows = query.new_empty(query.shape[:-1], dtype=torch.float32)
     return query.new_empty((*query.shape[:-1], value.shape[-1])), rows, torch.empty_like(rows)
-
-
-RULES: dict[str, Callable[..., Any]] = {
-    "cond": costlier_branch,
-    "while_loop": loop,
-    "scan": scan,
-    "associative_scan": associative_scan,
-    "map_impl": mapped,
-    "flex_attention": attention,
-    "tag_activation_checkpoint": inlined,
-    "wrap": inlined,
-}

@@ -6,7 +6,6 @@ runs it, and says what is wrong.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -50,7 +49,6 @@ def shape_of(operators: str) -> Callable[[ShapeFunction], ShapeFunction]:
     return register
 
 
-@functools.cache
 def find_shape(operator: torch._ops.OpOverload) -> Callable[[Sequence[Any], Any], Any] | None:
     """A function of a call's arguments that makes its result; None where torch does it well on meta."""
     name = operator._schema.name

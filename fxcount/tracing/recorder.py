@@ -25,10 +25,13 @@ from torch._C._functorch import (  # no public names
 )
 from torch.overrides import TorchFunctionMode
 
-from fxcount.engine.counter import Operator, OperatorCounter, WithoutData, counting
+from fxcount.engine.counter import OperatorCounter
+from fxcount.engine.counting import counting
 from fxcount.engine.node_annotation import Annotation, annotation, place_of
 from fxcount.engine.node_calls import Calls
+from fxcount.engine.operator_facts import Operator
 from fxcount.engine.surrounding_modes import Modes
+from fxcount.engine.without_data import WithoutData
 from fxcount.errors import NO_VALUES, DataNeededError
 from fxcount.formulas.arithmetic import tensors
 from fxcount.formulas.custom import python_functions

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from fxcount import Cost, DataNeededError
 from fxcount.cost import total_cost
-from fxcount.engine.counter import OperatorCounter, WithoutData, counting
+from fxcount.engine.counter import OperatorCounter
+from fxcount.engine.counting import counting
+from fxcount.engine.without_data import WithoutData
 from tests.costing import calls_of, cost_of
 
 X = torch.randn(2, 4)

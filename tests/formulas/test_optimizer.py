@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from fxcount.cost import Cost, total_cost
-from fxcount.engine.counter import OperatorCounter, counting
+from fxcount.engine.counter import OperatorCounter
+from fxcount.engine.counting import counting
 from fxcount.formulas import find_formula
 
 SHAPES = ((3, 5), (7,))

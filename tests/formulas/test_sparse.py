@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from fxcount.cost import Cost, total_cost
-from fxcount.engine.counter import OperatorCounter, counting
+from fxcount.engine.counter import OperatorCounter
+from fxcount.engine.counting import counting
 from fxcount.formulas import REFUSED, find_formula
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch calls some of its sparse layouts a prototype

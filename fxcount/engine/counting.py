@@ -1,0 +1,44 @@
+"""`counting`: a counter at work, and torch set so that operators reach it as the model calls them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch.jit import optimized_execution  # type: ignore[attr-defined]  # public, but not in its __all__
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+import fxcount.engine.higher_order  # noqa: F401  # its rules register themselves
+from fxcount.engine.counter import OperatorCounter
+from fxcount.engine.without_data import WithoutData
+
+
+@contextlib.contextmanager
+def counting(counter: OperatorCounter | None = None, *, autograd: bool = False) -> Iterator[OperatorCounter]:
+    """A counter at work, without data unless another one is given; what it overwrites is put back.
+
+    No fused path that only some devices have, and compiled or scripted functions run as they were written. With
+    ``autograd`` there are gradients, and composite operators are seen as their parts.
+    """
+    counter = WithoutData() if counter is None else counter
+    fast_path = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    autocast_cache = torch.is_autocast_cache_enabled()
+    torch.set_autocast_cache_enabled(False)  # or what was cast here would be used in a run afterwards
+    try:
+        # torch.inference_mode() does so in public, but its tensors cannot be views of others, and the model sees it.
+        level = _gradients() if autograd else torch._C._AutoDispatchBelowAutograd()
+        with torch.compiler.set_stance("force_eager"), optimized_execution(False), level, counter:
+            yield counter
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast_path)
+        torch.set_autocast_cache_enabled(autocast_cache)
+        counter.restore()
+
+
+@contextlib.contextmanager
+def _gradients() -> Iterator[None]:
+    """Attention is taken apart by its definition, as without data: a device's fused kernel has its own backward."""
+    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+        yield

@@ -1,0 +1,81 @@
+"""`OperatorFacts`: what the schema and the tags of an operator say about all its calls, read off once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from fxcount.engine.shape_functions import find_shape
+from fxcount.formulas import operator_name
+from fxcount.formulas.arithmetic import tensors
+
+Operator = torch._ops.OpOverload
+
+_WRITTEN_UNDECLARED = ("running_mean", "running_var")
+"""Arguments of norms that are updated although the schema does not say so."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorFacts:
+    """One overload of an operator."""
+
+    name: str
+    """Such as ``aten.conv2d``."""
+    is_torchs_own: bool
+    """Whether it is one of torch's own library, ``aten``."""
+    is_mutable: bool
+    """Whether it writes to an argument."""
+    changes_shapes: bool
+    """Whether it changes the shape of a tensor that it is given, such as ``unsqueeze_``."""
+    creates: bool
+    """Whether it makes a tensor out of nothing: it names a device and takes no tensor."""
+    lifts: bool
+    """Whether it makes a tensor of what Python hands to torch, whose values are known."""
+    may_return_views: bool
+    """Whether all that it returns may be memory of its arguments: it computes no more than a copy of them."""
+    is_random: bool
+    needs_values: bool
+    """Whether torch says that its result, or the shape of it, may depend on values."""
+    written: tuple[tuple[int, str], ...]
+    """The positions and names of the arguments that it writes to."""
+    shape: Callable[[Sequence[Any], Any], Any] | None
+    """Makes the result of a call by shape alone; None where torch does it well on the meta device."""
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether a call may be one that was made before."""
+        return not (self.changes_shapes or self.creates or self.lifts)
+
+    def tensors_written(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
+        """The tensors that a call writes to."""
+        places = self.written
+        return list(tensors(args[place] if place < len(args) else kwargs.get(name) for place, name in places))
+
+
+@functools.cache
+def facts_on(operator: Operator) -> OperatorFacts:
+    """The facts on an operator."""
+    schema, tags = operator._schema, operator.tags
+    takes_tensor = any("Tensor" in str(argument.type) for argument in schema.arguments)
+    names_device = any(argument.name == "device" and argument.kwarg_only for argument in schema.arguments)
+    return OperatorFacts(
+        name=operator_name(operator),
+        is_torchs_own=operator.namespace == "aten",
+        is_mutable=schema.is_mutable,
+        changes_shapes=torch.Tag.inplace_view in tags,
+        creates=names_device and not takes_tensor,
+        lifts=operator is torch.ops.aten.lift_fresh.default,
+        may_return_views=bool(schema.returns) and all(each.alias_info is not None for each in schema.returns),
+        is_random=torch.Tag.nondeterministic_seeded in tags,
+        needs_values=torch.Tag.data_dependent_output in tags or torch.Tag.dynamic_output_shape in tags,
+        written=tuple(
+            (place, argument.name)
+            for place, argument in enumerate(schema.arguments)
+            if argument.is_write or argument.name in _WRITTEN_UNDECLARED
+        ),
+        shape=find_shape(operator),
+    )

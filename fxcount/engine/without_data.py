@@ -1,0 +1,194 @@
+"""`WithoutData`: the counter that computes on shapes, and on values only where they are known."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from fxcount.cost import OperatorCost
+from fxcount.engine.counter import OperatorCounter, memory
+from fxcount.engine.operator_facts import Operator, facts_on
+from fxcount.engine.repeated_calls import Repeats, key_of, new_or_shared
+from fxcount.engine.shape_functions import reads_values
+from fxcount.errors import NO_VALUES, DataNeededError
+from fxcount.formulas import find_formula
+from fxcount.formulas.arithmetic import tensors
+from fxcount.formulas.custom import custom_formulas
+
+
+class WithoutData(OperatorCounter):
+    """An `OperatorCounter` that computes on shapes: parameters and floating-point inputs have no data.
+
+    Such a tensor is represented by a stand-in on the meta device: shape, strides and dtype, no storage. What depends on
+    none of them, such as token ids, masks and positions, stays known as long as it is small: it is computed for real on
+    the CPU, so that a model may ask for its value.
+    """
+
+    LARGEST_KNOWN = 2**20
+    """Elements of the largest tensor whose values are computed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stand_ins: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._overwritten_unseen: set[int] = set()
+        self._repeats = Repeats[tuple[OperatorCost, ...]]()
+        self._repeats_of_torch = new_or_shared("operators", own=custom_formulas())
+
+    def represent(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.detach() if self.knows(tensor) else _shape_of(tensor)
+
+    def _count(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Any:
+        facts = facts_on(func)
+        repeats = self._repeats_of_torch if facts.is_torchs_own else self._repeats
+        key = self._key_of_call(func, args, kwargs) if facts.may_repeat else None
+        found = None if key is None else repeats.find(key, args)
+        if found is not None:
+            out, calls = found
+            self.calls += calls
+            return out
+        before = len(self.calls)
+        out = super()._count(func, args, kwargs)
+        if key is not None and (not facts.is_mutable or key == self._key_of_call(func, args, kwargs)):
+            repeats.add(key, args, kwargs, out, tuple(self.calls[before:]))
+        return out
+
+    def key_of(self, func: Hashable, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable | None:
+        return key_of(func, args, kwargs, self._as_shape)
+
+    def _key_of_call(self, func: Operator, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable | None:
+        """The key of a call that runs on shapes: known tensors beside unknown ones are then shapes too, unless it reads
+        their values or writes to them."""
+        key = self.key_of(func, args, kwargs)
+        if key is not None or facts_on(func).is_mutable or reads_values(func, args) or find_formula(func) is None:
+            return key
+        if all(map(self.knows, tensors((args, tuple(kwargs.values()))))):
+            return None
+        return key_of(func, args, kwargs, self._shape_of_known)
+
+    def _shape_of_known(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        shape = self._as_shape(tensor)
+        return tensor if shape is None and _has_strides(tensor) else shape
+
+    def _as_shape(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        """What has the shape of a tensor that has no data or is to have none; None if its values are known."""
+        if tensor.is_meta:
+            return tensor
+        if (type(tensor) is not nn.Parameter and self.knows(tensor)) or not _has_strides(tensor):
+            return None
+        stand_in = self._stand_ins.get(id(tensor))
+        return tensor if stand_in is None else stand_in[1]
+
+    def set_data(self, tensor: torch.Tensor, data: torch.Tensor) -> None:
+        if tensor.is_meta or not data.is_meta:
+            super().set_data(tensor, data)
+        else:
+            self._stand_ins[id(tensor)] = (tensor, data)
+
+    def run(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Sequence[Any], Any, Any]:
+        facts = facts_on(func)
+        if facts.lifts or all(map(self.knows, tensors((args, tuple(kwargs.values()))))):
+            return self._run_known(func, args, kwargs)
+        written = facts.tensors_written(args, kwargs)
+        self._overwritten_unseen.update(memory(tensor) for tensor in written if not tensor.is_meta)
+        return self._run_on_shapes(func, args, kwargs)
+
+    def _decompose(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Any:
+        """With floating-point tensors all on the meta device if one is: torch may check that devices are the same."""
+        if not all(map(self.knows, tensors((args, tuple(kwargs.values()))))):
+            args, kwargs = self._without_data(args, but_integers=True), self._without_data(kwargs, but_integers=True)
+        return super()._decompose(func, args, kwargs)
+
+    def knows(self, tensor: torch.Tensor) -> bool:
+        """Whether the values of a tensor depend on no parameter and no floating-point input."""
+        if tensor.is_meta or isinstance(tensor, nn.Parameter) or tensor.numel() > self.LARGEST_KNOWN:
+            return False
+        place = memory(tensor)
+        if place in self._overwritten_unseen:
+            return False
+        return place in self._made or not (tensor.dtype.is_floating_point or tensor.dtype.is_complex)
+
+    def _run_known(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Sequence[Any], Any, Any]:
+        """Runs an operator on values, unless its result is random or large, or it writes to what it did not make."""
+        facts, written = facts_on(func), facts_on(func).tensors_written(args, kwargs)
+        foreign = any(memory(tensor) not in self._made for tensor in written)
+        inside = self.running > 1 and facts.creates  # where torch checks that devices are the same
+        if foreign or inside or facts.is_random:
+            self._overwritten_unseen.update(map(memory, written))
+            return self._run_on_shapes(func, args, kwargs)
+        if not (facts.needs_values or facts.may_return_views or written):
+            with contextlib.suppress(DataNeededError):
+                on_shapes = self._run_on_shapes(func, args, kwargs)
+                if self._is_large(on_shapes[2]):
+                    return on_shapes
+        ran_args, ran_kwargs = _moved(func, args, kwargs, "cpu")
+        out = func(*ran_args, **ran_kwargs)
+        if facts.may_return_views and self._is_large(out):
+            return self._run_on_shapes(func, args, kwargs)
+        self._note_made(ran_args, ran_kwargs, out)
+        if facts.lifts:
+            self._made.add(memory(out))
+        return ran_args, ran_kwargs, out
+
+    def _is_large(self, result: Any) -> bool:
+        return any(tensor.numel() > self.LARGEST_KNOWN for tensor in tensors((result,)))
+
+    def _run_on_shapes(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Sequence[Any], Any, Any]:
+        if not reads_values(func, args):
+            args, kwargs = self._without_data(args), self._without_data(kwargs)
+        args, kwargs = _moved(func, args, kwargs, "meta")
+        facts = facts_on(func)
+        try:
+            out = NotImplemented if facts.shape is None else facts.shape(args, kwargs)
+            return args, kwargs, func(*args, **kwargs) if out is NotImplemented else out
+        except (NotImplementedError, RuntimeError) as error:
+            if facts.needs_values or isinstance(error, NotImplementedError):
+                raise DataNeededError(f"{facts.name} {NO_VALUES}") from error
+            raise
+
+    def _without_data(self, value: Any, but_integers: bool = False) -> Any:
+        """``value`` with a stand-in for each tensor that has data, also inside lists, tuples and mappings."""
+        if isinstance(value, torch.Tensor):
+            keep = but_integers and not value.dtype.is_floating_point and self.knows(value)
+            return value if value.is_meta or keep else self._stand_in(value)
+        if type(value) in (list, tuple):
+            return type(value)(self._without_data(item, but_integers) for item in value)
+        if isinstance(value, Mapping):
+            return {key: self._without_data(item, but_integers) for key, item in value.items()}
+        return value
+
+    def _stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The stand-in of ``tensor``, the same one each time; the tensor is kept so that its id stays its own."""
+        if id(tensor) not in self._stand_ins:
+            self._stand_ins[id(tensor)] = (tensor, _shape_of(tensor))
+        return self._stand_ins[id(tensor)][1]
+
+
+def _has_strides(tensor: torch.Tensor) -> bool:
+    """Whether shape, strides and dtype say all about a tensor but its values."""
+    return tensor.layout is torch.strided and not tensor.is_quantized and not tensor.is_nested
+
+
+def _shape_of(tensor: torch.Tensor) -> torch.Tensor:
+    """A meta tensor of the same shape, strides and dtype.
+
+    Raises:
+        DataNeededError: the tensor is sparse, quantised or nested, which no meta tensor is.
+    """
+    if not _has_strides(tensor):
+        raise DataNeededError(f"a {tensor.layout} tensor of {tensor.dtype} has no form without data")
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+
+
+def _moved(
+    func: Operator, args: Sequence[Any], kwargs: Mapping[str, Any], device: str
+) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments with every device that they name, or leave to torch, replaced by ``device``."""
+    there = torch.device(device)
+    moved = {name: there if isinstance(value, torch.device) else value for name, value in kwargs.items()}
+    if facts_on(func).creates:
+        moved["device"] = there
+    return [there if isinstance(value, torch.device) else value for value in args], moved
