@@ -10,6 +10,7 @@ from typing import Any
 
 from fxcount.cost import Convention
 from fxcount.errors import FormulaError, InputError, UncountedError
+from fxcount.faults import is_own_fault
 from fxcount.formulas.custom import formulas_for_one_count
 from fxcount.graph_cost import GraphCost
 from fxcount.interpreter import CostInterpreter
@@ -47,7 +48,8 @@ def count_graph(
         formulas: formulas for this count only, by what they are for, as `register_formula` takes them.
 
     Returns:
-        The costs: totals, by node, by module, by operator; ``print`` shows them as a table.
+        The costs: totals, by node, by module, by operator; ``print`` shows them as a table, ``tracer`` and ``gave_up``
+        say how the graph was made, and why not otherwise.
 
     Raises:
         ConventionError: the convention is unknown.
@@ -56,7 +58,8 @@ def count_graph(
         TracingError: the model cannot be traced; a `DataNeededError` says that it asks for values it does not have.
         UncountedError: with ``strict``, an operator has no formula.
 
-    An error of the model itself is raised as it is, with a note that says where in the model it happened.
+    An error of the model itself is raised as it is, with a note that says where in the model it happened. So is a fault
+    of fxcount, with a note that says so: no other tracer is tried then.
     """
     reading = Convention.of(convention)
     counted = CountedModel.of(model)
@@ -64,8 +67,8 @@ def count_graph(
         raise InputError(f"unknown tracer {tracer!r}; the known ones are auto, {', '.join(TRACERS)}")
     with _ONE_AT_A_TIME, collector_paused():
         with formulas_for_one_count(formulas):
-            trace = costed_trace(counted, ExampleCall.of(example_input, example_kwargs), tracer)
-        cost = read_cost(counted, trace, reading)
+            trace, gave_up = costed_trace(counted, ExampleCall.of(example_input, example_kwargs), tracer)
+        cost = read_cost(counted, trace, reading, gave_up)
     if strict and cost.uncounted:
         names = ", ".join(f"{name} ({calls} calls)" for name, calls in cost.uncounted.items())
         raise UncountedError(f"not counted: {names}")
@@ -103,15 +106,21 @@ TRACERS: dict[str, Callable[[CountedModel, ExampleCall], Trace]] = {
 """From a model and a call to a costed graph: the more general, the later."""
 
 
-def costed_trace(model: CountedModel, call: ExampleCall, tracer: str) -> Trace:
-    """The graph with its costs, by the tracer of that name or the first that can; the model is left as it was."""
+def costed_trace(model: CountedModel, call: ExampleCall, tracer: str) -> tuple[Trace, dict[str, str]]:
+    """The graph with its costs, by the tracer of that name or the first that can, and why those before it gave up; the
+    model is left as it was."""
     names = [tracer] if tracer != "auto" else [name for name in TRACERS if name != "executed" or model.has_data(call)]
+    gave_up: dict[str, str] = {}
     with unchanged(model, (call.args, call.kwargs)) as put_back:
-        for name in names[:-1]:
+        for name in names:
             try:
-                return TRACERS[name](model, call)
-            except FormulaError:
-                raise
-            except Exception:
+                return TRACERS[name](model, call), gave_up
+            except Exception as error:
+                if is_own_fault(error):
+                    error.add_note("a fault of fxcount and not of the model: please report it")
+                    raise
+                if isinstance(error, FormulaError) or name == names[-1]:
+                    raise
+                gave_up[name] = f"{type(error).__name__}: {error}".partition("\n")[0]
                 put_back()
-        return TRACERS[names[-1]](model, call)
+    raise AssertionError("the last tracer returns or raises")

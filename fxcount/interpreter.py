@@ -11,6 +11,7 @@ from fxcount.engine.counting import counting
 from fxcount.engine.node_annotation import Annotation, annotation, place_of, shape_text
 from fxcount.engine.node_calls import Calls
 from fxcount.engine.without_data import WithoutData
+from fxcount.faults import for_the_model
 from fxcount.tracing import Trace
 
 
@@ -64,7 +65,7 @@ class CostInterpreter(ShapeProp):
             return self._calls.run(
                 called, args, kwargs, lambda: autocast.call(run, n.target, args, kwargs), repeats=False
             )
-        return self._calls.run(called, args, kwargs, lambda: run(n.target, args, kwargs), repeats=True)
+        return self._calls.run(called, args, kwargs, lambda: for_the_model(run, n.target, args, kwargs), repeats=True)
 
     def fetch_attr(self, target: str) -> Any:
         return self._named[target]

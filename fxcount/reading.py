@@ -16,7 +16,7 @@ from fxcount.result import NodeCost, Shape, Submodule, holder_of, leaf_paths, pa
 from fxcount.tracing import CountedModel, Trace, TracedModule
 
 
-def read_cost(model: CountedModel, trace: Trace, convention: Convention) -> GraphCost:
+def read_cost(model: CountedModel, trace: Trace, convention: Convention, gave_up: Mapping[str, str]) -> GraphCost:
     """The costs that the nodes of the traced ``model`` carry, and what is known of its modules and parameters."""
     names = model.parameters
     if not model.modules:
@@ -33,6 +33,7 @@ def read_cost(model: CountedModel, trace: Trace, convention: Convention) -> Grap
         tracer=trace.tracer,
         convention=convention,
         make_graph=trace.module.graph_module,
+        gave_up=gave_up,
     )
 
 

@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from fxcount.cost import Cost, OperatorCost
 from fxcount.engine.operator_facts import Operator, facts_on
+from fxcount.faults import for_the_model
 from fxcount.formulas import REFUSED, find_formula, operator_name
 from fxcount.formulas.arithmetic import tensors
 
@@ -75,14 +76,14 @@ class OperatorCounter(TorchDispatchMode):
         noted, self.calls = self.calls, []
         try:
             with self:
-                return run(), self.calls
+                return for_the_model(run), self.calls
         finally:
             self.calls = noted
 
     def _decompose(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Any:
         """Runs a composite operator so that its parts are seen; ``NotImplemented`` if it is not composite."""
         with self:
-            return func.decompose(*args, **kwargs)
+            return for_the_model(func.decompose, *args, **kwargs)
 
     def take_calls(self) -> tuple[OperatorCost, ...]:
         """What was noted since the last time."""
@@ -105,7 +106,7 @@ class OperatorCounter(TorchDispatchMode):
         """Runs the operator; returns the arguments that it ran on, and its result."""
         for tensor in facts_on(func).tensors_written(args, kwargs):
             self._keep(tensor)
-        out = func(*args, **kwargs)
+        out = for_the_model(func, *args, **kwargs)
         self._note_made(args, kwargs, out)
         return args, kwargs, out
 
@@ -156,4 +157,4 @@ def undescribed(
 ) -> Any:
     """One that has no rule runs as it is, and is not counted."""
     counter.calls.append(OperatorCost(f"higher_order.{operator.name()}", Cost(), uncounted="no rule for it is known"))
-    return operator(*args, **kwargs)
+    return for_the_model(operator, *args, **kwargs)

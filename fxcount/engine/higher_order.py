@@ -13,6 +13,7 @@ from torch._ops import HigherOrderOperator
 
 from fxcount.cost import Cost, Equation, OperatorCost, total_cost
 from fxcount.engine.counter import OperatorCounter, higher_order
+from fxcount.faults import for_the_model
 from fxcount.formulas.arithmetic import tensors
 from fxcount.formulas.attention import ATTENTION, attention_quantities
 
@@ -26,7 +27,7 @@ def inlined(
     """A region that is marked, such as a checkpoint, costs what its function does."""
     function, *operands = args
     with counter:
-        return function(*operands)
+        return for_the_model(function, *operands)
 
 
 @higher_order("while_loop")
@@ -36,8 +37,8 @@ def loop(
     """``while_loop(cond_fn, body_fn, carried, additional)`` runs as long as its condition says, if that is known."""
     condition, body, carried, additional = args
     with counter:
-        while condition(*carried, *additional):
-            carried = body(*carried, *additional)
+        while for_the_model(condition, *carried, *additional):
+            carried = for_the_model(body, *carried, *additional)
     return tuple(carried)
 
 
@@ -51,7 +52,7 @@ def scan(
     results, calls = counter.measure(partial(combine, *init, *(x[0] for x in xs), *additional))
     counter.calls += [replace(call, cost=steps * call.cost) for call in calls]
     if not _on_shapes(init, xs):
-        return operator(*args, **kwargs)
+        return for_the_model(operator, *args, **kwargs)
     outputs = [y.new_empty((steps, *y.shape)) for y in results[len(init) :]]
     return [*results[: len(init)], *outputs]
 
@@ -65,7 +66,7 @@ def associative_scan(
     combine, xs, additional = args
     _, calls = counter.measure(partial(combine, *(x[0] for x in xs), *(x[0] for x in xs), *additional))
     counter.calls += [replace(call, cost=max(xs[0].shape[0] - 1, 0) * call.cost) for call in calls]
-    return [x.new_empty(x.shape) for x in xs] if _on_shapes(xs) else operator(*args, **kwargs)
+    return [x.new_empty(x.shape) for x in xs] if _on_shapes(xs) else for_the_model(operator, *args, **kwargs)
 
 
 @higher_order("map_impl")
@@ -78,7 +79,7 @@ def mapped(
     results, calls = counter.measure(partial(function, *(x[0] for x in xs), *additional))
     counter.calls += [replace(call, cost=count * call.cost) for call in calls]
     if not _on_shapes(xs):
-        return operator(*args, **kwargs)
+        return for_the_model(operator, *args, **kwargs)
     return tuple(y.new_empty((count, *y.shape)) for y in results)
 
 
@@ -125,6 +126,6 @@ def attention(
     counter.calls.append(OperatorCost("higher_order.flex_attention", cost, ATTENTION_EQUATION.text, quantities))
     counter.calls += [OperatorCost(call.name, call.cost * quantities["scores"]) for call in modified]
     if not query.is_meta:
-        return operator(*args, **kwargs)
+        return for_the_model(operator, *args, **kwargs)
     rows = query.new_empty(query.shape[:-1], dtype=torch.float32)
     return query.new_empty((*query.shape[:-1], value.shape[-1])), rows, torch.empty_like(rows)

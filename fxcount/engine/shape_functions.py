@@ -92,19 +92,22 @@ def _empty(shape: Sequence[int], like: torch.Tensor) -> torch.Tensor:
 
 
 @shape_of("batch_norm instance_norm group_norm")
-def channel_norm(x: Any, *, weight: Any = None) -> Any:
+def channel_norm(
+    x: Any, *, weight: Any = None, bias: Any = None, running_mean: Any = None, running_var: Any = None
+) -> Any:
     """As the input, in its memory format; torch takes a norm apart on meta."""
-    fits = x.dim() > 1 and x.dtype.is_floating_point and (weight is None or weight.shape == x.shape[1:2])
+    of_channels = [each for each in (weight, bias, running_mean, running_var) if each is not None]
+    fits = x.dim() > 1 and x.dtype.is_floating_point and all(each.shape == x.shape[1:2] for each in of_channels)
     return _empty(x.shape, x) if fits and x.is_contiguous() else NotImplemented
 
 
 @shape_of("layer_norm rms_norm")
-def last_axes_norm(x: Any, normalized_shape: Sequence[int], weight: Any) -> Any:
+def last_axes_norm(x: Any, normalized_shape: Sequence[int], weight: Any, *, bias: Any = None) -> Any:
     """As the input, contiguous."""
-    axes = len(normalized_shape)
-    fits = axes <= x.dim() and tuple(x.shape[x.dim() - axes :]) == tuple(normalized_shape)
-    fits = fits and x.dtype.is_floating_point and (weight is None or tuple(weight.shape) == tuple(normalized_shape))
-    return _empty(x.shape, x) if fits else NotImplemented
+    normalized = tuple(normalized_shape)
+    shapes = [tuple(each.shape) for each in (weight, bias) if each is not None]
+    fits = x.dtype.is_floating_point and tuple(x.shape[max(0, x.dim() - len(normalized)) :]) == normalized
+    return _empty(x.shape, x) if fits and all(shape == normalized for shape in shapes) else NotImplemented
 
 
 @shape_of(
@@ -164,7 +167,9 @@ def concatenation(parts: Sequence[Any], dim: int = 0) -> Any:
 def convolution(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int = 1) -> Any:
     """Along each axis as many outputs as there are places for the kernel."""
     windows = x.shape[2:]
-    if x.dim() != weight.dim() or isinstance(padding, str) or not (x.is_contiguous() and weight.is_contiguous()):
+    if isinstance(padding, str) or not (x.is_contiguous() and weight.is_contiguous()):
+        return NotImplemented
+    if not 2 + len(stride) == 2 + len(padding) == 2 + len(dilation) == x.dim() == weight.dim():
         return NotImplemented
     fits = x.dtype == weight.dtype and x.shape[1] == weight.shape[1] * groups and weight.shape[0] % groups == 0
     fits = fits and (bias is None or (bias.shape == weight.shape[:1] and bias.dtype == x.dtype))

@@ -15,6 +15,7 @@ from fxcount.engine.operator_facts import Operator, facts_on
 from fxcount.engine.repeated_calls import Repeats, key_of, new_or_shared
 from fxcount.engine.shape_functions import reads_values
 from fxcount.errors import NO_VALUES, DataNeededError
+from fxcount.faults import for_the_model
 from fxcount.formulas import find_formula
 from fxcount.formulas.arithmetic import tensors
 from fxcount.formulas.custom import custom_formulas
@@ -125,7 +126,7 @@ class WithoutData(OperatorCounter):
                 if self._is_large(on_shapes[2]):
                     return on_shapes
         ran_args, ran_kwargs = _moved(func, args, kwargs, "cpu")
-        out = func(*ran_args, **ran_kwargs)
+        out = for_the_model(func, *ran_args, **ran_kwargs)
         if facts.may_return_views and self._is_large(out):
             return self._run_on_shapes(func, args, kwargs)
         self._note_made(ran_args, ran_kwargs, out)
@@ -143,7 +144,7 @@ class WithoutData(OperatorCounter):
         facts = facts_on(func)
         try:
             out = NotImplemented if facts.shape is None else facts.shape(args, kwargs)
-            return args, kwargs, func(*args, **kwargs) if out is NotImplemented else out
+            return args, kwargs, for_the_model(func, *args, **kwargs) if out is NotImplemented else out
         except (NotImplementedError, RuntimeError) as error:
             if facts.needs_values or isinstance(error, NotImplementedError):
                 raise DataNeededError(f"{facts.name} {NO_VALUES}") from error

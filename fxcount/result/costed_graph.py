@@ -34,6 +34,8 @@ class CostedGraph:
     convention: Convention
     """How ``flops`` reads a cost."""
     make_graph: Callable[[], fx.GraphModule]
+    gave_up: Mapping[str, str] = field(default_factory=dict)
+    """The tracers that were tried before this one, in order, each to why it could not trace the model."""
 
     @cached_property
     def total(self) -> Cost:

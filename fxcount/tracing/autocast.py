@@ -10,6 +10,8 @@ import torch
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from fxcount.faults import for_the_model
+
 
 def autocast_chooses(device_type: str) -> bool:
     """Whether autocast is at work on tensors of a type of device, such as ``cpu``."""
@@ -37,7 +39,7 @@ class Autocast:
 def call_as_on(device: torch.device, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """The result of ``func`` on stand-ins that torch takes for tensors of ``device``; it is made of stand-ins again."""
     with AsOn(device) as shown:
-        return shown.hide(func(*shown.show(args), **shown.show(kwargs)))
+        return shown.hide(for_the_model(func, *shown.show(args), **shown.show(kwargs)))
 
 
 class ShownStandIn(torch.Tensor):
@@ -77,7 +79,7 @@ class AsOn(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        return self.show(func(*self.hide(args), **self.hide(kwargs or {})))
+        return self.show(for_the_model(func, *self.hide(args), **self.hide(kwargs or {})))
 
     def show(self, value: Any) -> Any:
         """``value`` with each floating-point stand-in shown on the device, the same one each time."""

@@ -17,15 +17,6 @@ PLAIN = frozenset(
 """Types of what a node may hold as it is."""
 
 
-DEVICE_QUESTIONS: dict[str, Callable[[torch.device], Any]] = {
-    "device": lambda device: device,
-    "is_meta": lambda device: device.type == "meta",
-    "is_cpu": lambda device: device.type == "cpu",
-    "is_cuda": lambda device: device.type == "cuda",
-}
-"""Properties of a tensor that say where it is."""
-
-
 def is_plain(value: Any) -> bool:
     """Whether a node may hold ``value`` as it is."""
     return type(value) in PLAIN or isinstance(value, torch._ops.OpOverload)

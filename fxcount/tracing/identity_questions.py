@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dis
 import functools
-import sys
 from collections.abc import Iterator
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from torch import nn
 
+from fxcount.faults import is_model_code
 from fxcount.tracing.module_calls import hooks_of_call
 
 _EXTENDED_ARG, _IS_OP, _LOAD_CONST, _LOAD_GLOBAL = map(
@@ -23,13 +23,6 @@ _UNSEEN_ANYWHERE = frozenset({"Proxy", "is_", "is_not", "node", "tracer", "__cal
 """Names, also in a text: of the class of proxies, of ``operator.is_``, of attributes that a proxy has and no tensor."""
 
 _FUNCTIONS = frozenset({FunctionType, MethodType})
-_NOT_THE_MODELS = frozenset({"torch", "fxcount", *sys.stdlib_module_names})
-
-
-@functools.cache
-def is_model_code(module_name: str) -> bool:
-    """Whether code of the Python module of that name is the model's, and not torch's, ours or Python's own."""
-    return module_name.partition(".")[0] not in _NOT_THE_MODELS
 
 
 class Questions:

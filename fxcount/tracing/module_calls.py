@@ -10,6 +10,8 @@ from typing import Any
 
 from torch import nn
 
+from fxcount.faults import for_the_model
+
 HandleCall = Callable[[nn.Module, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 """Takes a module, a function that calls it, and the arguments of the call; returns the result."""
 
@@ -34,7 +36,7 @@ def watched_modules(handle: HandleCall, modules: Iterable[nn.Module]) -> Iterato
         # A tracer of torch.fx inside the model sets ``__call__``, and sees the calls instead.
         sees_another = name != "__call__" and nn.Module.__call__ is not call
         if sees_another or not lasts or threading.get_ident() != thread:
-            return original(module, *args, **kwargs)
+            return for_the_model(original, module, *args, **kwargs)
         return handle(module, functools.partial(original, module), args, kwargs)
 
     setattr(nn.Module, name, watched)

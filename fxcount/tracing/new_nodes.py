@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch import fx
-from torch.fx.graph import _illegal_names, _Namespace  # no public name
 from torch.fx.immutable_collections import immutable_dict
+
+from fxcount.tracing.node_names import NodeNames
 
 _NO_KWARGS: dict[str, Any] = immutable_dict()
 
@@ -17,8 +18,7 @@ class NewNodes:
 
     def __init__(self, graph: fx.Graph) -> None:
         self.graph = graph
-        self._names = graph._graph_namespace = Names()
-        self._stems: dict[Any, str] = {}
+        self._names = graph._graph_namespace = NodeNames(graph)
 
     def add(
         self,
@@ -36,7 +36,7 @@ class NewNodes:
         does the rest of it, by torch's private names.
         """
         graph = self.graph
-        unique = self._names.create_name(name or self._stem(target), None)
+        unique = self._names.create_name(name, None) if name else self._names.name_call_of(target)
         node = fx.Node(graph, unique, op, target, args, kwargs or _NO_KWARGS)
         self._names.associate_name_with_obj(unique, node)
         graph._insert(node)
@@ -46,30 +46,3 @@ class NewNodes:
         entries["module"] = module
         entries.update(meta)
         return node
-
-    def _stem(self, target: Any) -> str:
-        """The name of a node that calls ``target``, which gets a number if there is one already."""
-        stem = self._stems.get(target)
-        if stem is None:
-            # What torch.fx would make of most names by four regular expressions; of __add__ it makes "add".
-            is_simple = isinstance(target, str) and target.islower() and not target.startswith("__")
-            stem = target.replace(".", "_") if is_simple else self.graph._target_to_str(target)
-            self._stems[target] = stem
-        return stem
-
-
-class Names(_Namespace):
-    """The names that `torch.fx` gives, without the regular expression by which it takes each apart."""
-
-    def create_name(self, candidate: str, obj: object | None) -> str:
-        """``candidate`` itself if nothing has that name, else with a number."""
-        plain = candidate.isascii() and candidate.isidentifier() and not candidate[-1].isdigit()
-        if not plain or candidate in _illegal_names or obj is not None:
-            return super().create_name(candidate, obj)
-        name, number = candidate, self._base_count.get(candidate, 0)
-        while name in self._used_names:
-            number += 1
-            name = f"{candidate}_{number}"
-        self._used_names.add(name)
-        self._base_count[candidate] = number
-        return name

@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 from torch.overrides import is_tensor_method_or_property
 
+from fxcount.faults import for_the_model
 from fxcount.formulas.custom import references
 
 
@@ -62,7 +63,8 @@ def _watched(method: Callable[..., Any], call: Callable[..., Any]) -> Callable[.
     thread = threading.get_ident()
 
     def watched(*args: Any, **kwargs: Any) -> Any:
-        return call(method, *args, **kwargs) if threading.get_ident() == thread else method(*args, **kwargs)
+        handle = call if threading.get_ident() == thread else for_the_model
+        return handle(method, *args, **kwargs)
 
     return watched
 

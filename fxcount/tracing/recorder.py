@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import operator
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import nn
 from torch._C._functorch import (  # no public names
     is_functorch_wrapped_tensor,
     is_gradtrackingtensor,
@@ -33,16 +32,16 @@ from fxcount.engine.operator_facts import Operator
 from fxcount.engine.surrounding_modes import Modes
 from fxcount.engine.without_data import WithoutData
 from fxcount.errors import NO_VALUES, DataNeededError
+from fxcount.faults import for_the_model
 from fxcount.formulas.arithmetic import tensors
 from fxcount.formulas.custom import python_functions
-from fxcount.tracing.attribute_paths import Attributes
 from fxcount.tracing.autocast import autocast_chooses, call_as_on
-from fxcount.tracing.containers import DEVICE_QUESTIONS, PLAIN, Part, is_constant, is_plain, parts_of, rebuild
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.example_call import ExampleCall
+from fxcount.tracing.graph_builder import GraphBuilder
 from fxcount.tracing.leaf_modules import is_leaf
+from fxcount.tracing.model_device import DEVICE_QUESTIONS, ModelDevice
 from fxcount.tracing.module_calls import watched_modules
-from fxcount.tracing.new_nodes import NewNodes
 from fxcount.tracing.patched_functions import node_kind, replaced_functions
 from fxcount.tracing.trace import Trace, TracedModule
 
@@ -76,9 +75,8 @@ def _record_once(
     recorder = Recorder(model, counter, model.device(call), autograd)
     replaced = call.replace_tensors(recorder.placeholder, model.forward)
     with counting(counter, autograd=autograd), recorder.watching():
-        result = model.run(*replaced.args, **replaced.kwargs)
-        recorder.output(result)
-    module = TracedModule(recorder.graph, recorder.attributes.used, model.training)
+        recorder.graph.output(for_the_model(model.run, *replaced.args, **replaced.kwargs))
+    module = TracedModule(recorder.graph.graph, recorder.graph.attributes.used, model.training)
     return Trace(tracer, module, call.tensors(), recorder.called)
 
 
@@ -105,37 +103,24 @@ PLAIN_PROPERTIES = frozenset({"shape", "dtype", "ndim", "layout", "requires_grad
 
 
 class Recorder(TorchFunctionMode):
-    """Writes what a model calls into ``graph``; every node is annotated with its shapes, operators and cost."""
+    """Has every call that a model makes written into a graph, annotated with its shapes, operators and cost."""
 
     def __init__(self, model: CountedModel, counter: OperatorCounter, device: torch.device, autograd: bool) -> None:
         super().__init__()
-        self.graph = fx.Graph()
-        self._new_nodes = NewNodes(self.graph)
-        self.attributes = Attributes(model)
+        self._device = ModelDevice(device)
+        self.graph = GraphBuilder(model, self._device)
         self.called: list[tuple[str, str]] = []
         self._model = model
         self._counter = counter
         self._calls = Calls(counter)
-        self._device = device
-        self._device_type = device.type  # which takes long to read
-        self._told = torch.device("cpu") if device.type == "meta" else device
-        """The device that the model is told: on the meta device it would refuse to run, or go a way of its own."""
         self._autograd = autograd
-        self._callers: list[str] = []
         self._inside_a_node = False
-        self._nodes: dict[int, fx.Node | Part] = {}
-        self._kept: list[Any] = []
 
     def placeholder(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
         """A node for an input, and the tensor that the model gets in its place."""
         represented = self._counter.represent(tensor)
-        node = self._node("placeholder", name, (), {}, annotation(represented))
-        self._bind(represented, node)
+        self.graph.placeholder(name, represented)
         return represented
-
-    def output(self, result: Any) -> None:
-        """Closes the graph with the model's result."""
-        self._node("output", "output", (self._argument(result),), {}, annotation(result))
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
@@ -151,28 +136,29 @@ class Recorder(TorchFunctionMode):
 
     def _call_module(self, module: nn.Module, call: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         if self._inside_a_node:
-            return call(*args, **kwargs)
-        path = self.attributes.path_of(module)
+            return for_the_model(call, *args, **kwargs)
+        attributes = self.graph.attributes
+        path = attributes.path_of(module)
         self.called.append((path, type(module).__name__))
-        if is_leaf(module, self._model.run) and self.attributes.has_parameters_of(module):
-            self.attributes.use(module)
+        if is_leaf(module, self._model.run) and attributes.has_parameters_of(module):
+            attributes.use(module)
             return self._record_aside("call_module", path, args, kwargs, call, module)
-        self._callers.append(path)
+        self.graph.callers.append(path)
         try:
-            return call(*args, **kwargs)
+            return for_the_model(call, *args, **kwargs)
         finally:
-            self._callers.pop()
+            self.graph.callers.pop()
 
     def _call_function(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """A Python function that has a formula is one node."""
         if self._inside_a_node:
-            return function(*args, **kwargs)
+            return for_the_model(function, *args, **kwargs)
         return self._record_aside("call_function", function, args, kwargs, function)
 
     def __torch_function__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if self._counter.running:
-            return func(*args, **kwargs)
+            return for_the_model(func, *args, **kwargs)
         if self._inside_a_node:
             return self._call(func, args, kwargs)
         if func.__name__ == "__get__":
@@ -190,37 +176,33 @@ class Recorder(TorchFunctionMode):
         if func is torch._assert or any(map(is_functorch_wrapped_tensor, transformed)):
             return self._call(func, args, kwargs)
         if func is torch.Tensor.type and len(args) == 1 and not kwargs:
-            here = "" if self._told.type == "cpu" else f"{self._told.type}."
+            here = "" if self._device.told.type == "cpu" else f"{self._device.told.type}."
             return args[0].type().replace("meta.", here)
         run = functools.partial(self._call, func, args, kwargs)
         if func == SET_DATA:
-            run = functools.partial(self._counter.set_data, *args)
+            run = functools.partial(for_the_model, self._counter.set_data, *args)
         op, target, arguments = node_kind(func, args)
         return self._record(op, target, arguments, kwargs, run, repeats=False)
 
     def _call(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Calls a function of torch; where autocast is at work, as on the device of the model."""
-        if not (autocast_chooses(self._device_type) and isinstance(self._counter, WithoutData)):
-            return func(*args, **kwargs)
+        if not (autocast_chooses(self._device.type) and isinstance(self._counter, WithoutData)):
+            return for_the_model(func, *args, **kwargs)
         if func.__name__ in ("__get__", "__set__"):
-            return func(*args, **kwargs)
+            return for_the_model(func, *args, **kwargs)
         if self._autograd or any(map(is_functorch_wrapped_tensor, tensors(args))):
             raise DataNeededError(f"a gradient or a vmap under autocast {NO_VALUES}")
-        return call_as_on(self._device, func, args, kwargs)
+        return call_as_on(self._device.actual, func, args, kwargs)
 
     def _read_property(self, getter: Any, tensor: torch.Tensor, *owner: type) -> Any:
         """Sizes and dtypes are only read; a property that is a tensor, such as ``weight.T``, becomes a node."""
         name = getter.__self__.__name__
         if name in DEVICE_QUESTIONS:
-            return DEVICE_QUESTIONS[name](self._device_of(tensor))
+            return DEVICE_QUESTIONS[name](self._device.of(tensor))
+        read = functools.partial(for_the_model, getter, tensor, *owner)
         if name in PLAIN_PROPERTIES:
-            return getter(tensor, *owner)
-        return self._record("call_function", getattr, (tensor, name), {}, functools.partial(getter, tensor, *owner))
-
-    def _device_of(self, tensor: torch.Tensor) -> torch.device:
-        """The device that the model sees: a stand-in is where the model is."""
-        device = tensor.device
-        return self._told if device.type == "meta" else device
+            return read()
+        return self._record("call_function", getattr, (tensor, name), {}, read)
 
     def _record_aside(
         self, op: str, target: Any, args: Any, kwargs: Any, call: Callable[..., Any], called: Any = None
@@ -229,7 +211,7 @@ class Recorder(TorchFunctionMode):
 
         def run() -> Any:
             with torch._C._EnableTorchFunction():  # the opposite has a public name
-                return call(*args, **kwargs)
+                return for_the_model(call, *args, **kwargs)
 
         with torch._C.DisableTorchFunction():
             return self._record(op, target, args, kwargs, run, called)
@@ -246,7 +228,7 @@ class Recorder(TorchFunctionMode):
         repeats: bool = True,
     ) -> Any:
         """Runs a call; it becomes a node if a tensor comes out, something is written to, or it costs anything."""
-        repeats = repeats and not (self._autograd or autocast_chooses(self._device_type) or self._modes.have_grown())
+        repeats = repeats and not (self._autograd or autocast_chooses(self._device.type) or self._modes.have_grown())
         self._inside_a_node = True
         try:
             result, note = self._calls.run(called or target, args, kwargs, run, repeats=repeats)
@@ -261,8 +243,7 @@ class Recorder(TorchFunctionMode):
         finally:
             self._inside_a_node = False
         if result is None or _matters(note):
-            node = self._node(op, target, self._argument(args), self._argument(kwargs) if kwargs else kwargs, note)
-            self._bind(result, node)
+            self.graph.add(op, target, args, kwargs, result, note)
         return result
 
     def _operator_ran(self, func: Operator, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> None:
@@ -270,81 +251,17 @@ class Recorder(TorchFunctionMode):
         if self._inside_a_node:
             return
         with torch._C.DisableTorchFunction():  # as in _record_aside
-            if func is _COPY_OF_STORAGE and args[0].is_meta and id(args[0]) not in self._nodes:
+            if func is _COPY_OF_STORAGE and args[0].is_meta and not self.graph.knows(args[0]):
                 error = DataNeededError(f"the content of a storage {NO_VALUES}")  # C++ would read at no address
                 error.add_note(self._place("call_function", func, args, kwargs))
                 raise error
             if _matters(note := annotation(out, self._counter.take_calls())):
-                node = self._node("call_function", func, self._argument(args), self._argument(kwargs), note)
-                self._bind(out, node)
-
-    @property
-    def _caller(self) -> str:
-        return self._callers[-1] if self._callers else ""
-
-    def _node(self, op: str, target: Any, args: Any, kwargs: Any, note: Annotation) -> fx.Node:
-        return self._new_nodes.add(op, target, tuple(args), kwargs, self._caller, note)
-
-    def _bind(self, result: Any, node: fx.Node) -> None:
-        """From now on the tensors in ``result`` are what ``node`` computes."""
-        self._kept.append(result)
-        if isinstance(result, torch.Tensor):
-            self._nodes[id(result)] = node
-        else:
-            self._nodes.update((id(tensor), part) for tensor, part in parts_of(result, node))
-
-    def _argument(self, value: Any) -> Any:
-        """``value`` as the argument of a node: every tensor in it as the node that computes it."""
-        kind = type(value)
-        if kind in PLAIN or (kind is slice and is_constant(value)):
-            return value
-        if isinstance(value, torch.Tensor):
-            return self._node_of(value)
-        if kind is tuple or kind is list:
-            return kind([self._argument(item) for item in value])
-        if kind is dict:
-            return {key: self._argument(item) for key, item in value.items()}
-        if kind is slice:
-            return slice(self._argument(value.start), self._argument(value.stop), self._argument(value.step))
-        if kind is torch.device:
-            return self._device if value.type == "meta" or value == self._told else value
-        if is_plain(value):
-            return value
-        made = rebuild(value)
-        if made is None:
-            return self._attribute(self.attributes.use(value), value)
-        make, parts = made
-        return self._node("call_function", make, [self._argument(part) for part in parts], {}, annotation(value))
-
-    def _node_of(self, tensor: torch.Tensor) -> fx.Node:
-        found = self._nodes.get(id(tensor))
-        if isinstance(found, fx.Node):
-            return found
-        if found is None:
-            return self._attribute(self.attributes.use(tensor), tensor)
-        node = self._nodes[id(tensor)] = self._item(found)
-        return node
-
-    def _item(self, part: Part) -> fx.Node:
-        if part.node is None:
-            owner = part.owner if isinstance(part.owner, fx.Node) else self._item(part.owner)
-            part.node = self._node("call_function", operator.getitem, (owner, part.key), {}, annotation(part.value))
-            part.node.meta["module"] = owner.meta["module"]
-        return part.node
-
-    def _attribute(self, path: str, value: Any) -> fx.Node:
-        node = self._node("get_attr", path, (), {}, annotation(value))
-        self._bind(value, node)
-        return node
+                self.graph.add("call_function", func, args, kwargs, out, note)
 
     def _place(self, op: str, target: Any, args: Any, kwargs: Any) -> str:
         """Where in the model a call is made, for an error."""
-        shapes = [(self._name(tensor), str(list(tensor.shape))) for tensor in tensors((args, *kwargs.values()))]
-        return f"{place_of(op, target, dict(shapes), self._caller)}{_line_of_model()}"
-
-    def _name(self, tensor: torch.Tensor) -> str:
-        found = self._nodes.get(id(tensor))
-        return found.name if isinstance(found, fx.Node) else "a tensor"
+        shapes = [(self.graph.name_of(tensor), str(list(tensor.shape))) for tensor in tensors((args, *kwargs.values()))]
+        return f"{place_of(op, target, dict(shapes), self.graph.caller)}{_line_of_model()}"
 
 
 def _line_of_model() -> str:

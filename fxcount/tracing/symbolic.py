@@ -15,14 +15,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from fxcount.engine.surrounding_modes import Modes
 from fxcount.errors import TracingError
+from fxcount.faults import for_the_model
 from fxcount.formulas.custom import python_functions
 from fxcount.tracing.attribute_paths import Attributes
 from fxcount.tracing.autocast import Autocast, autocast_chooses
-from fxcount.tracing.containers import DEVICE_QUESTIONS, PLAIN, contains, is_plain, is_special_container, rebuild
+from fxcount.tracing.containers import PLAIN, contains, is_plain, is_special_container, rebuild
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.example_call import ExampleCall
 from fxcount.tracing.identity_questions import Questions
 from fxcount.tracing.leaf_modules import is_leaf
+from fxcount.tracing.model_device import DEVICE_QUESTIONS
 from fxcount.tracing.module_calls import watched_modules
 from fxcount.tracing.new_nodes import NewNodes
 from fxcount.tracing.patched_functions import node_kind, replaced_functions, watched_methods
@@ -43,7 +45,7 @@ def trace_symbolically(model: CountedModel, call: ExampleCall) -> Trace:
     try:
         graph = tracer.trace(model.run)
     except (CannotTrace, TraceError) as refusal:
-        raise TracingError(f"cannot be traced symbolically: {refusal}; tracer='auto' finds another way") from None
+        raise TracingError(f"cannot be traced symbolically: {refusal}") from None
     module = TracedModule(graph, tracer.attributes.used, model.training)
     return Trace("symbolic", module, call.tensors(), tracer.called)
 
@@ -82,7 +84,7 @@ class SymbolicTracer(fx.Tracer):
             lambda name, _: self.create_proxy("placeholder", name, (), {}), self._model.forward
         )
         with self._watching():
-            result = root(*call.args, **call.kwargs)
+            result = for_the_model(root, *call.args, **call.kwargs)
             self.create_node("output", "output", (self.create_arg(result),), {})
         return self.graph
 
@@ -126,7 +128,7 @@ class SymbolicTracer(fx.Tracer):
             refuse("the type or identity")
         self._callers.append(path)
         try:
-            return forward(*args, **kwargs)
+            return for_the_model(forward, *args, **kwargs)
         finally:
             self._callers.pop()
 
@@ -134,7 +136,7 @@ class SymbolicTracer(fx.Tracer):
         """A Python function that has a formula is one node."""
         if contains(TRACED, args, kwargs):
             return self.create_proxy("call_function", function, args, kwargs)
-        return function(*args, **kwargs)
+        return for_the_model(function, *args, **kwargs)
 
     def create_node(
         self,
@@ -157,7 +159,7 @@ class SymbolicTracer(fx.Tracer):
         """A method of a parameter that may be given numbers of proxies; a node would call what a subclass overrides."""
         if type(parameter) is nn.Parameter and contains((fx.Proxy,), args, kwargs):
             return self.create_proxy("call_method", method.__name__, (parameter, *args), kwargs)
-        return method(parameter, *args, **kwargs)
+        return for_the_model(method, parameter, *args, **kwargs)
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
         return GuardedProxy(node, self)
@@ -181,7 +183,10 @@ class SymbolicTracer(fx.Tracer):
             return a
         if is_special_container(a) and (made := rebuild(a)) is not None:
             return self.create_node("call_function", made[0], tuple(map(self.create_arg, made[1])), {})
-        return super().create_arg(a)
+        try:
+            return super().create_arg(a)
+        except NotImplementedError as error:
+            raise CannotTrace(str(error)) from None
 
 
 _ASK_FOR_VALUES = frozenset(
@@ -212,7 +217,7 @@ class EveryTensorIsTraced(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if not hasattr(func, "__name__"):  # a scripted method: one node, made by the proxy
-            return func(*args, **kwargs)
+            return for_the_model(func, *args, **kwargs)
         name = func.__name__
         if name == "__set__":
             refuse("a change of an attribute")
@@ -229,7 +234,7 @@ class EveryTensorIsTraced(TorchFunctionMode):
         if name in ASK_FOR_SIZES and not contains((fx.Proxy,), args, kwargs):
             return self._answer(func, *args, **kwargs)
         if not contains(TRACED, args, kwargs) and not self._creates_tensor(func, args, kwargs):
-            return func(*args, **kwargs)
+            return for_the_model(func, *args, **kwargs)
         kind, target, arguments = node_kind(func, args)
         result: Any = self._tracer.create_proxy(kind, target, tuple(arguments), kwargs)
         if name == "unbind" and not contains((fx.Proxy,), args, kwargs):  # also when Python iterates over a tensor
@@ -256,7 +261,7 @@ class EveryTensorIsTraced(TorchFunctionMode):
     def _answer(self, question: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """What is found out about a tensor, and is no work of the model."""
         with self._nothing_runs.suspended():
-            return question(*args, **kwargs)
+            return for_the_model(question, *args, **kwargs)
 
 
 def _rows(input: torch.Tensor, dim: int = 0) -> int:
@@ -280,7 +285,7 @@ class NothingRuns(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if self._suspended or func is torch.ops.aten.lift_fresh.default:  # torch.from_numpy: a constant
             with torch._C.DisableTorchFunction():
-                return func(*args, **(kwargs or {}))
+                return for_the_model(func, *args, **(kwargs or {}))
         self.refused = CannotTrace(f"{func} would run outside of the graph")
         raise self.refused
 

@@ -26,6 +26,7 @@ def to_dict(cost: CostedGraph) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "tracer": cost.tracer,
+        "gave_up": dict(cost.gave_up),
         "convention": {"name": cost.convention.name, "weights": dict(cost.convention.weights)},
         "total": numbers(cost.params, cost.total, cost.convention),
         "unused_params": cost.unused_params,
@@ -79,6 +80,7 @@ def from_json(kind: type[AnyCostedGraph], text: str) -> AnyCostedGraph:
         tracer=saved["tracer"],
         convention=convention,
         make_graph=_no_graph,
+        gave_up=saved.get("gave_up", {}),  # which files of earlier versions lack
     )
 
 

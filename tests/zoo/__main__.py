@@ -10,7 +10,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -47,7 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         (options.report or COVERAGE).write_text(page)
     else:
         print(page)
-    return int(any(result.problems for result in results))
+    changes = changed(results, read(options.against)) if options.against else []
+    if options.against:
+        print(*changes, f"{len(results)} models compared, {len(changes)} counted otherwise", sep="\n")
+    return int(bool(changes) or any(result.problems for result in results))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -58,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="models at a time")
     parser.add_argument("--seconds", type=float, default=300, help="time limit for one model")
     parser.add_argument("--results", type=Path, metavar="FILE", help="append results here, and skip what it holds")
+    parser.add_argument("--against", type=Path, metavar="FILE", help="results of another run, to be the same")
     parser.add_argument(
         "--report", type=Path, metavar="FILE", help=f"where to write the report, {COVERAGE.name} for all"
     )
@@ -76,6 +80,21 @@ def read(path: Path) -> dict[tuple[str, str], Result]:
         return {}
     results = [Result(**json.loads(line)) for line in path.read_text().splitlines()]
     return {(result.family, result.name): result for result in results}
+
+
+COMPARED = ("tracer", "cost", "params", "nodes", "fingerprint", "uncounted", "problems")
+
+
+def changed(results: Sequence[Result], before: Mapping[tuple[str, str], Result]) -> list[str]:
+    """A line for every model that is counted otherwise than before."""
+    lines = []
+    for result in results:
+        other = before.get((result.family, result.name))
+        differing = [name for name in COMPARED if other and getattr(result, name) != getattr(other, name)]
+        if other is None or differing:
+            what = ", ".join(f"{name} {getattr(other, name)} -> {getattr(result, name)}" for name in differing)
+            lines.append(f"{result.family} {result.name}: {what or 'was not counted before'}")
+    return lines
 
 
 def versions() -> str:

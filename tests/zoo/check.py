@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -32,6 +34,10 @@ class Result:
     macs: int = 0
     params: int = 0
     nodes: int = 0
+    cost: dict[str, int] = field(default_factory=dict)
+    """The total, field by field."""
+    fingerprint: str = ""
+    """A hash of all that is known of every node: two counts with the same one are the same."""
     uncounted: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     """What the whole check took."""
@@ -69,7 +75,7 @@ def check_all(entry: Entry, result: Result) -> None:
     result.doing = "cannot be counted"
     cost = count_graph(model, example)
     result.tracer, result.macs, result.params, result.nodes = cost.tracer, cost.macs, cost.params, len(cost.nodes)
-    result.uncounted = cost.uncounted
+    result.cost, result.fingerprint, result.uncounted = cost.total.to_dict(), fingerprint_of(cost), cost.uncounted
     if cost.uncounted:
         result.problems.append(f"uncounted: {cost.uncounted}")
     if cost.params != (params := sum(parameter.numel() for parameter in model.parameters())):
@@ -88,6 +94,11 @@ def check_all(entry: Entry, result: Result) -> None:
     result.doing = "cannot be counted as it is published"
     for published in entry.published():
         compare_with_published(published, result)
+
+
+def fingerprint_of(cost: GraphCost) -> str:
+    """A hash of the nodes of a count: their names, calls, shapes, parameters, and operators with their equations."""
+    return hashlib.sha256(json.dumps(cost.to_dict()["nodes"]).encode()).hexdigest()
 
 
 def state_of(model: nn.Module) -> dict[str, tuple[Any, ...]]:

@@ -1,9 +1,12 @@
 """A sample of the zoo, chosen by family: what must hold for every model holds for these."""
 
+import json
 import os
+from pathlib import Path
 
 import pytest
 
+from tests.zoo.__main__ import main
 from tests.zoo.families import FAMILIES, entries_of
 from tests.zoo.run import run
 from tests.zoo.sample import sample
@@ -23,3 +26,15 @@ def test_the_sample_of_timm_is_large_and_of_every_kind() -> None:
     chosen = sample(entries)
     assert len(chosen) >= 150
     assert {entry.kind for entry in chosen} == {entry.kind for entry in entries}
+
+
+def test_what_another_run_counted_otherwise_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = tmp_path / "before.jsonl"
+    one = ["--family", "timm", "--match", "resnet18", "--jobs", "1"]
+    assert main([*one, "--results", str(before)]) == 0
+    assert main([*one, "--results", str(before), "--against", str(before)]) == 0
+    assert "1 models compared, 0 counted otherwise" in capsys.readouterr().out
+    saved = json.loads(before.read_text())
+    before.write_text(json.dumps({**saved, "params": saved["params"] + 1}))
+    assert main([*one, "--results", str(tmp_path / "after.jsonl"), "--against", str(before)]) == 1
+    assert "timm resnet18: params 11689513 -> 11689512" in capsys.readouterr().out

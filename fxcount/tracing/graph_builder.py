@@ -1,0 +1,112 @@
+"""`GraphBuilder`: writes the calls of a run into a graph; which node made a tensor is known by its identity."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import torch
+from torch import fx
+
+from fxcount.engine.node_annotation import Annotation, annotation
+from fxcount.tracing.attribute_paths import Attributes
+from fxcount.tracing.containers import PLAIN, Part, is_constant, is_plain, parts_of, rebuild
+from fxcount.tracing.counted_model import CountedModel
+from fxcount.tracing.model_device import ModelDevice
+from fxcount.tracing.new_nodes import NewNodes
+
+
+class GraphBuilder:
+    """Adds annotated nodes to ``graph``, whose arguments are the nodes that made the tensors in them."""
+
+    def __init__(self, model: CountedModel, device: ModelDevice) -> None:
+        self.graph = fx.Graph()
+        self.attributes = Attributes(model)
+        self.callers: list[str] = []
+        """The paths of the modules whose forward is running, the innermost last."""
+        self._new_nodes = NewNodes(self.graph)
+        self._device = device
+        self._made_by: dict[int, fx.Node | Part] = {}
+        self._kept: list[Any] = []  # so that no other tensor gets the identity of one that is gone
+
+    @property
+    def caller(self) -> str:
+        """The path of the module that makes the calls now, "" for the model itself."""
+        return self.callers[-1] if self.callers else ""
+
+    def add(self, op: str, target: Any, args: Any, kwargs: Any, result: Any, note: Annotation) -> None:
+        """A node for a call; the tensors in ``result`` are what it computes from now on."""
+        named = self._argument(kwargs) if kwargs else kwargs
+        self.bind(result, self._node(op, target, self._argument(args), named, note))
+
+    def placeholder(self, name: str, tensor: torch.Tensor) -> None:
+        """A node for an input."""
+        self.bind(tensor, self._node("placeholder", name, (), {}, annotation(tensor)))
+
+    def output(self, result: Any) -> None:
+        """Closes the graph with the model's result."""
+        self._node("output", "output", (self._argument(result),), {}, annotation(result))
+
+    def bind(self, result: Any, node: fx.Node) -> None:
+        """From now on the tensors in ``result`` are what ``node`` computes."""
+        self._kept.append(result)
+        if isinstance(result, torch.Tensor):
+            self._made_by[id(result)] = node
+        else:
+            self._made_by.update((id(tensor), part) for tensor, part in parts_of(result, node))
+
+    def knows(self, tensor: torch.Tensor) -> bool:
+        """Whether a node of the graph made a tensor."""
+        return id(tensor) in self._made_by
+
+    def name_of(self, tensor: torch.Tensor) -> str:
+        """The name of the node that made a tensor, for an error."""
+        found = self._made_by.get(id(tensor))
+        return found.name if isinstance(found, fx.Node) else "a tensor"
+
+    def _node(self, op: str, target: Any, args: Any, kwargs: Any, note: Annotation) -> fx.Node:
+        return self._new_nodes.add(op, target, tuple(args), kwargs, self.caller, note)
+
+    def _argument(self, value: Any) -> Any:
+        """``value`` as the argument of a node: every tensor in it as the node that computes it."""
+        kind = type(value)
+        if kind in PLAIN or (kind is slice and is_constant(value)):
+            return value
+        if isinstance(value, torch.Tensor):
+            return self._node_of(value)
+        if kind is tuple or kind is list:
+            return kind([self._argument(item) for item in value])
+        if kind is dict:
+            return {key: self._argument(item) for key, item in value.items()}
+        if kind is slice:
+            return slice(self._argument(value.start), self._argument(value.stop), self._argument(value.step))
+        if kind is torch.device:
+            return self._device.in_graph(value)
+        if is_plain(value):
+            return value
+        made = rebuild(value)
+        if made is None:
+            return self._attribute(self.attributes.use(value), value)
+        make, parts = made
+        return self._node("call_function", make, [self._argument(part) for part in parts], {}, annotation(value))
+
+    def _node_of(self, tensor: torch.Tensor) -> fx.Node:
+        found = self._made_by.get(id(tensor))
+        if isinstance(found, fx.Node):
+            return found
+        if found is None:
+            return self._attribute(self.attributes.use(tensor), tensor)
+        node = self._made_by[id(tensor)] = self._item(found)
+        return node
+
+    def _item(self, part: Part) -> fx.Node:
+        if part.node is None:
+            owner = part.owner if isinstance(part.owner, fx.Node) else self._item(part.owner)
+            part.node = self._node("call_function", operator.getitem, (owner, part.key), {}, annotation(part.value))
+            part.node.meta["module"] = owner.meta["module"]
+        return part.node
+
+    def _attribute(self, path: str, value: Any) -> fx.Node:
+        node = self._node("get_attr", path, (), {}, annotation(value))
+        self.bind(value, node)
+        return node

@@ -1,0 +1,40 @@
+"""`NodeNames`: the names of a graph's nodes, those that `torch.fx` gives, made without its regular expressions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import fx
+from torch.fx.graph import _illegal_names, _Namespace  # no public name
+
+
+class NodeNames(_Namespace):
+    """Names that are valid in Python, each given once."""
+
+    def __init__(self, graph: fx.Graph) -> None:
+        super().__init__()
+        self._graph = graph
+        self._stems: dict[Any, str] = {}
+
+    def name_call_of(self, target: Any) -> str:
+        """A new name for a node that calls ``target``."""
+        stem = self._stems.get(target)
+        if stem is None:
+            # Of __add__ torch.fx makes "add".
+            is_simple = isinstance(target, str) and target.islower() and not target.startswith("__")
+            stem = target.replace(".", "_") if is_simple else self._graph._target_to_str(target)
+            self._stems[target] = stem
+        return self.create_name(stem, None)
+
+    def create_name(self, candidate: str, obj: object | None) -> str:
+        """``candidate`` itself if nothing has that name, else with a number."""
+        plain = candidate.isascii() and candidate.isidentifier() and not candidate[-1].isdigit()
+        if not plain or candidate in _illegal_names or obj is not None:
+            return super().create_name(candidate, obj)
+        name, number = candidate, self._base_count.get(candidate, 0)
+        while name in self._used_names:
+            number += 1
+            name = f"{candidate}_{number}"
+        self._used_names.add(name)
+        self._base_count[candidate] = number
+        return name
