@@ -105,7 +105,7 @@ class _Guarded:
         return id(self)
 
     def __repr__(self) -> str:
-        node = vars(self).get("node") or vars(self).get("_node")  # in a message, none is made
+        node = vars(self).get("node")  # in a message, none is made
         return Text(f"{type(self).__name__}({node.name if node else ''})")
 
     __str__ = __repr__
@@ -132,29 +132,36 @@ class GuardedProxy(_Guarded, fx.Proxy):
         vars(self).update(node=node, tracer=tracer)
 
 
-class GuardedAnswer(_Guarded, fx.Proxy):
-    """Stands for what comparing an attribute gives; most are only asserted, so the node is made when it is used."""
+class _GuardedQuestion(_Guarded, fx.Proxy):
+    """Stands for what a function answers about a proxy; most are only called or asserted, so the node is made when it
+    is used."""
 
-    def __init__(self, question: Callable[..., Any], attribute: GuardedAttribute, other: Any) -> None:
-        vars(self).update(tracer=attribute.tracer, _question=(question, (attribute, other)), _node=None)
+    _question: tuple[Callable[..., Any], tuple[Any, ...]]
 
     @property
     def node(self) -> fx.Node:  # type: ignore[override]
-        if self._node is None:
-            question, arguments = self._question
-            vars(self)["_node"] = self.tracer.create_proxy("call_function", question, arguments, {}).node
-        return self._node  # type: ignore[no-any-return]
+        made: fx.Node | None = vars(self).get("node")
+        if made is None:
+            made = vars(self)["node"] = self.tracer.create_proxy("call_function", *self._question, {}).node
+        return made
+
+
+class GuardedAnswer(_GuardedQuestion):
+    """Stands for what comparing an attribute gives."""
+
+    def __init__(self, question: Callable[..., Any], attribute: GuardedAttribute, other: Any) -> None:
+        vars(self).update(tracer=attribute.tracer, _question=(question, (attribute, other)))
 
 
 def _compares(question: Callable[..., Any]) -> Callable[..., GuardedAnswer]:
     return lambda attribute, other: GuardedAnswer(question, attribute, other)
 
 
-class GuardedAttribute(_Guarded, Attribute):
-    """Stands for an attribute of a proxy, such as ``x.shape``; its node is made when it is used."""
+class GuardedAttribute(_GuardedQuestion, Attribute):
+    """Stands for an attribute of a proxy, such as ``x.shape``."""
 
     def __init__(self, root: fx.Proxy, attr: str) -> None:
-        vars(self).update(root=root, attr=attr, tracer=root.tracer, _node=None)
+        vars(self).update(root=root, attr=attr, tracer=root.tracer, _question=(getattr, (root, attr)))
 
     __eq__ = _compares(operator.eq)  # type: ignore[assignment]
     __ne__ = _compares(operator.ne)  # type: ignore[assignment]
