@@ -10,6 +10,7 @@ from typing import Any
 from torch import fx, nn
 from torch.fx.passes.shape_prop import TensorMetadata
 
+from fxcount._torch import parameters_of, submodules_of
 from fxcount.cost import Convention
 from fxcount.graph_cost import GraphCost
 from fxcount.result import NodeCost, Shape, Submodule, holder_of, leaf_paths, parent_of
@@ -111,10 +112,10 @@ def _shapes(described: Any) -> tuple[Shape, ...]:
 def _parameters_in(path: str, value: Any) -> dict[str, nn.Parameter]:
     """The parameters by name of what lies at ``path``, a module or a tensor."""
     if isinstance(value, nn.Module):
-        if value._modules:
+        if submodules_of(value):
             return dict(value.named_parameters(prefix=path))
         # Most leaves: what named_parameters gives, without its generators.
-        return {f"{path}.{name}": each for name, each in value._parameters.items() if each is not None}
+        return {f"{path}.{name}": each for name, each in parameters_of(value).items() if each is not None}
     return {path: value} if isinstance(value, nn.Parameter) else {}
 
 

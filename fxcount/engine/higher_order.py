@@ -9,8 +9,8 @@ from math import prod
 from typing import Any
 
 import torch
-from torch._ops import HigherOrderOperator
 
+from fxcount._torch import HigherOrderOperator
 from fxcount.cost import Cost, Equation, OperatorCost, total_cost
 from fxcount.engine.counter import OperatorCounter, higher_order
 from fxcount.faults import for_the_model
@@ -118,7 +118,7 @@ def attention(
     index = query.new_zeros(1, dtype=torch.int)
     buffers = args[7] if len(args) > 7 else kwargs.get("score_mod_other_buffers", ())
     _, modified = counter.measure(partial(score_mod, scalar, index, index, index, index, *buffers))
-    unmasked = block_mask[-1].__name__ in ("noop_mask", "_identity", "_no_mask")
+    unmasked = block_mask[-1].__name__ == "noop_mask"
     quantities = attention_quantities(
         prod(query.shape[:-1]), key.shape[-2], query.shape[-1], value.shape[-1], mask=None, causal=not unmasked
     )

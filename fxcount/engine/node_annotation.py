@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 from torch import fx
-from torch.fx.passes.shape_prop import TensorMetadata, _extract_tensor_metadata
+from torch.fx.passes.shape_prop import TensorMetadata
 
+from fxcount._torch import tensor_metadata
 from fxcount.cost import OperatorCost, total_cost
 
 Annotation = Mapping[str, Any]
@@ -25,7 +26,7 @@ def annotation(result: Any, operators: tuple[OperatorCost, ...] = ()) -> Annotat
 def describe(tensor: torch.Tensor) -> TensorMetadata:
     """What `ShapeProp` writes about a tensor; it asks for memory formats in Python, which takes most of its time."""
     if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_nested:
-        return _extract_tensor_metadata(tensor)
+        return tensor_metadata(tensor)
     return TensorMetadata(
         tensor.shape, tensor.dtype, tensor.requires_grad, tensor.stride(), _memory_format(tensor), False, {}
     )

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch.fx.immutable_collections import immutable_list  # what the arguments of a node hold in the place of a list
 
+from fxcount._torch import Operator, make_subclass
 from fxcount.engine.surrounding_modes import Modes
 from fxcount.formulas.arithmetic import tensors
 
@@ -23,7 +24,7 @@ AsShape = Callable[[torch.Tensor], torch.Tensor | None]
 
 _TENSORS = frozenset({torch.Tensor, torch.nn.Parameter})  # what another class does is not known
 _HASHED = frozenset(
-    {str, type(None), type(...), torch.dtype, torch.layout, torch.memory_format, torch.device, torch._ops.OpOverload}
+    {str, type(None), type(...), torch.dtype, torch.layout, torch.memory_format, torch.device, Operator}
 )
 _NUMBERS = frozenset({int, float, bool, complex})
 
@@ -142,4 +143,4 @@ def _tensor_maker(
     if type(out) is not torch.Tensor or any(out is tensor for tensor in tensors((args, *kwargs.values()))):
         return None
     like = torch.empty_strided(out.shape, out.stride(), dtype=out.dtype, device="meta")
-    return lambda args: torch.Tensor._make_subclass(torch.Tensor, like)  # as detach(), and no mode sees it
+    return lambda args: make_subclass(torch.Tensor, like)

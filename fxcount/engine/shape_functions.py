@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from fxcount._torch import Operator, schema_of
+from fxcount.formulas import operator_name
 from fxcount.formulas.arguments import ArgumentReader
 
 ShapeFunction = Callable[..., Any]
@@ -20,10 +22,10 @@ SHAPES: dict[str, ShapeFunction] = {}
 
 READ_VALUES = frozenset(
     {
-        "aten::_pack_padded_sequence",
-        "aten::_pad_packed_sequence",
-        "aten::masked_select",
-        "aten::repeat_interleave",
+        "aten._pack_padded_sequence",
+        "aten._pad_packed_sequence",
+        "aten.masked_select",
+        "aten.repeat_interleave",
     }
 )
 """Operators that run on shapes as long as lengths or masks are known, for the shapes of their results follow."""
@@ -31,36 +33,34 @@ READ_VALUES = frozenset(
 _MASKS = (torch.bool, torch.uint8)
 
 
-def reads_values(operator: torch._ops.OpOverload, args: Sequence[Any]) -> bool:
+def reads_values(operator: Operator, args: Sequence[Any]) -> bool:
     """Whether the shape of a call's result depends on values; an index with numbers selects as many as there are."""
-    name = operator._schema.name
-    if name == "aten::index":
+    name = operator_name(operator)
+    if name == "aten.index":
         return any(each is not None and each.dtype in _MASKS for each in args[1])
     return name in READ_VALUES
 
 
 def shape_of(operators: str) -> Callable[[ShapeFunction], ShapeFunction]:
-    """Registers the decorated function for ``operators``, names parted by blanks, ``aten::`` left out."""
+    """Registers the decorated function for ``operators``, names parted by blanks, ``aten.`` left out."""
 
     def register(function: ShapeFunction) -> ShapeFunction:
-        SHAPES.update({f"aten::{name}": function for name in operators.split()})
+        SHAPES.update({f"aten.{name}": function for name in operators.split()})
         return function
 
     return register
 
 
-def find_shape(operator: torch._ops.OpOverload) -> Callable[[Sequence[Any], Any], Any] | None:
+def find_shape(operator: Operator) -> Callable[[Sequence[Any], Any], Any] | None:
     """A function of a call's arguments that makes its result; None where torch does it well on meta."""
-    name = operator._schema.name
-    if not operator._schema.is_mutable:
+    name = operator_name(operator)
+    if not schema_of(operator).is_mutable:
         return _fitted(operator, SHAPES.get(name))
     functional = _fitted(operator, SHAPES.get(name[:-1])) if name.endswith("_") else None
     return None if functional is None else _in_place(functional)
 
 
-def _fitted(
-    operator: torch._ops.OpOverload, function: ShapeFunction | None
-) -> Callable[[Sequence[Any], Any], Any] | None:
+def _fitted(operator: Operator, function: ShapeFunction | None) -> Callable[[Sequence[Any], Any], Any] | None:
     if function is None:
         return None
     reader = ArgumentReader(operator, function)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import torch
+from fxcount._torch import dispatch_mode_count, function_mode_count
 
 
 class Modes:
     """Those that are at work when this is made."""
 
     def __init__(self) -> None:
-        # Torch counts them in private alone; a context manager of a model may push one and tell nobody.
-        self._of_functions = torch._C._len_torch_function_stack()
-        self._of_operators = torch._C._len_torch_dispatch_stack()
+        self._of_functions = function_mode_count()
+        self._of_operators = dispatch_mode_count()
 
     def __bool__(self) -> bool:
         return self._of_functions > 0 or self._of_operators > 0
 
     def have_grown(self) -> bool:
         """Whether there are more at work now."""
-        return (
-            torch._C._len_torch_function_stack() > self._of_functions
-            or torch._C._len_torch_dispatch_stack() > self._of_operators
-        )
+        return function_mode_count() > self._of_functions or dispatch_mode_count() > self._of_operators

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from fxcount._torch import Operator, schema_of
 from fxcount.errors import FormulaError
 
 
@@ -20,7 +21,7 @@ class ArgumentReader:
     schema, else of the parameter, else None. ``out`` is the result of the call.
     """
 
-    def __init__(self, operator: torch._ops.OpOverload, function: Callable[..., Any]) -> None:
+    def __init__(self, operator: Operator, function: Callable[..., Any]) -> None:
         """
         Raises:
             FormulaError: the function asks for an argument that the operator does not have.
@@ -28,7 +29,7 @@ class ArgumentReader:
         self._positional: list[_Place] = []
         self._keyword: list[_Place] = []
         self._wants_out = False
-        arguments = operator._schema.arguments
+        arguments = schema_of(operator).arguments
         position_of = {argument.name: position for position, argument in enumerate(arguments)}
         for position, parameter in enumerate(inspect.signature(function).parameters.values()):
             if parameter.name == "out" and parameter.kind is parameter.KEYWORD_ONLY:

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 import torch
 from torch import nn
-from torch._library.custom_ops import CustomOpDef  # what torch.library.custom_op returns; no public name
 
+from fxcount._torch import CustomOperator, Operator, OperatorPacket, registered_operator
 from fxcount.cost import OperatorCost
 from fxcount.errors import FormulaError
 from fxcount.formulas.arguments import CallReader
@@ -31,7 +31,7 @@ class CustomFormulas:
     operators: dict[str, Formula] = field(default_factory=dict)
     modules: dict[type, Formula] = field(default_factory=dict)
     functions: dict[Callable[..., Any], Formula] = field(default_factory=dict)
-    fitted: dict[torch._ops.OpOverload, OperatorFormula] = field(default_factory=dict)
+    fitted: dict[Operator, OperatorFormula] = field(default_factory=dict)
     """The formulas of operators, fitted to the overloads that were met."""
 
     def add(self, target: Any, formula: Formula) -> None:
@@ -46,12 +46,12 @@ class CustomFormulas:
         formulas[key] = formula
 
     def _place(self, target: Any) -> tuple[dict[Any, Formula], Any]:
-        if isinstance(target, CustomOpDef):
-            return self.operators, target._qualname.replace("::", ".")
-        if isinstance(target, torch._ops.OpOverload):
-            return self.operators, target._schema.name.replace("::", ".")
-        if isinstance(target, torch._ops.OpOverloadPacket):
-            return self.operators, target._qualified_op_name.replace("::", ".")
+        if isinstance(target, CustomOperator):
+            return self.operators, operator_name(registered_operator(target))
+        if isinstance(target, Operator):
+            return self.operators, operator_name(target)
+        if isinstance(target, OperatorPacket):
+            return self.operators, str(target)
         if isinstance(target, type) and issubclass(target, nn.Module):
             return self.modules, target
         if inspect.isroutine(target):
@@ -128,7 +128,7 @@ def _layers() -> Iterator[CustomFormulas]:
     yield _REGISTERED
 
 
-def find_formula(operator: torch._ops.OpOverload) -> OperatorFormula | None:
+def find_formula(operator: Operator) -> OperatorFormula | None:
     """The formula of an operator, a custom one first, fitted to its arguments; None where none is known."""
     name = operator_name(operator)
     for layer in _layers():

@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
+from fxcount._torch import Operator
 from fxcount.cost import Cost, Equation, OperatorCost, Quantities, total_cost
 from fxcount.errors import FormulaError
 from fxcount.formulas.arguments import ArgumentReader
@@ -76,7 +75,7 @@ class Formula:
 class OperatorFormula:
     """A formula fitted to one operator overload."""
 
-    def __init__(self, operator: torch._ops.OpOverload, name: str, formula: Formula) -> None:
+    def __init__(self, operator: Operator, name: str, formula: Formula) -> None:
         """
         Raises:
             FormulaError: the formula asks for an argument that the operator does not have.

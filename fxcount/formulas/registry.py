@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import torch
 
+from fxcount._torch import Operator, schema_of
 from fxcount.errors import FormulaError
 from fxcount.formulas.formula import EachFormula, Formula, Measure, OperatorFormula
 
@@ -63,18 +64,18 @@ def _register(name: str, priced: Formula) -> None:
     FORMULAS[name] = priced
 
 
-def operator_name(operator: torch._ops.OpOverload) -> str:
+@functools.cache
+def operator_name(operator: Operator) -> str:
     """``aten.conv2d`` for ``torch.ops.aten.conv2d.default``: an operator's overloads share one name."""
-    namespace, _, name = operator._schema.name.partition("::")
-    return f"{namespace}.{name}"
+    return str(operator.overloadpacket)
 
 
-def formula_of(operator: torch._ops.OpOverload) -> Formula | None:
+def formula_of(operator: Operator) -> Formula | None:
     """The formula that an operator has by its name, or by what its schema says it is a variant of."""
     name = operator_name(operator).replace("._foreach_", ".")
     if name in FORMULAS:
         return FORMULAS[name]
-    if name.endswith("_") and not name.endswith("__") and operator._schema.is_mutable:
+    if name.endswith("_") and not name.endswith("__") and schema_of(operator).is_mutable:
         return FORMULAS.get(name[:-1])
     if operator.is_view or (name.endswith("_copy") and _is_view(name.removesuffix("_copy"))):
         return FORMULAS["aten.view"]
@@ -88,13 +89,13 @@ def _is_view(name: str) -> bool:
 
 
 @functools.cache
-def find_registered(operator: torch._ops.OpOverload) -> OperatorFormula | None:
+def find_registered(operator: Operator) -> OperatorFormula | None:
     """The formula of an operator, fitted to its arguments; None where none is known."""
     found = formula_of(operator)
     return None if found is None else fit(operator, found)
 
 
-def fit(operator: torch._ops.OpOverload, found: Formula) -> OperatorFormula:
+def fit(operator: Operator, found: Formula) -> OperatorFormula:
     """A formula fitted to the arguments of an operator."""
-    fitted = EachFormula if "::_foreach_" in operator._schema.name else OperatorFormula
+    fitted = EachFormula if "._foreach_" in operator_name(operator) else OperatorFormula
     return fitted(operator, operator_name(operator), found)

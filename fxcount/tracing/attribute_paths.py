@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from fxcount._torch import parameters_of
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.leaf_modules import is_leaf
 
@@ -48,7 +49,7 @@ class Attributes:
     def has_parameters_of(self, module: nn.Module) -> bool:
         """Whether a module's parameters are those that it has in the model, and not others put in their place."""
         path = self.path_of(module)
-        parameters = [(f"{path}.{name}", value) for name, value in module._parameters.items() if value is not None]
+        parameters = [(f"{path}.{name}", value) for name, value in parameters_of(module).items() if value is not None]
         return all(self._parameters.get(name) is value for name, value in parameters)
 
     def _add(self, named: Iterable[tuple[str, Any]]) -> None:

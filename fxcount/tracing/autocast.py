@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.utils import _pytree as pytree
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from fxcount._torch import DispatchMode, disabled_torch_function, make_wrapper_subclass, tree_map
 from fxcount.faults import for_the_model
 
 
@@ -47,12 +46,12 @@ class ShownStandIn(torch.Tensor):
 
     stand_in: torch.Tensor
 
-    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+    __torch_function__ = disabled_torch_function  # type: ignore[assignment]
 
     @staticmethod
     def __new__(cls, stand_in: torch.Tensor, device: torch.device) -> ShownStandIn:
         size, stride = stand_in.shape, stand_in.stride()
-        shown: ShownStandIn = torch.Tensor._make_wrapper_subclass(
+        shown: ShownStandIn = make_wrapper_subclass(
             cls, size, stride, stand_in.storage_offset(), dtype=stand_in.dtype, device=device
         )
         shown.stand_in = stand_in
@@ -63,7 +62,7 @@ class ShownStandIn(torch.Tensor):
         return NotImplemented
 
 
-class AsOn(TorchDispatchMode):
+class AsOn(DispatchMode):
     """While it lasts, every operator is handed stand-ins as they are, and returns them as tensors of ``device``.
 
     Between a call and its operators is autocast: it sees the device and casts, by a call of its own.
@@ -83,11 +82,11 @@ class AsOn(TorchDispatchMode):
 
     def show(self, value: Any) -> Any:
         """``value`` with each floating-point stand-in shown on the device, the same one each time."""
-        return pytree.tree_map(self._show_tensor, value)
+        return tree_map(self._show_tensor, value)
 
     def hide(self, value: Any) -> Any:
         """The opposite of ``show``."""
-        return pytree.tree_map(lambda leaf: leaf.stand_in if type(leaf) is ShownStandIn else leaf, value)
+        return tree_map(lambda leaf: leaf.stand_in if type(leaf) is ShownStandIn else leaf, value)
 
     def _show_tensor(self, leaf: Any) -> Any:
         if not isinstance(leaf, torch.Tensor) or not leaf.is_meta or not leaf.is_floating_point():

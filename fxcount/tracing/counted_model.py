@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from fxcount._torch import buffers_of, parameters_of
 from fxcount.errors import InputError
 from fxcount.tracing.example_call import ExampleCall
 
@@ -46,10 +47,10 @@ class CountedModel:
             counted.modules.update(model.named_modules())
         for path, module in counted.modules.items():
             prefix = f"{path}." if path else ""
-            for name, parameter in module._parameters.items():
+            for name, parameter in parameters_of(module).items():
                 if parameter is not None:
                     counted.parameters[prefix + name] = parameter
-            for name, buffer in module._buffers.items():
+            for name, buffer in buffers_of(module).items():
                 if buffer is not None:
                     counted.buffers[prefix + name] = buffer
         lazy = next((name for name, tensor in counted.named_tensors() if is_lazy(tensor)), None)

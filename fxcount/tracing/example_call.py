@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.utils import _pytree as pytree
 
+from fxcount._torch import tree_flatten, tree_map_with_path
 from fxcount.errors import InputError
 
 
@@ -42,7 +42,8 @@ class ExampleCall:
 
     def tensors(self) -> tuple[torch.Tensor, ...]:
         """The tensors among the arguments, also nested ones, in order."""
-        return tuple(leaf for leaf in pytree.tree_leaves((self.args, self.kwargs)) if isinstance(leaf, torch.Tensor))
+        leaves, _ = tree_flatten((self.args, self.kwargs))
+        return tuple(leaf for leaf in leaves if isinstance(leaf, torch.Tensor))
 
     def replace_tensors(self, replace: Callable[[str, torch.Tensor], Any], function: Callable[..., Any]) -> ExampleCall:
         """The same call with each tensor replaced by ``replace(name, tensor)``; names are those of ``function``.
@@ -70,12 +71,12 @@ def _named(kwargs: dict[Any, Any]) -> dict[str, Any]:
 
 
 def _replace(name: str, value: Any, replace: Callable[[str, torch.Tensor], Any], taken: set[str]) -> Any:
-    def replace_leaf(path: pytree.KeyPath, leaf: Any) -> Any:
+    def replace_leaf(path: tuple[Any, ...], leaf: Any) -> Any:
         if not isinstance(leaf, torch.Tensor):
             return leaf
         return replace(_new_name("_".join((name, *map(_key_text, path))), taken), leaf)
 
-    return pytree.tree_map_with_path(replace_leaf, value)
+    return tree_map_with_path(replace_leaf, value)
 
 
 def _key_text(key: Any) -> str:

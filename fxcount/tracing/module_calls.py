@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import nn
 
+from fxcount._torch import CALL_OF_MODULE, compiled_call_of, forward_hooks_of, forward_pre_hooks_of
 from fxcount.faults import for_the_model
 
 HandleCall = Callable[[nn.Module, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
@@ -18,18 +19,17 @@ HandleCall = Callable[[nn.Module, Callable[..., Any], tuple[Any, ...], dict[str,
 
 def hooks_of_call(module: nn.Module) -> tuple[Callable[..., Any], ...]:
     """What a call of ``module`` runs before and after its forward."""
-    return (*module._forward_pre_hooks.values(), *module._forward_hooks.values())
+    return (*forward_pre_hooks_of(module).values(), *forward_hooks_of(module).values())
 
 
 @contextlib.contextmanager
 def watched_modules(handle: HandleCall, modules: Iterable[nn.Module]) -> Iterator[None]:
     """While it lasts, every call of a module in this thread is made by ``handle``; ``modules`` are those of the model.
 
-    Setting ``nn.Module.__call__`` makes Python look through all classes of modules, a thousand once a library of models
-    is imported, which takes long beside a small model. So what ``__call__`` calls is set, unless a module goes past it.
+    What ``nn.Module.__call__`` calls is set, unless a module goes past it.
     """
     call, thread, lasts = nn.Module.__call__, threading.get_ident(), True
-    name = "_call_impl" if all(map(_calls_as_most_do, modules)) else "__call__"
+    name = CALL_OF_MODULE if all(map(_calls_as_most_do, modules)) else "__call__"
     original = getattr(nn.Module, name)
 
     def watched(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
@@ -48,6 +48,7 @@ def watched_modules(handle: HandleCall, modules: Iterable[nn.Module]) -> Iterato
 
 
 def _calls_as_most_do(module: nn.Module) -> bool:
-    """Whether ``__call__`` calls the ``_call_impl`` of ``nn.Module``: not if the module is compiled in place, or its
+    """Whether ``__call__`` calls the method that most modules have: not if the module is compiled in place, or its
     class has another."""
-    return module._compiled_call_impl is None and type(module)._call_impl is nn.Module._call_impl
+    own = getattr(type(module), CALL_OF_MODULE)
+    return compiled_call_of(module) is None and own is getattr(nn.Module, CALL_OF_MODULE)

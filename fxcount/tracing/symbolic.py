@@ -8,11 +8,10 @@ from typing import Any
 
 import torch
 from torch import fx, nn
-from torch.fx._symbolic_trace import _patch_wrapped_functions, _Patcher  # torch.fx.wrap has no other reader
 from torch.fx.proxy import TraceError
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from fxcount._torch import DispatchMode, assertion, wrapped_functions
 from fxcount.engine.surrounding_modes import Modes
 from fxcount.errors import TracingError
 from fxcount.faults import for_the_model
@@ -97,8 +96,7 @@ class SymbolicTracer(fx.Tracer):
         modules = watched_modules(self.call_module, self._model.modules.values())
         methods = watched_methods(self._call_method)
         try:
-            with nothing_runs, modules, methods, traced, functions, _Patcher() as patcher:
-                _patch_wrapped_functions(patcher)
+            with nothing_runs, modules, methods, traced, functions, wrapped_functions():
                 self._modes = Modes()
                 yield
         except Exception:
@@ -229,7 +227,7 @@ class EveryTensorIsTraced(TorchFunctionMode):
             return Text("a tensor of the model")
         if name == "__get__":
             return self._read_property(func, *args)
-        if func is torch._assert:  # costs nothing
+        if func is assertion:  # costs nothing
             return None
         if name in ASK_FOR_SIZES and not contains((fx.Proxy,), args, kwargs):
             return self._answer(func, *args, **kwargs)
@@ -268,7 +266,7 @@ def _rows(input: torch.Tensor, dim: int = 0) -> int:
     return input.size(dim)
 
 
-class NothingRuns(TorchDispatchMode):
+class NothingRuns(DispatchMode):
     """Refuses every operator that runs while a graph is made: it would be in no graph, and might write to the model.
 
     Only what passes by every function of torch comes here, such as a scripted function of a buffer.
@@ -284,7 +282,7 @@ class NothingRuns(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if self._suspended or func is torch.ops.aten.lift_fresh.default:  # torch.from_numpy: a constant
-            with torch._C.DisableTorchFunction():
+            with torch.DisableTorchFunction():
                 return for_the_model(func, *args, **(kwargs or {}))
         self.refused = CannotTrace(f"{func} would run outside of the graph")
         raise self.refused

@@ -6,6 +6,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
+from fxcount._torch import METHOD_OF_LABEL
 from fxcount.errors import FxcountError, InputError
 from fxcount.result import CostedGraph, NodeCost
 from fxcount.views.table import shapes_text
@@ -39,13 +40,12 @@ def dot_graph(cost: CostedGraph) -> Any:
 
     labels = {node.name: _label(node, cost) for node in cost.nodes}
 
-    class CostDrawer(FxGraphDrawer):
-        """Writes the costs where the drawer writes the arguments."""
+    def label(drawer: Any, module: Any, node: Any, *options: Any) -> str:
+        """The costs, where the drawer writes the arguments."""
+        return labels.get(node.name, str(node.name))
 
-        def _get_node_label(self, module: Any, node: Any, *options: Any) -> str:
-            return labels.get(node.name, str(node.name))
-
-    drawing = CostDrawer(cost.graph, "model", ignore_parameters_and_buffers=True).get_dot_graph()
+    drawer: Any = type("CostDrawer", (FxGraphDrawer,), {METHOD_OF_LABEL: label})
+    drawing = drawer(cost.graph, "model", ignore_parameters_and_buffers=True).get_dot_graph()
     for box in drawing.get_nodes():
         if box.get_name() in WORDS_OF_DOT:
             box.set_name(f'"{box.get_name()}"')

@@ -1,0 +1,197 @@
+"""The private names of torch that this package cannot do without, each with the reason why no public name does.
+
+Nothing else in the package uses a private name of torch. A name that is used for each operator or node is torch's own
+object, or an ``attrgetter``, and so costs no call of Python.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from operator import attrgetter
+
+import torch
+import torch._C._functorch
+import torch._library.custom_ops
+import torch.fx._symbolic_trace
+import torch.fx.graph
+import torch.fx.passes.shape_prop
+import torch.nn.modules.module
+import torch.utils._python_dispatch
+import torch.utils._pytree
+from torch import fx, nn
+
+# Operators
+
+Operator = torch._ops.OpOverload
+"""The class of ``torch.ops.aten.add.Tensor``. Torch hands its instances out in public and has no public name for it."""
+
+OperatorPacket = torch._ops.OpOverloadPacket
+"""The class of ``torch.ops.aten.add``, all overloads of a name. It has no public name either."""
+
+HigherOrderOperator = torch._ops.HigherOrderOperator
+"""The class of what takes functions, such as ``torch.cond`` in the dispatcher. It has no public name either."""
+
+CustomOperator = torch._library.custom_ops.CustomOpDef
+"""The class of what ``torch.library.custom_op`` returns, which is no `Operator`. It has no public name either."""
+
+registered_operator: Callable[[CustomOperator], Operator] = attrgetter("_opoverload")
+"""The `Operator` that a `CustomOperator` registered. In public one must know its name to find it in ``torch.ops``."""
+
+schema_of: Callable[[Operator], torch.FunctionSchema] = attrgetter("_schema")
+"""What an operator takes, returns and writes to. In public an operator tells its name and tags, and no argument."""
+
+# The dispatcher
+
+DispatchMode = torch.utils._python_dispatch.TorchDispatchMode
+"""Sees every operator that runs while it lasts. Torch documents it under its private name; the public
+``TorchFunctionMode`` sees calls from Python alone."""
+
+below_autograd = torch._C._AutoDispatchBelowAutograd
+"""While it lasts, operators run as autograd would call them: composite ones are whole, and there are no gradients. The
+public ``torch.inference_mode`` does so too, but its tensors cannot be views of others, and the model can see it."""
+
+no_dispatch_modes = torch._C._DisableTorchDispatch
+"""While it lasts, no `DispatchMode` sees an operator. In public a mode can only be left by who entered it."""
+
+dispatch_mode_count = torch._C._len_torch_dispatch_stack
+"""How many modes of that kind are at work. A mode that a model enters tells nobody, and no public name counts them."""
+
+function_mode_count = torch._C._len_torch_function_stack
+"""How many modes of the kind ``TorchFunctionMode`` are at work. No public name counts them either."""
+
+enable_torch_function = torch._C._EnableTorchFunction
+"""While it lasts, those modes see calls again inside ``torch.DisableTorchFunction()``, whose opposite is not public."""
+
+disabled_torch_function = torch._C._disabled_torch_function_impl
+"""The ``__torch_function__`` of a subclass whose results are plain tensors. The public default makes them instances of
+the subclass."""
+
+# What torch.func transforms
+
+transform_level = torch._C._functorch.maybe_current_level
+"""How many transforms, such as ``torch.vmap``, are at work, None if none is. ``torch.func`` does not tell."""
+
+is_transformed = torch._C._functorch.is_functorch_wrapped_tensor
+"""Whether a tensor is what a transform hands to its function. ``torch.func`` does not tell."""
+
+is_gradient_tracked = torch._C._functorch.is_gradtrackingtensor
+"""Whether the transform of such a tensor is a gradient. ``torch.func`` does not tell."""
+
+# Tensors
+
+make_subclass = torch.Tensor._make_subclass
+"""``make_subclass(torch.Tensor, x)`` is what ``x.detach()`` is. The public method is an operator, which every mode at
+work sees."""
+
+make_wrapper_subclass = torch.Tensor._make_wrapper_subclass
+"""A tensor that has a shape, a dtype and a device and no memory there. In public only the meta device has such."""
+
+stored_count: Callable[[torch.Tensor], int] = torch.Tensor._nnz
+"""How many entries a sparse tensor stores. In public one must coalesce it first, which merges entries."""
+
+stored_indices: Callable[[torch.Tensor], torch.Tensor] = torch.Tensor._indices
+"""The places of the entries that a tensor in coordinate format stores. The public ``indices()`` refuses one that is not
+coalesced."""
+
+stored_values: Callable[[torch.Tensor], torch.Tensor] = torch.Tensor._values
+"""The entries themselves, for the same reason."""
+
+assertion = torch._assert
+"""The assertion that a trace can see. Torch documents it under its private name alone."""
+
+# Containers
+
+tree_flatten = torch.utils._pytree.tree_flatten
+"""The leaves of nested containers, also of those that a library registered, such as the outputs of transformers, and
+how they are nested. No public name reaches into these."""
+
+tree_unflatten = torch.utils._pytree.tree_unflatten
+"""The opposite of ``tree_flatten``."""
+
+tree_map = torch.utils._pytree.tree_map
+"""The same containers with each leaf replaced."""
+
+tree_map_with_path = torch.utils._pytree.tree_map_with_path
+"""As ``tree_map``, for a function that is also told under which keys the leaf lies."""
+
+# Modules
+
+parameters_of: Callable[[nn.Module], dict[str, nn.Parameter | None]] = attrgetter("_parameters")
+"""The parameters of a module itself by name. ``named_parameters(recurse=False)`` is a stack of generators, which takes
+longer than all else that is done with most modules; so do the two that follow."""
+
+buffers_of: Callable[[nn.Module], dict[str, torch.Tensor | None]] = attrgetter("_buffers")
+"""The buffers of a module itself by name."""
+
+submodules_of: Callable[[nn.Module], dict[str, nn.Module | None]] = attrgetter("_modules")
+"""The modules that a module itself holds by name."""
+
+forward_pre_hooks_of: Callable[[nn.Module], dict[int, Callable[..., object]]] = attrgetter("_forward_pre_hooks")
+"""What a call of a module runs before its forward. In public, hooks are registered and removed, and not listed."""
+
+forward_hooks_of: Callable[[nn.Module], dict[int, Callable[..., object]]] = attrgetter("_forward_hooks")
+"""What a call of a module runs after its forward, for the same reason."""
+
+any_global_hook: Callable[[], object] = torch.nn.modules.module._has_any_global_hook
+"""True or a mapping with hooks in it if there are hooks that the calls of all modules run, for the same reason."""
+
+CALL_OF_MODULE = "_call_impl"
+"""The name of the method that ``nn.Module.__call__`` calls. Setting ``__call__`` itself, which is public, makes Python
+look through all classes of modules, of which a library of models has a thousand."""
+
+compiled_call_of: Callable[[nn.Module], Callable[..., object] | None] = attrgetter("_compiled_call_impl")
+"""What ``nn.Module.__call__`` calls instead if ``Module.compile`` was called, None if not. It has no public name."""
+
+# Graphs
+
+
+@contextlib.contextmanager
+def wrapped_functions() -> Iterator[None]:
+    """While it lasts, a function that was given to ``torch.fx.wrap`` becomes a node when it is called on a proxy.
+
+    In public only ``torch.fx.Tracer.trace`` does so.
+    """
+    with torch.fx._symbolic_trace._Patcher() as patcher:
+        torch.fx._symbolic_trace._patch_wrapped_functions(patcher)
+        yield
+
+
+tensor_metadata = torch.fx.passes.shape_prop._extract_tensor_metadata
+"""What `ShapeProp` writes about a tensor. In public it does so for the nodes of a graph that it runs alone."""
+
+Namespace = torch.fx.graph._Namespace
+"""Gives the nodes of a graph their names. ``Graph.create_node`` uses one, and takes most of its time for what a trace
+does not need: the names from here to the end are for doing the rest of it."""
+
+ILLEGAL_NAMES = torch.fx.graph._illegal_names
+"""The names that no node has, by what they mean in Python."""
+
+used_names: Callable[[Namespace], set[str]] = attrgetter("_used_names")
+"""The names that a `Namespace` has given."""
+
+name_counts: Callable[[Namespace], dict[str, int]] = attrgetter("_base_count")
+"""The last number that a `Namespace` has added to a name."""
+
+
+def set_namespace(graph: fx.Graph, namespace: Namespace) -> None:
+    """From now on ``namespace`` gives the nodes of ``graph`` their names."""
+    graph._graph_namespace = namespace
+
+
+def insert_node(graph: fx.Graph, node: fx.Node) -> None:
+    """Adds a node where ``Graph.create_node`` would: at the place where the graph inserts, its end unless told so."""
+    graph._insert(node)
+    graph._find_nodes_lookup_table.insert(node)
+    graph._len += 1
+
+
+target_name = fx.Graph._target_to_str
+"""``target_name(graph, target)`` is what a node that calls ``target`` is named after."""
+
+METHOD_OF_LABEL = "_get_node_label"
+"""The name of the method of `FxGraphDrawer` that writes the text of a node. In public its text cannot be chosen, and it
+is an error for a node that returns more than tensors."""
+
+# Scripts
+
+optimized_execution = torch.jit.optimized_execution  # type: ignore[attr-defined]
+"""Whether scripted functions are rewritten before they run. It is public, but has no types that can be checked."""
