@@ -85,14 +85,14 @@ work sees."""
 make_wrapper_subclass = torch.Tensor._make_wrapper_subclass
 """A tensor that has a shape, a dtype and a device and no memory there. In public only the meta device has such."""
 
-stored_count: Callable[[torch.Tensor], int] = torch.Tensor._nnz
+entry_count: Callable[[torch.Tensor], int] = torch.Tensor._nnz
 """How many entries a sparse tensor stores. In public one must coalesce it first, which merges entries."""
 
-stored_indices: Callable[[torch.Tensor], torch.Tensor] = torch.Tensor._indices
+entry_indices: Callable[[torch.Tensor], torch.Tensor] = torch.Tensor._indices
 """The places of the entries that a tensor in coordinate format stores. The public ``indices()`` refuses one that is not
 coalesced."""
 
-stored_values: Callable[[torch.Tensor], torch.Tensor] = torch.Tensor._values
+entry_values: Callable[[torch.Tensor], torch.Tensor] = torch.Tensor._values
 """The entries themselves, for the same reason."""
 
 assertion = torch._assert

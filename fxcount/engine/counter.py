@@ -12,17 +12,16 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch._ops import HigherOrderOperator
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from fxcount._torch import DispatchMode, HigherOrderOperator, Operator
 from fxcount.cost import Cost, OperatorCost
-from fxcount.engine.operator_facts import Operator, facts_on
+from fxcount.engine.operator_facts import facts_on
 from fxcount.faults import for_the_model
 from fxcount.formulas import REFUSED, find_formula, operator_name
 from fxcount.formulas.arithmetic import tensors
 
 
-class OperatorCounter(TorchDispatchMode):
+class OperatorCounter(DispatchMode):
     """Notes in ``calls`` what every operator costs, and runs it as it is, on data.
 
     Whatever was there before the run is put back by ``restore()``: before an operator writes to memory that none of

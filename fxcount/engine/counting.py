@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Iterator
 
 import torch
-from torch.jit import optimized_execution  # type: ignore[attr-defined]  # public, but not in its __all__
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import fxcount.engine.higher_order  # noqa: F401  # its rules register themselves
+from fxcount._torch import below_autograd, optimized_execution
 from fxcount.engine.counter import OperatorCounter
 from fxcount.engine.without_data import WithoutData
 
@@ -27,8 +27,7 @@ def counting(counter: OperatorCounter | None = None, *, autograd: bool = False) 
     autocast_cache = torch.is_autocast_cache_enabled()
     torch.set_autocast_cache_enabled(False)  # or what was cast here would be used in a run afterwards
     try:
-        # torch.inference_mode() does so in public, but its tensors cannot be views of others, and the model sees it.
-        level = _gradients() if autograd else torch._C._AutoDispatchBelowAutograd()
+        level = _gradients() if autograd else below_autograd()
         with torch.compiler.set_stance("force_eager"), optimized_execution(False), level, counter:
             yield counter
     finally:

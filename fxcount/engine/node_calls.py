@@ -8,9 +8,15 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.module import _has_any_global_hook  # no public name
-from torch.utils._mode_utils import no_dispatch
 
+from fxcount._torch import (
+    Operator,
+    OperatorPacket,
+    any_global_hook,
+    buffers_of,
+    no_dispatch_modes,
+    parameters_of,
+)
 from fxcount.cost import OperatorCost
 from fxcount.engine.counter import OperatorCounter
 from fxcount.engine.node_annotation import Annotation, annotation
@@ -44,7 +50,7 @@ class Calls:
         own = call_cost(called, tuple(args), kwargs, result)
         note = annotation(result, operators if own is None else (own,))
         if key is not None and _depends_on_arguments_alone(target, args, operators):
-            with no_dispatch():
+            with no_dispatch_modes():
                 if key == self._key_of(target, args, kwargs):  # or it changes the shape of an argument
                     self._repeats.add(key, args, kwargs, result, note)
         return result, note
@@ -66,14 +72,16 @@ def _called(target: Any, args: Sequence[Any]) -> Any:
     return getattr(torch.Tensor, args[1], None) if target is getattr else target
 
 
-_OPERATORS = (torch._ops.OpOverload, torch._ops.OpOverloadPacket)
+_OPERATORS = (Operator, OperatorPacket)
 """Operators called by name: a library may have registered them, with code of its own for shapes."""
 
-_STATE_OF_MODULES = vars(nn.Module())
+_MODULE = nn.Module()
+_STATE_OF_MODULES = vars(_MODULE)
+_TENSORS_OF_MODULES = (id(parameters_of(_MODULE)), id(buffers_of(_MODULE)))
 _HOOKS_AND_MODULES = [
     name
     for name, value in _STATE_OF_MODULES.items()
-    if isinstance(value, dict) and name not in ("_parameters", "_buffers")
+    if isinstance(value, dict) and id(value) not in _TENSORS_OF_MODULES
 ]
 
 
@@ -82,18 +90,18 @@ def _configuration(module: nn.Module) -> tuple[Hashable, tuple[Any, ...]] | None
     module, and of one that holds others or is hooked."""
     kind = type(module)
     state = vars(module)
-    if not kind.__module__.startswith("torch.nn.modules.") or _has_any_global_hook():
+    if not kind.__module__.startswith("torch.nn.modules.") or any_global_hook():
         return None
     if any(map(state.__getitem__, _HOOKS_AND_MODULES)):
         return None
     own = [name for name in state if name not in _STATE_OF_MODULES]
     # Norms count their batches in training only; the number has a value, and would be more than a shape.
-    buffers = [each for name, each in module._buffers.items() if module.training or name != "num_batches_tracked"]
+    buffers = [each for name, each in buffers_of(module).items() if module.training or name != "num_batches_tracked"]
     try:
         plain = marshal.dumps([state[name] for name in own], 2)  # tells 1 from True and 1.0; 2 knows no references
     except ValueError:  # an object, which may change
         return None
-    return (kind, kind.forward, module.training, *own, plain), (*module._parameters.values(), *buffers)
+    return (kind, kind.forward, module.training, *own, plain), (*parameters_of(module).values(), *buffers)
 
 
 def _depends_on_arguments_alone(target: Any, args: Sequence[Any], operators: Sequence[OperatorCost]) -> bool:

@@ -9,11 +9,10 @@ from typing import Any
 
 import torch
 
+from fxcount._torch import Operator, schema_of
 from fxcount.engine.shape_functions import find_shape
 from fxcount.formulas import operator_name
 from fxcount.formulas.arithmetic import tensors
-
-Operator = torch._ops.OpOverload
 
 _WRITTEN_UNDECLARED = ("running_mean", "running_var")
 """Arguments of norms that are updated although the schema does not say so."""
@@ -59,7 +58,7 @@ class OperatorFacts:
 @functools.cache
 def facts_on(operator: Operator) -> OperatorFacts:
     """The facts on an operator."""
-    schema, tags = operator._schema, operator.tags
+    schema, tags = schema_of(operator), operator.tags
     takes_tensor = any("Tensor" in str(argument.type) for argument in schema.arguments)
     names_device = any(argument.name == "device" and argument.kwarg_only for argument in schema.arguments)
     return OperatorFacts(

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from fxcount._torch import Operator
 from fxcount.cost import OperatorCost
 from fxcount.engine.counter import OperatorCounter, memory
-from fxcount.engine.operator_facts import Operator, facts_on
+from fxcount.engine.operator_facts import facts_on
 from fxcount.engine.repeated_calls import Repeats, key_of, new_or_shared
 from fxcount.engine.shape_functions import reads_values
 from fxcount.errors import NO_VALUES, DataNeededError

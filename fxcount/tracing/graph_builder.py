@@ -11,28 +11,22 @@ from torch import fx
 from fxcount.engine.node_annotation import Annotation, annotation
 from fxcount.tracing.attribute_paths import Attributes
 from fxcount.tracing.containers import PLAIN, Part, is_constant, is_plain, parts_of, rebuild
-from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.model_device import ModelDevice
+from fxcount.tracing.module_calls import ModuleCalls
 from fxcount.tracing.new_nodes import NewNodes
 
 
 class GraphBuilder:
     """Adds annotated nodes to ``graph``, whose arguments are the nodes that made the tensors in them."""
 
-    def __init__(self, model: CountedModel, device: ModelDevice) -> None:
+    def __init__(self, attributes: Attributes, modules: ModuleCalls, device: ModelDevice) -> None:
         self.graph = fx.Graph()
-        self.attributes = Attributes(model)
-        self.callers: list[str] = []
-        """The paths of the modules whose forward is running, the innermost last."""
+        self.attributes = attributes
+        self._modules = modules
         self._new_nodes = NewNodes(self.graph)
         self._device = device
         self._made_by: dict[int, fx.Node | Part] = {}
         self._kept: list[Any] = []  # so that no other tensor gets the identity of one that is gone
-
-    @property
-    def caller(self) -> str:
-        """The path of the module that makes the calls now, "" for the model itself."""
-        return self.callers[-1] if self.callers else ""
 
     def add(self, op: str, target: Any, args: Any, kwargs: Any, result: Any, note: Annotation) -> None:
         """A node for a call; the tensors in ``result`` are what it computes from now on."""
@@ -65,7 +59,7 @@ class GraphBuilder:
         return found.name if isinstance(found, fx.Node) else "a tensor"
 
     def _node(self, op: str, target: Any, args: Any, kwargs: Any, note: Annotation) -> fx.Node:
-        return self._new_nodes.add(op, target, tuple(args), kwargs, self.caller, note)
+        return self._new_nodes.add(op, target, tuple(args), kwargs, self._modules.caller, note)
 
     def _argument(self, value: Any) -> Any:
         """``value`` as the argument of a node: every tensor in it as the node that computes it."""

@@ -1,54 +1,106 @@
-"""How calls of modules are seen, and what hooks they run."""
+"""`ModuleCalls`: sees which modules of a model are called, and by which others."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import nn
 
 from fxcount._torch import CALL_OF_MODULE, compiled_call_of, forward_hooks_of, forward_pre_hooks_of
 from fxcount.faults import for_the_model
+from fxcount.tracing.attribute_paths import Attributes
+from fxcount.tracing.counted_model import CountedModel
+from fxcount.tracing.leaf_modules import is_leaf
 
-HandleCall = Callable[[nn.Module, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
-"""Takes a module, a function that calls it, and the arguments of the call; returns the result."""
+CallLeaf = Callable[[nn.Module, str, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
+"""Takes a module that is one node, its path, a function that calls it, and the arguments; returns the result."""
+
+
+class ModuleCalls:
+    """The calls of modules during a trace.
+
+    ``call_leaf`` makes the call of a module that is one node, ``on_enter`` is told of every other before it runs.
+    """
+
+    def __init__(
+        self,
+        model: CountedModel,
+        attributes: Attributes,
+        call_leaf: CallLeaf,
+        on_enter: Callable[[nn.Module], object] = lambda module: None,
+    ) -> None:
+        self.called: list[tuple[str, str]] = []
+        """Every call, in order: the module's path and its class name."""
+        self.inside_a_node = False
+        """Whether a call is part of what a node calls, and is not looked at."""
+        self._model = model
+        self._attributes = attributes
+        self._call_leaf = call_leaf
+        self._on_enter = on_enter
+        self._leaves: dict[type, bool] = {}
+        self._callers: list[str] = []
+
+    @property
+    def caller(self) -> str:
+        """The path of the module whose forward runs now, "" for the model itself."""
+        return self._callers[-1] if self._callers else ""
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """While it lasts, every call of a module in this thread is seen.
+
+        Setting ``nn.Module.__call__`` makes Python look through all classes of modules, a thousand once a library of
+        models is imported, which takes long beside a small model. So what ``__call__`` calls is set, unless a module
+        goes past it.
+        """
+        call, thread, lasts = nn.Module.__call__, threading.get_ident(), True
+        name = CALL_OF_MODULE if all(map(_calls_as_most_do, self._model.modules.values())) else "__call__"
+        original = getattr(nn.Module, name)
+
+        def watched(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            # A tracer of torch.fx inside the model sets ``__call__``, and sees the calls instead.
+            sees_another = name != "__call__" and nn.Module.__call__ is not call
+            if sees_another or not lasts or threading.get_ident() != thread or self.inside_a_node:
+                return for_the_model(original, module, *args, **kwargs)
+            path = self._attributes.path_of(module)
+            self.called.append((path, type(module).__name__))
+            if self._is_leaf(module) and self._attributes.has_parameters_of(module):
+                self._attributes.use(module)
+                return self._call_leaf(module, path, functools.partial(original, module), args, kwargs)
+            self._on_enter(module)
+            self._callers.append(path)
+            try:
+                return for_the_model(original, module, *args, **kwargs)
+            finally:
+                self._callers.pop()
+
+        setattr(nn.Module, name, watched)
+        try:
+            yield
+        finally:
+            lasts = False  # who compiled a module meanwhile has kept ``watched``
+            setattr(nn.Module, name, original)
+
+    def _is_leaf(self, module: nn.Module) -> bool:
+        if module is self._model.run:
+            return is_leaf(module, module)
+        kind = type(module)
+        if kind not in self._leaves:
+            self._leaves[kind] = is_leaf(module, self._model.run)
+        return self._leaves[kind]
+
+
+def _calls_as_most_do(module: nn.Module) -> bool:
+    """Whether ``__call__`` calls the method of that name of ``nn.Module``: not if the module is compiled in place, or
+    its class has another."""
+    own = getattr(type(module), CALL_OF_MODULE)
+    return compiled_call_of(module) is None and own is getattr(nn.Module, CALL_OF_MODULE)
 
 
 def hooks_of_call(module: nn.Module) -> tuple[Callable[..., Any], ...]:
     """What a call of ``module`` runs before and after its forward."""
     return (*forward_pre_hooks_of(module).values(), *forward_hooks_of(module).values())
-
-
-@contextlib.contextmanager
-def watched_modules(handle: HandleCall, modules: Iterable[nn.Module]) -> Iterator[None]:
-    """While it lasts, every call of a module in this thread is made by ``handle``; ``modules`` are those of the model.
-
-    What ``nn.Module.__call__`` calls is set, unless a module goes past it.
-    """
-    call, thread, lasts = nn.Module.__call__, threading.get_ident(), True
-    name = CALL_OF_MODULE if all(map(_calls_as_most_do, modules)) else "__call__"
-    original = getattr(nn.Module, name)
-
-    def watched(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        # A tracer of torch.fx inside the model sets ``__call__``, and sees the calls instead.
-        sees_another = name != "__call__" and nn.Module.__call__ is not call
-        if sees_another or not lasts or threading.get_ident() != thread:
-            return for_the_model(original, module, *args, **kwargs)
-        return handle(module, functools.partial(original, module), args, kwargs)
-
-    setattr(nn.Module, name, watched)
-    try:
-        yield
-    finally:
-        lasts = False  # who compiled a module meanwhile has kept ``watched``
-        setattr(nn.Module, name, original)
-
-
-def _calls_as_most_do(module: nn.Module) -> bool:
-    """Whether ``__call__`` calls the method that most modules have: not if the module is compiled in place, or its
-    class has another."""
-    own = getattr(type(module), CALL_OF_MODULE)
-    return compiled_call_of(module) is None and own is getattr(nn.Module, CALL_OF_MODULE)

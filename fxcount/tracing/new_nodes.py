@@ -8,6 +8,7 @@ from typing import Any
 from torch import fx
 from torch.fx.immutable_collections import immutable_dict
 
+from fxcount._torch import insert_node, set_namespace
 from fxcount.tracing.node_names import NodeNames
 
 _NO_KWARGS: dict[str, Any] = immutable_dict()
@@ -18,7 +19,8 @@ class NewNodes:
 
     def __init__(self, graph: fx.Graph) -> None:
         self.graph = graph
-        self._names = graph._graph_namespace = NodeNames(graph)
+        self._names = NodeNames(graph)
+        set_namespace(graph, self._names)
 
     def add(
         self,
@@ -33,15 +35,13 @@ class NewNodes:
         """A node of the call that ``module`` makes, with these entries in its ``meta``.
 
         ``Graph.create_node`` would search the arguments for symbols, which takes longer than all else it does; so this
-        does the rest of it, by torch's private names.
+        does the rest of it.
         """
         graph = self.graph
         unique = self._names.create_name(name, None) if name else self._names.name_call_of(target)
         node = fx.Node(graph, unique, op, target, args, kwargs or _NO_KWARGS)
         self._names.associate_name_with_obj(unique, node)
-        graph._insert(node)
-        graph._find_nodes_lookup_table.insert(node)
-        graph._len += 1
+        insert_node(graph, node)
         entries = node.meta
         entries["module"] = module
         entries.update(meta)

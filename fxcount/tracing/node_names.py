@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from torch import fx
-from torch.fx.graph import _illegal_names, _Namespace  # no public name
+
+from fxcount._torch import ILLEGAL_NAMES, Namespace, name_counts, target_name, used_names
 
 
-class NodeNames(_Namespace):
+class NodeNames(Namespace):
     """Names that are valid in Python, each given once."""
 
     def __init__(self, graph: fx.Graph) -> None:
@@ -22,19 +23,19 @@ class NodeNames(_Namespace):
         if stem is None:
             # Of __add__ torch.fx makes "add".
             is_simple = isinstance(target, str) and target.islower() and not target.startswith("__")
-            stem = target.replace(".", "_") if is_simple else self._graph._target_to_str(target)
+            stem = target.replace(".", "_") if is_simple else target_name(self._graph, target)
             self._stems[target] = stem
         return self.create_name(stem, None)
 
     def create_name(self, candidate: str, obj: object | None) -> str:
         """``candidate`` itself if nothing has that name, else with a number."""
         plain = candidate.isascii() and candidate.isidentifier() and not candidate[-1].isdigit()
-        if not plain or candidate in _illegal_names or obj is not None:
+        if not plain or candidate in ILLEGAL_NAMES or obj is not None:
             return super().create_name(candidate, obj)
-        name, number = candidate, self._base_count.get(candidate, 0)
-        while name in self._used_names:
+        name, number = candidate, name_counts(self).get(candidate, 0)
+        while name in used_names(self):
             number += 1
             name = f"{candidate}_{number}"
-        self._used_names.add(name)
-        self._base_count[candidate] = number
+        used_names(self).add(name)
+        name_counts(self)[candidate] = number
         return name

@@ -17,31 +17,33 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._C._functorch import (  # no public names
-    is_functorch_wrapped_tensor,
-    is_gradtrackingtensor,
-    maybe_current_level,
-)
 from torch.overrides import TorchFunctionMode
 
+from fxcount._torch import (
+    Operator,
+    assertion,
+    enable_torch_function,
+    is_gradient_tracked,
+    is_transformed,
+    transform_level,
+)
 from fxcount.engine.counter import OperatorCounter
 from fxcount.engine.counting import counting
 from fxcount.engine.node_annotation import Annotation, annotation, place_of
 from fxcount.engine.node_calls import Calls
-from fxcount.engine.operator_facts import Operator
 from fxcount.engine.surrounding_modes import Modes
 from fxcount.engine.without_data import WithoutData
 from fxcount.errors import NO_VALUES, DataNeededError
 from fxcount.faults import for_the_model
 from fxcount.formulas.arithmetic import tensors
 from fxcount.formulas.custom import python_functions
+from fxcount.tracing.attribute_paths import Attributes
 from fxcount.tracing.autocast import autocast_chooses, call_as_on
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.example_call import ExampleCall
 from fxcount.tracing.graph_builder import GraphBuilder
-from fxcount.tracing.leaf_modules import is_leaf
 from fxcount.tracing.model_device import DEVICE_QUESTIONS, ModelDevice
-from fxcount.tracing.module_calls import watched_modules
+from fxcount.tracing.module_calls import ModuleCalls
 from fxcount.tracing.patched_functions import node_kind, replaced_functions
 from fxcount.tracing.trace import Trace, TracedModule
 
@@ -77,7 +79,7 @@ def _record_once(
     with counting(counter, autograd=autograd), recorder.watching():
         recorder.graph.output(for_the_model(model.run, *replaced.args, **replaced.kwargs))
     module = TracedModule(recorder.graph.graph, recorder.graph.attributes.used, model.training)
-    return Trace(tracer, module, call.tensors(), recorder.called)
+    return Trace(tracer, module, call.tensors(), recorder.modules.called)
 
 
 class GradientNeeded(BaseException):  # not an error: it starts another attempt
@@ -88,7 +90,7 @@ GRADIENTS = (torch.autograd.grad, torch.autograd.backward, torch.Tensor.backward
 
 SET_DATA = torch.Tensor.data.__set__  # type: ignore[attr-defined]  # on the class it is a descriptor
 
-NO_NODES = frozenset({*GRADIENTS, torch._assert, torch.Tensor.type, SET_DATA})
+NO_NODES = frozenset({*GRADIENTS, assertion, torch.Tensor.type, SET_DATA})
 """Functions that need another treatment than to be run and written down."""
 
 
@@ -108,13 +110,12 @@ class Recorder(TorchFunctionMode):
     def __init__(self, model: CountedModel, counter: OperatorCounter, device: torch.device, autograd: bool) -> None:
         super().__init__()
         self._device = ModelDevice(device)
-        self.graph = GraphBuilder(model, self._device)
-        self.called: list[tuple[str, str]] = []
-        self._model = model
+        attributes = Attributes(model)
+        self.modules = ModuleCalls(model, attributes, self._call_leaf)
+        self.graph = GraphBuilder(attributes, self.modules, self._device)
         self._counter = counter
         self._calls = Calls(counter)
         self._autograd = autograd
-        self._inside_a_node = False
 
     def placeholder(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
         """A node for an input, and the tensor that the model gets in its place."""
@@ -127,31 +128,18 @@ class Recorder(TorchFunctionMode):
         """While it lasts, calls of modules, functions and operators become nodes; then torch is as it was."""
         self._counter.on_call = self._operator_ran
         try:
-            modules = watched_modules(self._call_module, self._model.modules.values())
-            with modules, self, replaced_functions(python_functions(), self._call_function):
+            with self.modules.watching(), self, replaced_functions(python_functions(), self._call_function):
                 self._modes = Modes()
                 yield
         finally:
             self._counter.on_call = None
 
-    def _call_module(self, module: nn.Module, call: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        if self._inside_a_node:
-            return for_the_model(call, *args, **kwargs)
-        attributes = self.graph.attributes
-        path = attributes.path_of(module)
-        self.called.append((path, type(module).__name__))
-        if is_leaf(module, self._model.run) and attributes.has_parameters_of(module):
-            attributes.use(module)
-            return self._record_aside("call_module", path, args, kwargs, call, module)
-        self.graph.callers.append(path)
-        try:
-            return for_the_model(call, *args, **kwargs)
-        finally:
-            self.graph.callers.pop()
+    def _call_leaf(self, module: nn.Module, path: str, call: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        return self._record_aside("call_module", path, args, kwargs, call, module)
 
     def _call_function(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """A Python function that has a formula is one node."""
-        if self._inside_a_node:
+        if self.modules.inside_a_node:
             return for_the_model(function, *args, **kwargs)
         return self._record_aside("call_function", function, args, kwargs, function)
 
@@ -159,21 +147,21 @@ class Recorder(TorchFunctionMode):
         kwargs = kwargs or {}
         if self._counter.running:
             return for_the_model(func, *args, **kwargs)
-        if self._inside_a_node:
+        if self.modules.inside_a_node:
             return self._call(func, args, kwargs)
         if func.__name__ == "__get__":
             return self._read_property(func, *args)
-        if maybe_current_level() or func in NO_NODES or func.__name__ == "__set__":
+        if transform_level() or func in NO_NODES or func.__name__ == "__set__":
             return self._call_specially(func, args, kwargs)
         op, target, arguments = node_kind(func, args)
         return self._record(op, target, arguments, kwargs, functools.partial(self._call, func, args, kwargs))
 
     def _call_specially(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """What ``torch.func`` transforms, asks for a gradient or is a question: most are no nodes."""
-        transformed = [*tensors(args)] if maybe_current_level() else []
-        if not self._autograd and (func in GRADIENTS or any(map(is_gradtrackingtensor, transformed))):
+        transformed = [*tensors(args)] if transform_level() else []
+        if not self._autograd and (func in GRADIENTS or any(map(is_gradient_tracked, transformed))):
             raise GradientNeeded
-        if func is torch._assert or any(map(is_functorch_wrapped_tensor, transformed)):
+        if func is assertion or any(map(is_transformed, transformed)):
             return self._call(func, args, kwargs)
         if func is torch.Tensor.type and len(args) == 1 and not kwargs:
             here = "" if self._device.told.type == "cpu" else f"{self._device.told.type}."
@@ -190,7 +178,7 @@ class Recorder(TorchFunctionMode):
             return for_the_model(func, *args, **kwargs)
         if func.__name__ in ("__get__", "__set__"):
             return for_the_model(func, *args, **kwargs)
-        if self._autograd or any(map(is_functorch_wrapped_tensor, tensors(args))):
+        if self._autograd or any(map(is_transformed, tensors(args))):
             raise DataNeededError(f"a gradient or a vmap under autocast {NO_VALUES}")
         return call_as_on(self._device.actual, func, args, kwargs)
 
@@ -210,10 +198,10 @@ class Recorder(TorchFunctionMode):
         """As ``_record``, where this mode is at work: or each look at a tensor would be a call to record."""
 
         def run() -> Any:
-            with torch._C._EnableTorchFunction():  # the opposite has a public name
+            with enable_torch_function():
                 return for_the_model(call, *args, **kwargs)
 
-        with torch._C.DisableTorchFunction():
+        with torch.DisableTorchFunction():
             return self._record(op, target, args, kwargs, run, called)
 
     def _record(
@@ -229,7 +217,7 @@ class Recorder(TorchFunctionMode):
     ) -> Any:
         """Runs a call; it becomes a node if a tensor comes out, something is written to, or it costs anything."""
         repeats = repeats and not (self._autograd or autocast_chooses(self._device.type) or self._modes.have_grown())
-        self._inside_a_node = True
+        self.modules.inside_a_node = True
         try:
             result, note = self._calls.run(called or target, args, kwargs, run, repeats=repeats)
         except Exception as caught:
@@ -241,16 +229,16 @@ class Recorder(TorchFunctionMode):
                 raise
             raise error from caught
         finally:
-            self._inside_a_node = False
+            self.modules.inside_a_node = False
         if result is None or _matters(note):
             self.graph.add(op, target, args, kwargs, result, note)
         return result
 
     def _operator_ran(self, func: Operator, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> None:
         """An operator that no recorded call has reached is a node of its own."""
-        if self._inside_a_node:
+        if self.modules.inside_a_node:
             return
-        with torch._C.DisableTorchFunction():  # as in _record_aside
+        with torch.DisableTorchFunction():  # as in _record_aside
             if func is _COPY_OF_STORAGE and args[0].is_meta and not self.graph.knows(args[0]):
                 error = DataNeededError(f"the content of a storage {NO_VALUES}")  # C++ would read at no address
                 error.add_note(self._place("call_function", func, args, kwargs))
@@ -261,7 +249,7 @@ class Recorder(TorchFunctionMode):
     def _place(self, op: str, target: Any, args: Any, kwargs: Any) -> str:
         """Where in the model a call is made, for an error."""
         shapes = [(self.graph.name_of(tensor), str(list(tensor.shape))) for tensor in tensors((args, *kwargs.values()))]
-        return f"{place_of(op, target, dict(shapes), self.graph.caller)}{_line_of_model()}"
+        return f"{place_of(op, target, dict(shapes), self.modules.caller)}{_line_of_model()}"
 
 
 def _line_of_model() -> str:

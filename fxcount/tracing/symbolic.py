@@ -22,9 +22,8 @@ from fxcount.tracing.containers import PLAIN, contains, is_plain, is_special_con
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.example_call import ExampleCall
 from fxcount.tracing.identity_questions import Questions
-from fxcount.tracing.leaf_modules import is_leaf
 from fxcount.tracing.model_device import DEVICE_QUESTIONS
-from fxcount.tracing.module_calls import watched_modules
+from fxcount.tracing.module_calls import ModuleCalls
 from fxcount.tracing.new_nodes import NewNodes
 from fxcount.tracing.patched_functions import node_kind, replaced_functions, watched_methods
 from fxcount.tracing.proxies import ASK_FOR_SIZES, CannotTrace, GuardedAttribute, GuardedProxy, Text, refuse
@@ -46,7 +45,7 @@ def trace_symbolically(model: CountedModel, call: ExampleCall) -> Trace:
     except (CannotTrace, TraceError) as refusal:
         raise TracingError(f"cannot be traced symbolically: {refusal}") from None
     module = TracedModule(graph, tracer.attributes.used, model.training)
-    return Trace("symbolic", module, call.tensors(), tracer.called)
+    return Trace("symbolic", module, call.tensors(), tracer.modules.called)
 
 
 class SymbolicTracer(fx.Tracer):
@@ -58,14 +57,12 @@ class SymbolicTracer(fx.Tracer):
     def __init__(self, model: CountedModel, call: ExampleCall) -> None:
         super().__init__(autowrap_modules=())  # type: ignore[arg-type]  # math needs values: recorded
         self.attributes = Attributes(model)
-        self.called: list[tuple[str, str]] = []
+        self.modules = ModuleCalls(model, self.attributes, self._call_leaf, self._refuse_questions)
         self._model = model
         self._call = call
         self._device = model.device(call)
         self._device_type = self._device.type  # which takes long to read
         self._began_in_autocast = autocast_chooses(self._device_type)
-        self._callers: list[str] = []
-        self._leaves: dict[type, bool] = {}
         self._nodes: dict[str, fx.Node] = {}
         self._questions = Questions()
 
@@ -93,10 +90,9 @@ class SymbolicTracer(fx.Tracer):
         functions = replaced_functions(python_functions(), self.call_function)
         nothing_runs = NothingRuns()
         traced = EveryTensorIsTraced(self, nothing_runs)
-        modules = watched_modules(self.call_module, self._model.modules.values())
         methods = watched_methods(self._call_method)
         try:
-            with nothing_runs, modules, methods, traced, functions, wrapped_functions():
+            with nothing_runs, self.modules.watching(), methods, traced, functions, wrapped_functions():
                 self._modes = Modes()
                 yield
         except Exception:
@@ -104,31 +100,14 @@ class SymbolicTracer(fx.Tracer):
                 raise nothing_runs.refused from None
             raise
 
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        if m is self._model.run:
-            return is_leaf(m, m)
-        kind = type(m)
-        if kind not in self._leaves:
-            self._leaves[kind] = is_leaf(m, self._model.run)
-        return self._leaves[kind]
-
-    def path_of_module(self, mod: nn.Module) -> str:
-        return self.attributes.path_of(mod)
-
-    def call_module(
-        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    def _call_leaf(
+        self, module: nn.Module, path: str, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        path = self.path_of_module(m)
-        self.called.append((path, type(m).__name__))
-        if self.is_leaf_module(m, path) and self.attributes.has_parameters_of(m):
-            return self.create_proxy("call_module", self.attributes.use(m), args, kwargs)
-        if self._questions.may_come_from_call_of(m):
+        return self.create_proxy("call_module", path, args, kwargs)
+
+    def _refuse_questions(self, module: nn.Module) -> None:
+        if self._questions.may_come_from_call_of(module):
             refuse("the type or identity")
-        self._callers.append(path)
-        try:
-            return for_the_model(forward, *args, **kwargs)
-        finally:
-            self._callers.pop()
 
     def call_function(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """A Python function that has a formula is one node."""
@@ -151,7 +130,7 @@ class SymbolicTracer(fx.Tracer):
         meta = {}
         if self._began_in_autocast or autocast_chooses(self._device_type):
             meta["autocast"] = Autocast.now(self._device)
-        return self._new_nodes.add(kind, target, args, kwargs, self._callers[-1] if self._callers else "", meta, name)
+        return self._new_nodes.add(kind, target, args, kwargs, self.modules.caller, meta, name)
 
     def _call_method(self, method: Callable[..., Any], parameter: nn.Parameter, *args: Any, **kwargs: Any) -> Any:
         """A method of a parameter that may be given numbers of proxies; a node would call what a subclass overrides."""
