@@ -12,101 +12,8 @@ from math import prod
 from typing import Any
 
 from fxcount.cost import Quantities
+from fxcount.formulas.contractions import additions_over_rows
 from fxcount.formulas.registry import formula, refuse
-
-GRADIENTS = "macs = products * gradients, add = summed"
-"""products is what the forward operator costs, gradients how many of its two operands need one; the gradient of a bias
-is the sum of the output's gradient over everything but the channels."""
-
-
-def sum_over_rows(grad: Any, channels: int) -> int:
-    """The additions that sum ``grad`` down to one value per channel."""
-    return grad.numel() - channels if grad.numel() else 0
-
-
-@formula("convolution_backward convolution_backward_overrideable _slow_conv2d_backward", GRADIENTS)
-def convolution_backward(
-    grad: Any, x: Any, weight: Any, *, transposed: bool = False, output_mask: Sequence[bool] = (True, True, True)
-) -> Quantities:
-    """y = w * x + b: grad_x is a transposed convolution of grad_y with w, grad_w a convolution of x with grad_y, each
-    over the (C_in / groups) * prod(kernel) taps of an output element (of an input element if transposed), as the
-    forward; grad_b sums grad_y over examples and places."""
-    positions = x if transposed else grad
-    return {
-        "products": positions.numel() * prod(weight.shape[1:]),
-        "gradients": sum(output_mask[:2]),
-        "summed": sum_over_rows(grad, grad.shape[1]) if any(output_mask[2:]) else 0,
-    }
-
-
-@formula("mps_convolution_backward", GRADIENTS)
-def mps_convolution_backward(x: Any, grad: Any, weight: Any, *, output_mask: Sequence[bool]) -> Quantities:
-    """As ``convolution_backward``."""
-    return convolution_backward(grad, x, weight, output_mask=output_mask)
-
-
-@formula("mps_convolution_transpose_backward", GRADIENTS)
-def mps_convolution_transpose_backward(x: Any, grad: Any, weight: Any, *, output_mask: Sequence[bool]) -> Quantities:
-    """As ``convolution_backward`` of a transposed convolution."""
-    return convolution_backward(grad, x, weight, transposed=True, output_mask=output_mask)
-
-
-@formula("conv_tbc_backward", GRADIENTS)
-def conv_tbc_backward(grad: Any, x: Any, weight: Any) -> Quantities:
-    """As ``convolution_backward``, with a weight of shape [kernel, C_in, C_out] and channels last; padded places
-    count."""
-    kernel, inputs, channels = weight.shape
-    return {"products": grad.numel() * kernel * inputs, "gradients": 2, "summed": sum_over_rows(grad, channels)}
-
-
-@formula("linear_backward mkldnn_linear_backward", GRADIENTS)
-def linear_backward(x: Any, grad: Any, weight: Any, output_mask: Sequence[bool]) -> Quantities:
-    """y = x W^T + b: grad_x = grad_y W, grad_W = grad_y^T x, grad_b = grad_y summed over the rows."""
-    features, inputs = weight.shape
-    return {
-        "products": grad.numel() * inputs,
-        "gradients": sum(output_mask[:2]),
-        "summed": sum_over_rows(grad, features) if output_mask[2] else 0,
-    }
-
-
-@formula("mkldnn_linear_backward_input", GRADIENTS)
-def linear_backward_input(input_size: Sequence[int], grad: Any, weight: Any) -> Quantities:
-    """As ``linear_backward``, grad_x alone."""
-    return linear_backward(None, grad, weight, (True, False, False))
-
-
-@formula("mkldnn_linear_backward_weights", GRADIENTS)
-def linear_backward_weights(grad: Any, x: Any, weight: Any, bias_defined: bool) -> Quantities:
-    """As ``linear_backward``, grad_W and, with a bias, grad_b."""
-    return linear_backward(x, grad, weight, (False, True, bias_defined))
-
-
-@formula("matmul_backward", GRADIENTS)
-def matmul_backward(grad: Any, a: Any, b: Any, mask: Sequence[bool]) -> Quantities:
-    """y = a b: grad_a = grad_y b^T, grad_b = a^T grad_y; an operand that was broadcast over a batch contracts over the
-    batch as well."""
-    return {"products": grad.numel() * a.shape[-1], "gradients": sum(mask), "summed": 0}
-
-
-@formula("affine_grid_generator_backward cudnn_affine_grid_generator_backward", GRADIENTS)
-def affine_grid_backward(grad: Any) -> Quantities:
-    """grid = base theta^T: grad_theta = grad_grid^T base over all places, where a base point is (x, y, [z], 1)."""
-    return {"products": grad.numel() * (grad.shape[-1] + 1), "gradients": 1, "summed": 0}
-
-
-@formula("_sparse_mm_reduce_impl_backward", "macs = products * gradients, div = averaged")
-def sparse_product_backward(x: Any, grad: Any, weight: Any, reduce: str, *, output_mask: Sequence[bool]) -> Quantities:
-    """y_ik = reduce_j x_ij w_jk over the stored x_ij. Of a sum every stored value is contracted over the columns of
-    grad_y, and every row of grad_w over the stored values; a mean divides grad_y by the row's count first. Of a
-    maximum or minimum only the product that was selected has a gradient, one for each element of y."""
-    every = reduce in ("sum", "mean")
-    return {
-        "products": x._nnz() * grad.shape[-1] if every else grad.numel(),
-        "gradients": sum(output_mask),
-        "averaged": grad.numel() if reduce == "mean" else 0,
-    }
-
 
 # Attention
 
@@ -262,7 +169,7 @@ def lstm_cell_backward(grad_h: Any, grad_c: Any, c: Any, new_c: Any, workspace: 
         "cells": new_c.numel(),
         "from_hidden": from_hidden,
         "from_both": from_hidden * from_cell,
-        "summed": sum_over_rows(workspace, workspace.shape[-1]) if has_bias else 0,
+        "summed": additions_over_rows(workspace, workspace.shape[-1]) if has_bias else 0,
     }
 
 
@@ -278,7 +185,7 @@ def gru_cell_backward(grad_h: Any, workspace: Any, has_bias: bool) -> Quantities
 
     The gradients of the two biases share their sums of dr and dz: dr, dz, dn and dm are summed over the batch."""
     cells = grad_h.numel()
-    return {"cells": cells, "summed": 4 * sum_over_rows(grad_h, grad_h.shape[-1]) if has_bias else 0}
+    return {"cells": cells, "summed": 4 * additions_over_rows(grad_h, grad_h.shape[-1]) if has_bias else 0}
 
 
 CELLS = {

@@ -382,17 +382,6 @@ def masked_softmax_backward(grad: Any, *, dim: int | None) -> Quantities:
     return along_an_axis(grad, dim=-1 if dim is None else dim)
 
 
-@formulas(
-    {
-        "mul = 2 * stored, add = 2 * stored": "_sparse_softmax_backward_data",
-        "special = stored, mul = stored, add = 2 * stored": "_sparse_log_softmax_backward_data",
-    }
-)
-def sparse_softmax_backward(grad: Any, y: Any) -> Quantities:
-    """As along a dense axis, for stored values; how they lie on lines is data, so each is added to its line's sum."""
-    return {"stored": y._nnz() * prod(y.shape[y.dim() - y.dense_dim() :])}
-
-
 @formula("_segment_reduce_backward", "div = averaged + selected + factors, cmp = compared, mul = products")
 def segment_reduce_backward(grad: Any, y: Any, x: Any, reduce: str) -> Quantities:
     """Of a sum g is copied; of a mean divided by the segment's length; of a maximum or minimum g, divided by how often
@@ -472,45 +461,6 @@ def _antialiased_backward(forward: str) -> None:
 
 for _forward in ("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa", "_upsample_lanczos2d_aa"):
     _antialiased_backward(_forward)
-
-
-GRID_SAMPLE = (
-    "mul = sampled * (taps * to_input + axes * (taps + 1) * to_grid), "
-    "add = outputs * scattered * to_input + axes * (sampled * taps - places) * to_grid"
-)
-"""For each of the sampled outputs, grad_x takes g times the weight of each tap (1 mul, 1 add per tap; a nearest input
-takes g, 1 add). grad_grid of each axis is g times the sum of the taps' values times the derivative of their weights
-(taps + 1 mul, taps - 1 add), summed over the channels of a place. As in the forward, weights are not counted."""
-
-
-def _grid_sample(grid: Any, grad: Any, mode: int, mask: Sequence[bool]) -> Quantities:
-    per_axis, axes = (2, 0, 4)[mode], grid.shape[-1]
-    sampled = grad.numel() if per_axis else 0
-    taps = per_axis**axes
-    return {
-        "outputs": grad.numel(),
-        "sampled": sampled,
-        "taps": taps,
-        "scattered": max(taps, 1),
-        "axes": axes,
-        "places": prod(grid.shape[:-1]) if sampled else 0,
-        "to_input": int(mask[0]),
-        "to_grid": int(mask[1]),
-    }
-
-
-@formula("grid_sampler_2d_backward grid_sampler_3d_backward _grid_sampler_2d_cpu_fallback_backward", GRID_SAMPLE)
-def grid_sample_backward(
-    grad: Any, x: Any, grid: Any, interpolation_mode: int, *, output_mask: Sequence[bool] = (True, True)
-) -> Quantities:
-    """The gradients of a sample for the input and the grid."""
-    return _grid_sample(grid, grad, interpolation_mode, output_mask)
-
-
-@formula("cudnn_grid_sampler_backward", GRID_SAMPLE)
-def bilinear_grid_sample_backward(x: Any, grid: Any, grad: Any) -> Quantities:
-    """As ``grid_sample_backward``, bilinear, both gradients."""
-    return _grid_sample(grid, grad, 0, (True, True))
 
 
 # Distances

@@ -17,8 +17,8 @@ import torch
 from fxcount.cost import Quantities
 from fxcount.formulas import (  # noqa: F401  # their formulas must be registered first
     accumulation,
-    contractions,
     fused,
+    matrix_products,
     normalization,
     pointwise,
     reductions,

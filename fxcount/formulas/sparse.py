@@ -6,6 +6,7 @@ How many values are stored is in the tensor's data, so a sparse tensor on the me
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -127,6 +128,19 @@ def reduced_product(a: Any, b: Any, *, reduce: str = "sum", out: Any) -> Quantit
     }
 
 
+@formula("_sparse_mm_reduce_impl_backward", "macs = products * gradients, div = averaged")
+def reduced_product_backward(x: Any, grad: Any, weight: Any, reduce: str, *, output_mask: Sequence[bool]) -> Quantities:
+    """y_ik = reduce_j x_ij w_jk over the stored x_ij. Of a sum every stored value is contracted over the columns of
+    grad_y, and every row of grad_w over the stored values; a mean divides grad_y by the row's count first. Of a
+    maximum or minimum only the product that was selected has a gradient, one for each element of y."""
+    every = reduce in ("sum", "mean")
+    return {
+        "products": x._nnz() * grad.shape[-1] if every else grad.numel(),
+        "gradients": sum(output_mask),
+        "averaged": grad.numel() if reduce == "mean" else 0,
+    }
+
+
 HALF = "macs = outputs * kept, add = biases, mul = outputs * scales, cmp = outputs * rectified"
 """Two of four weights are stored: kept = K / 2 products for each output element."""
 
@@ -218,6 +232,17 @@ def _lines(x: Any, dim: int) -> int:
 def sparse_softmax(x: Any, dim: int) -> Quantities:
     """As a softmax over the stored values of each line; what is not stored counts as minus infinity."""
     return {"elements": stored(x), "lines": _lines(x, dim)}
+
+
+@formulas(
+    {
+        "mul = 2 * stored, add = 2 * stored": "_sparse_softmax_backward_data",
+        "special = stored, mul = stored, add = 2 * stored": "_sparse_log_softmax_backward_data",
+    }
+)
+def sparse_softmax_backward(grad: Any, y: Any) -> Quantities:
+    """As along a dense axis, for stored values; how they lie on lines is data, so each is added to its line's sum."""
+    return {"stored": y._nnz() * prod(y.shape[y.dim() - y.dense_dim() :])}
 
 
 @formula(

@@ -60,17 +60,6 @@ def interpolation(*, out: Any) -> Quantities:
     return {"outputs": out.numel()}
 
 
-@formula(
-    "grid_sampler grid_sampler_2d grid_sampler_3d cudnn_grid_sampler _grid_sampler_2d_cpu_fallback",
-    "mul = sampled * taps, add = sampled * (taps - 1)",
-)
-def grid_sample(x: Any, grid: Any, interpolation_mode: int = 0, *, out: Any) -> Quantities:
-    """Every output is a weighted sum of its taps: per axis 2 for linear and 4 for cubic interpolation; the nearest
-    input is only copied."""
-    per_axis = (2, 0, 4)[interpolation_mode]
-    return {"sampled": out.numel() if per_axis else 0, "taps": per_axis ** (x.dim() - 2)}
-
-
 def _scale(inputs: int, outputs: int, align_corners: bool, factor: float | None) -> Fraction:
     """How many inputs lie between two outputs, as ``torch.nn.functional.interpolate`` defines it."""
     if align_corners:

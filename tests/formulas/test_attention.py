@@ -84,6 +84,39 @@ CALLS: dict[str, tuple[Callable[[], Any], Cost]] = {
 }
 
 
+FOUR_SCORES, FOUR_ROWS = 2 * 4 * 3 * 7, 2 * 4 * 3  # 2 batches, 4 heads, 3 queries, 7 keys
+FOUR_HEADS = Cost(  # widths 5 and 6; the scale, then a softmax
+    macs=FOUR_SCORES * (5 + 6),
+    mul=FOUR_SCORES,
+    cmp=FOUR_SCORES - FOUR_ROWS,
+    add=FOUR_SCORES + FOUR_SCORES - FOUR_ROWS,
+    special=FOUR_SCORES,
+    div=FOUR_SCORES,
+)
+
+
+def four_heads(heads_of_keys: int = 4, **options: Any) -> Callable[[], Tensor]:
+    query, key, value = meta(2, 4, 3, 5), meta(2, heads_of_keys, 7, 5), meta(2, heads_of_keys, 7, 6)
+    return partial(sdpa, query, key, value, **options)
+
+
+CALLS |= {
+    "four heads": (four_heads(), FOUR_HEADS),
+    "four heads, scaled": (four_heads(scale=0.3), FOUR_HEADS),
+    "four heads, grouped keys": (four_heads(2, enable_gqa=True), FOUR_HEADS),
+    "four heads, additive mask": (four_heads(attn_mask=meta(3, 7)), FOUR_HEADS + Cost(add=FOUR_SCORES)),
+    "four heads, boolean mask": (
+        four_heads(attn_mask=meta(3, 7, dtype=torch.bool)),
+        FOUR_HEADS + Cost(cmp=FOUR_SCORES),
+    ),
+    "four heads, three axes": (
+        lambda: sdpa(meta(4, 3, 5), meta(4, 7, 5), meta(4, 7, 5)),
+        Cost(macs=84 * 10, mul=84, cmp=84 - 12, add=84 + 84 - 12, special=84, div=84),
+    ),
+    "four heads, no keys": (lambda: sdpa(meta(2, 4, 3, 5), meta(2, 4, 0, 5), meta(2, 4, 0, 6)), Cost()),
+}
+
+
 @pytest.mark.parametrize("case", CALLS)
 def test_cost(case: str) -> None:
     call, expected = CALLS[case]

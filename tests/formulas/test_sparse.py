@@ -10,6 +10,7 @@ from fxcount.cost import Cost, total_cost
 from fxcount.engine.counter import OperatorCounter
 from fxcount.engine.counting import counting
 from fxcount.formulas import REFUSED, find_formula
+from tests.costing import formula_cost
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch calls some of its sparse layouts a prototype
 
@@ -156,3 +157,25 @@ def test_nested_softmax_counts_padding() -> None:
     softmax = aten._nested_tensor_softmax_with_shape.default
     n, lines = 2 * 3 * 5 * 7, 2 * 3 * 5
     assert priced(softmax, scores, scores, out=scores) == Cost(cmp=n - lines, add=2 * n - lines, special=n, div=n)
+
+
+@pytest.mark.parametrize(
+    ("reduce", "expected"),
+    [
+        ("sum", Cost(macs=2 * 3 * 5)),
+        ("mean", Cost(macs=2 * 3 * 5, div=2 * 5)),
+        ("amax", Cost(macs=2 * 2 * 5)),
+    ],
+)
+def test_gradients_of_a_sparse_product(reduce: str, expected: Cost) -> None:
+    """x [2, 4] with 3 stored values times w [4, 5]."""
+    x = torch.sparse_csr_tensor([0, 1, 3], [1, 0, 3], torch.ones(3), (2, 4), check_invariants=True)
+    args = (x, meta(2, 5), meta(4, 5), reduce, meta(2, 5), [True, True])
+    assert formula_cost(aten._sparse_mm_reduce_impl_backward.default, *args) == expected
+
+
+def test_gradients_of_a_sparse_softmax_count_stored_values() -> None:
+    stored = torch.sparse_coo_tensor([[0, 1], [2, 0]], torch.ones(2, 4), (3, 5, 4), check_invariants=True)
+    softmax, log_softmax = aten._sparse_softmax_backward_data, aten._sparse_log_softmax_backward_data
+    assert formula_cost(softmax.default, stored, stored, 1, stored) == 8 * Cost(mul=2, add=2)
+    assert formula_cost(log_softmax.default, stored, stored, 1, stored) == 8 * Cost(special=1, mul=1, add=2)

@@ -20,10 +20,6 @@ def resized(x: Any, mode: str, **options: Any) -> Callable[[], Any]:
     return partial(F.interpolate, x, mode=mode, **options)
 
 
-def sampled(x: Any, grid: Any, mode: str) -> Callable[[], Any]:
-    return partial(F.grid_sample, x, grid, mode=mode, align_corners=False)
-
-
 POOLING: dict[str, tuple[Callable[[], Any], Cost]] = {
     # [2, 3, 7, 9] with windows of 2 x 3 one window apart: 3 x 3 places
     "max": (partial(F.max_pool2d, meta(2, 3, 7, 9), (2, 3)), Cost(cmp=(2 * 3 * 9) * (6 - 1))),
@@ -101,15 +97,6 @@ RESAMPLING: dict[str, tuple[Callable[[], Any], Cost]] = {
         Cost(mul=3 * 36, add=3 * (36 - 4)),
     ),
     "resampling nothing": (resized(meta(0, 2, 3, 4), "bilinear", size=(5, 7)), Cost()),
-    # 2 * 3 channels at 5 x 7 places
-    "grid, nearest": (sampled(meta(2, 3, 4, 6), meta(2, 5, 7, 2), "nearest"), Cost()),
-    "grid, bilinear": (sampled(meta(2, 3, 4, 6), meta(2, 5, 7, 2), "bilinear"), Cost(mul=210 * 4, add=210 * 3)),
-    "grid, bicubic": (sampled(meta(2, 3, 4, 6), meta(2, 5, 7, 2), "bicubic"), Cost(mul=210 * 16, add=210 * 15)),
-    "grid, trilinear": (
-        sampled(meta(1, 3, 4, 6, 5), meta(1, 2, 5, 7, 3), "bilinear"),
-        Cost(mul=210 * 8, add=210 * 7),
-    ),
-    "grid of nothing": (sampled(meta(2, 3, 4, 6), meta(2, 0, 7, 2), "bilinear"), Cost()),
     # 2 x 3 windows at 2 x 4 places of a [1, 3, 3, 6] image
     "fold": (partial(F.fold, meta(1, 3 * 6, 2 * 4), (3, 6), (2, 3)), Cost(add=3 * 6 * 8)),
     "unfold": (partial(F.unfold, meta(1, 3, 3, 6), (2, 3)), Cost()),
