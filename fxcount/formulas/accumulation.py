@@ -1,46 +1,45 @@
-"""Scattering with a sum: one addition per element that is accumulated into a place."""
+"""Scattering with a sum, or another reduction: one step per element that is accumulated into a place."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import zip_longest
 from math import prod
-from typing import Any
 
 import torch
 
-from fxcount.cost import Quantities
-from fxcount.formulas.arithmetic import first_tensor
+from fxcount.cost import Quantities, Size
 from fxcount.formulas.formula import RefusedError
 from fxcount.formulas.registry import formula
+from fxcount.formulas.tensor import Tensor
 
 
 @formula("index_add", "add = accumulated, mul = accumulated * scaled")
-def index_add(x: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) -> Quantities:
+def index_add(x: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: complex = 1) -> Quantities:
     """self[index] += alpha source: one addition per accumulated element."""
     return {"accumulated": source.numel(), "scaled": int(alpha != 1)}
 
 
 @formula("scatter_add", "add = accumulated")
-def scatter_add(x: Any, dim: int, index: Any) -> Quantities:
+def scatter_add(x: Tensor, dim: int, index: Tensor) -> Quantities:
     """self[index] += source: one addition for each element of the source that has an index."""
     return {"accumulated": index.numel()}
 
 
 @formula("put", "add = accumulated")
-def put(x: Any, index: Any, source: Any, *, accumulate: bool) -> Quantities:
+def put(x: Tensor, index: Tensor, source: Tensor, *, accumulate: bool) -> Quantities:
     """Writing is free; with accumulate it is one addition per element of the source."""
     return {"accumulated": source.numel() if accumulate else 0}
 
 
 @formula("index_put _index_put_impl _unsafe_index_put", "add = accumulated")
-def index_put(x: Any, indices: Sequence[Any], values: Any, *, accumulate: bool) -> Quantities:
+def index_put(x: Tensor, indices: Sequence[Tensor | None], values: Tensor, *, accumulate: bool) -> Quantities:
     """Writing is free; with accumulate it is one addition per place written to, however few values are broadcast over
     the places."""
     return {"accumulated": _places(x, indices, values) if accumulate else 0}
 
 
-def _places(x: torch.Tensor, indices: Sequence[torch.Tensor | None], values: torch.Tensor) -> int:
+def _places(x: Tensor, indices: Sequence[Tensor | None], values: Tensor) -> Size:
     """What the indices broadcast to, times the axes that they leave whole."""
     given = [index for index in indices if index is not None]
     masks = [index for index in given if index.dtype in (torch.bool, torch.uint8)]
@@ -51,7 +50,7 @@ def _places(x: torch.Tensor, indices: Sequence[torch.Tensor | None], values: tor
     return prod(broadcast) * prod(whole)
 
 
-def _masked_places(whole_axes: int, values: torch.Tensor) -> int:
+def _masked_places(whole_axes: int, values: Tensor) -> Size:
     """As many as there are values, unless one value goes to every place that the mask selects."""
     if values.dim() <= whole_axes:
         raise RefusedError("how many places a mask selects depends on its data")
@@ -61,42 +60,73 @@ def _masked_places(whole_axes: int, values: torch.Tensor) -> int:
 REDUCE = "add = accumulated * summing, mul = accumulated * multiplying, cmp = accumulated * comparing, div = results"
 
 
-def _reduced(x: Any, accumulated: int, reduce: str | None) -> Quantities:
-    """One step per accumulated element: an addition for sum and mean, a multiplication for prod, a comparison for amax
-    and amin; a mean divides every place once."""
+def _reduced(places: Tensor, accumulated: Size, reduce: str | None) -> Quantities:
+    """One step per accumulated element: an addition for sum and mean, a multiplication for prod, a comparison for a
+    maximum and minimum; a mean divides every place once."""
     return {
         "accumulated": accumulated,
         "summing": int(reduce in ("sum", "mean", "add")),
         "multiplying": int(reduce in ("prod", "multiply")),
-        "comparing": int(reduce in ("amax", "amin")),
-        "results": x.numel() if reduce == "mean" else 0,
+        "comparing": int(reduce in ("amax", "amin", "max", "min")),
+        "results": places.numel() if reduce == "mean" else 0,
     }
 
 
 @formula("scatter_reduce scatter", REDUCE)
-def scatter_reduce(x: Any, dim: int, index: Any, *, reduce: str | None = None) -> Quantities:
+def scatter_reduce(x: Tensor, dim: int, index: Tensor, *, reduce: str | None = None) -> Quantities:
     """One step for each element of the source that has an index; without a reduction a scatter only copies."""
     return _reduced(x, index.numel(), reduce)
 
 
 @formula("index_reduce", REDUCE)
-def index_reduce(x: Any, dim: int, index: Any, source: Any, reduce: str) -> Quantities:
+def index_reduce(x: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str) -> Quantities:
     """One step per element of the source: the index names whole slices."""
     return _reduced(x, source.numel(), reduce)
 
 
-@formula(
-    "embedding_bag _embedding_bag _embedding_bag_forward_only",
-    "add = accumulated * summing, cmp = accumulated * comparing, mul = accumulated * weighted, div = averaged",
-)
-def embedding_bag(weight: Any, indices: Any, *, mode: int = 0, per_sample_weights: Any = None, out: Any) -> Quantities:
-    """One addition (sum, mean) or comparison (max) per accumulated element, one multiplication with a weight per
-    sample; a mean divides each element of each bag."""
-    accumulated = indices.numel() * weight.shape[-1]
+@formula("bincount", "add = accumulated")
+def bincount(x: Tensor) -> Quantities:
+    """Every element adds its weight to the sum of its bin; without weights whole numbers are counted: free."""
+    return {"accumulated": x.numel()}
+
+
+@formula("_unsafe_masked_index_put_accumulate", "add = accumulated")
+def masked_put(*, values: Tensor) -> Quantities:
+    """One addition per accumulated element; those that the mask leaves out count too."""
+    return {"accumulated": values.numel()}
+
+
+@formula("segment_reduce", REDUCE)
+def segment_reduce(x: Tensor, reduce: str, *, out: Tensor) -> Quantities:
+    """One step per element, accumulated into the result of its segment; a mean divides every result once."""
+    return _reduced(out, x.numel(), reduce)
+
+
+@formula("_segment_reduce_backward", "div = averaged + selected + factors, cmp = compared, mul = products")
+def segment_reduce_backward(grad: Tensor, y: Tensor, x: Tensor, reduce: str) -> Quantities:
+    """Of a sum g is copied; of a mean divided by the segment's length; of a maximum or minimum g, divided by how often
+    that occurs, goes where x equals y; of a product it is g y / x."""
+    extremum, product = reduce in ("max", "min"), reduce == "prod"
     return {
-        "accumulated": accumulated,
-        "summing": int(mode in (0, 1)),
-        "comparing": int(mode == 2),
-        "weighted": int(per_sample_weights is not None),
-        "averaged": first_tensor(out).numel() if mode == 1 else 0,
+        "averaged": grad.numel() if reduce == "mean" else 0,
+        "selected": grad.numel() if extremum else 0,
+        "compared": x.numel() if extremum else 0,
+        "products": grad.numel() if product else 0,
+        "factors": x.numel() if product else 0,
     }
+
+
+@formula(
+    "reflection_pad1d_backward reflection_pad2d_backward reflection_pad3d_backward replication_pad1d_backward "
+    "replication_pad2d_backward replication_pad3d_backward unfold_backward",
+    "add = accumulated",
+)
+def copies_backward(grad: Tensor) -> Quantities:
+    """Where outputs are copies of inputs, every gradient is added to that of its input."""
+    return {"accumulated": grad.numel()}
+
+
+@formula("col2im", "add = accumulated")
+def fold(x: Tensor) -> Quantities:
+    """Overlapping blocks are summed: one addition per accumulated element."""
+    return {"accumulated": x.numel()}

@@ -1,15 +1,20 @@
-"""Scaled dot product attention, the same on every backend, and the kernels that fuse a layer around it."""
+"""Scaled dot product attention and its gradients, the same on every backend, and kernels that fuse a layer around it.
+
+A gradient is counted for what its arguments leave to compute: what the forward operator has saved for it is not
+computed again.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
-from typing import Any
 
 import torch
 
-from fxcount.cost import Quantities
+from fxcount.cost import Quantities, Size
 from fxcount.formulas.arithmetic import first_tensor
 from fxcount.formulas.registry import formula
+from fxcount.formulas.tensor import Tensor
 
 ATTENTION = (
     "macs = scores * (width + value_width), mul = scores * (1 + dropped), "
@@ -21,7 +26,13 @@ Ev = value_width columns of S terms each; then one scaling per score, the mask a
 
 
 def attention_quantities(
-    rows: int, keys: int, width: int, value_width: int, mask: Any, causal: bool = False, dropout_p: float = 0
+    rows: Size,
+    keys: Size,
+    width: Size,
+    value_width: Size,
+    mask: Tensor | None,
+    causal: bool = False,
+    dropout_p: float = 0,
 ) -> Quantities:
     """The quantities of ``ATTENTION`` for so many rows of queries (over all batches and heads) and keys for each."""
     scores = rows * keys
@@ -45,15 +56,15 @@ def attention_quantities(
     ATTENTION,
 )
 def scaled_dot_product_attention(
-    query: Any,
-    key: Any,
-    value: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
     *,
-    attn_mask: Any = None,
-    attn_bias: Any = None,
+    attn_mask: Tensor | None = None,
+    attn_bias: Tensor | None = None,
     dropout_p: float,
     is_causal: bool = False,
-    out: Any,
+    out: object,
 ) -> Quantities:
     """softmax(scale Q K^T + mask) V, as defined in the documentation of
     ``torch.nn.functional.scaled_dot_product_attention``. A mask of numbers is added, a boolean or causal one selects;
@@ -63,7 +74,7 @@ def scaled_dot_product_attention(
     return attention_quantities(rows, key.shape[-2], query.shape[-1], value.shape[-1], mask, is_causal, dropout_p)
 
 
-def _padded_rows(query: Any, starts: Any, longest: int) -> int:
+def _padded_rows(query: Tensor, starts: Tensor | None, longest: Size) -> Size:
     """The rows of queries in a batch; with the places where its sequences start, [total, H, E] stands for B sequences
     whose lengths are data: each counts as the longest."""
     return prod(query.shape[:-1]) if starts is None else (starts.shape[0] - 1) * longest * query.shape[-2]
@@ -76,17 +87,17 @@ def _padded_rows(query: Any, starts: Any, longest: int) -> int:
 )
 def attention_of_lengths(
     *,
-    query: Any,
-    value: Any,
-    cum_seq_q: Any = None,
-    cu_seq_q: Any = None,
-    max_q: int,
-    max_k: int,
-    attn_bias: Any = None,
-    alibi_slopes: Any = None,
+    query: Tensor,
+    value: Tensor,
+    cum_seq_q: Tensor | None = None,
+    cu_seq_q: Tensor | None = None,
+    max_q: Size,
+    max_k: Size,
+    attn_bias: Tensor | None = None,
+    alibi_slopes: Tensor | None = None,
     dropout_p: float = 0,
     is_causal: bool,
-    window_size: Any = None,
+    window_size: Sequence[int] | None = None,
     window_size_left: int | None = None,
     window_size_right: int | None = None,
 ) -> Quantities:
@@ -101,14 +112,14 @@ def attention_of_lengths(
 
 @formula("_efficient_attention_forward", ATTENTION)
 def efficient_attention(
-    query: Any,
-    key: Any,
-    value: Any,
-    bias: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    bias: Tensor | None,
     *,
-    cu_seqlens_q: Any,
-    max_seqlen_q: int,
-    max_seqlen_k: int | None,
+    cu_seqlens_q: Tensor | None,
+    max_seqlen_q: Size,
+    max_seqlen_k: Size | None,
     dropout_p: float,
     custom_mask_type: int,
     window_size: int | None,
@@ -121,17 +132,103 @@ def efficient_attention(
     return attention_quantities(rows, keys, query.shape[-1], value.shape[-1], bias, selecting, dropout_p)
 
 
-@formula(
-    "_masked_softmax",
-    "cmp = elements + elements - lines, add = 2 * elements - lines, special = elements, div = elements",
+ATTENTION_GRADIENTS = (
+    "macs = scores * (3 * width + 2 * value_width), mul = scores * (3 + 2 * dropped) + rows * value_width, "
+    "add = scores * (2 + added) + rows * (value_width - 1), cmp = scores * selected, special = scores"
 )
-def masked_softmax(x: Any, mask: Any, dim: int | None) -> Quantities:
-    """One selection per element, then a softmax along the axis, by default the last."""
-    return {"elements": x.numel(), "lines": x.numel() // max(1, x.shape[-1 if dim is None else dim])}
+"""scores = B H L S, rows = B H L, E = width, Ev = value_width. The arguments hold the logarithm L of each row's sum,
+but not the probabilities, so these are recomputed:
+
+    P  = exp(scale Q K^T + mask - L)                E macs, 1 mul, 1 add (2 with an additive mask), 1 special per score
+    dV = P^T dO                                     Ev macs
+    dP = dO V^T                                     Ev macs
+    dS = P (dP - D), where D = sum over Ev of dO O  1 mul, 1 add; Ev mul, Ev - 1 add per row
+    dQ = scale dS K                                 E macs, 1 mul for scale dS
+    dK = scale dS^T Q                               E macs
+
+Five contractions, which are also what ``torch.utils.flop_counter`` counts (``sdpa_backward_flop_count``). Attention
+that was taken apart, as it is in a model that asks for gradients, has kept P and needs the last four. Dropout
+multiplies P in dV, and dP, with the mask that the forward operator drew. Source: Dao et al. 2022, FlashAttention,
+appendix B.2."""
+
+
+def _gradient_quantities(
+    rows: Size, keys: Size, query: Tensor, value: Tensor, mask: Tensor | None, causal: bool, dropout_p: float
+) -> Quantities:
+    """The quantities of ``ATTENTION_GRADIENTS``: those of the forward, where a row has its D even without keys."""
+    value_width = value.shape[-1]
+    forward = attention_quantities(rows, keys, query.shape[-1], value_width, mask, causal, dropout_p)
+    return {**forward, "rows": rows if value_width else 0}
+
+
+@formula(
+    "_scaled_dot_product_flash_attention_backward _scaled_dot_product_flash_attention_for_cpu_backward "
+    "_scaled_dot_product_efficient_attention_backward _scaled_dot_product_cudnn_attention_backward "
+    "_scaled_dot_product_fused_attention_overrideable_backward",
+    ATTENTION_GRADIENTS,
+)
+def attention_backward(
+    grad: Tensor,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    *,
+    attn_bias: Tensor | None = None,
+    attn_mask: Tensor | None = None,
+    dropout_p: float,
+    is_causal: bool,
+) -> Quantities:
+    """The gradients of softmax(scale Q K^T + mask) V for a query [B, H, L, E], key [B, G, S, E] and value [B, G, S,
+    Ev]; grouped keys count per query head. The gradient of the mask is dS itself."""
+    mask = attn_bias if attn_mask is None else attn_mask
+    return _gradient_quantities(prod(query.shape[:-1]), key.shape[-2], query, value, mask, is_causal, dropout_p)
+
+
+@formula("_flash_attention_backward _cudnn_attention_backward", ATTENTION_GRADIENTS)
+def attention_of_lengths_backward(
+    grad: Tensor,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    *,
+    attn_bias: Tensor | None = None,
+    cum_seq_q: Tensor | None,
+    max_q: Size,
+    max_k: Size,
+    dropout_p: float,
+    is_causal: bool,
+) -> Quantities:
+    """As ``attention_backward``, over sequences of at most max_q queries and max_k keys, or [tokens, H, E] of packed
+    ones."""
+    rows = _padded_rows(query, cum_seq_q, max_q)
+    return _gradient_quantities(rows, max_k, query, value, attn_bias, is_causal, dropout_p)
+
+
+@formula("_efficient_attention_backward", ATTENTION_GRADIENTS)
+def efficient_attention_backward(
+    grad: Tensor,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    bias: Tensor | None,
+    *,
+    cu_seqlens_q: Tensor | None,
+    max_seqlen_q: Size,
+    max_seqlen_k: Size,
+    dropout_p: float,
+    custom_mask_type: int,
+) -> Quantities:
+    """As ``attention_backward``, for a query [B, L, H, E], or [1, tokens, H, E] of packed sequences; a custom mask
+    type other than 0 is causal."""
+    rows, keys = (
+        _padded_rows(query, cu_seqlens_q, max_seqlen_q),
+        key.shape[-3] if cu_seqlens_q is None else max_seqlen_k,
+    )
+    return _gradient_quantities(rows, keys, query, value, bias, custom_mask_type != 0, dropout_p)
 
 
 @formula("_transform_bias_rescale_qkv", "add = inputs, mul = inputs // 3")
-def bias_and_scale(qkv: Any) -> Quantities:
+def bias_and_scale(qkv: Tensor) -> Quantities:
     """q, k and v each plus a bias; q times 1 / sqrt(E)."""
     return {"inputs": qkv.numel()}
 
@@ -146,13 +243,13 @@ MULTI_HEAD_ATTENTION = (
 
 @formula("_native_multi_head_attention _triton_multi_head_attention", MULTI_HEAD_ATTENTION)
 def multi_head_attention(
-    query: Any,
-    key: Any,
-    value: Any,
-    embed_dim: int,
-    num_head: int,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    embed_dim: Size,
+    num_head: Size,
     *,
-    mask: Any,
+    mask: Tensor | None,
     need_weights: bool = False,
     average_attn_weights: bool = False,
 ) -> Quantities:
@@ -169,7 +266,9 @@ def multi_head_attention(
     }
 
 
-def _projected_attention(batch: int, queries: int, keys: int, embed: int, heads: int, mask: Any) -> Quantities:
+def _projected_attention(
+    batch: Size, queries: Size, keys: Size, embed: Size, heads: Size, mask: Tensor | None
+) -> Quantities:
     width = embed // heads
     return {
         "projected": 2 * batch * (queries + keys),
@@ -192,7 +291,7 @@ relu between them; two sums with the layer's input; two layer norms with a stati
 
 @formula("_transformer_encoder_layer_fwd", ENCODER_LAYER)
 def transformer_encoder_layer(
-    src: Any, embed_dim: int, num_heads: int, *, use_gelu: bool, ffn_weight_1: Any, mask: Any
+    src: Tensor, embed_dim: Size, num_heads: Size, *, use_gelu: bool, ffn_weight_1: Tensor, mask: Tensor | None
 ) -> Quantities:
     """What ``torch.nn.TransformerEncoderLayer`` computes in eval, with either order of norms and sums."""
     batch, length = src.shape[0], src.shape[1]

@@ -1,14 +1,14 @@
-"""Distances between points: differences, and their p-norm (sum |x - y|^p)^(1/p)."""
+"""Distances between points: differences, and their p-norm (sum |x - y|^p)^(1/p); and their gradients."""
 
 from __future__ import annotations
 
 from math import prod
-from typing import Any
 
 import torch
 
-from fxcount.cost import Quantities
+from fxcount.cost import Quantities, Size
 from fxcount.formulas.registry import formula
+from fxcount.formulas.tensor import Tensor
 
 DISTANCE = (
     "add = differences + summed * (differences - distances), mul = differences * squared, "
@@ -19,7 +19,7 @@ DISTANCE = (
 ``linalg_vector_norm`` is: what is done to each difference, how they come down to one, what is done to that."""
 
 
-def _distances(pairs: int, coordinates: int, p: float) -> Quantities:
+def _distances(pairs: Size, coordinates: Size, p: float) -> Quantities:
     """For p = 2 the root of the sum of squares; for 1 the sum of magnitudes; for 0 the number of coordinates that
     differ; for an infinite p the largest magnitude; else |x - y|^p and its root are special functions."""
     euclidean, largest, plain = p == 2, abs(p) == float("inf"), p in (0, 1)
@@ -36,25 +36,69 @@ def _distances(pairs: int, coordinates: int, p: float) -> Quantities:
 
 
 @formula("cdist _cdist_forward", DISTANCE)
-def distances_between(x1: Any, x2: Any, p: float, *, out: Any) -> Quantities:
+def distances_between(x1: Tensor, x2: Tensor, p: float, *, out: Tensor) -> Quantities:
     """From each point in x1 [..., P, M] to each in x2 [..., R, M], by the definition, whether or not a kernel takes
     the way over a matrix product for p = 2."""
     return _distances(out.numel(), x1.shape[-1], p)
 
 
 @formula("_euclidean_dist", DISTANCE)
-def euclidean_distances(x1: Any, x2: Any, *, out: Any) -> Quantities:
+def euclidean_distances(x1: Tensor, x2: Tensor, *, out: Tensor) -> Quantities:
     """As ``cdist`` with p = 2."""
     return _distances(out.numel(), x1.shape[-1], 2)
 
 
 @formula("pdist _pdist_forward", DISTANCE)
-def distances_within(x: Any, p: float, *, out: Any) -> Quantities:
+def distances_within(x: Tensor, p: float, *, out: Tensor) -> Quantities:
     """From each of N points [N, M] to each later one: N (N - 1) / 2 pairs."""
     return _distances(out.numel(), x.shape[-1], p)
 
 
 @formula("dist", DISTANCE)
-def distance(x: Any, y: Any, p: float) -> Quantities:
+def distance(x: Tensor, y: Tensor, p: float) -> Quantities:
     """The p-norm of x - y, both taken as one vector."""
     return _distances(1, prod(torch.broadcast_shapes(x.shape, y.shape)), p)
+
+
+DISTANCE_GRADIENTS = (
+    "add = terms * (1 + accumulated), cmp = terms * compared, mul = terms * multiplied, "
+    "special = terms * powers + pairs * powers, div = pairs * divided"
+)
+"""terms = pairs * features. With d = a_k - b_k and the distance D of a pair, the gradient of a_k takes (1 add each)
+
+    p = 1: sign(d) g             p = 2: d (g / D)           p = inf: sign(d) g where |d| = D
+    other: d |d|^(p - 2) (g / D^(p - 1))                    p = 0: nothing
+"""
+
+GRADIENTS_BY_NORM = {
+    # p: (compared, multiplied, powers, divided)
+    1.0: (1, 1, 0, 0),
+    2.0: (0, 1, 0, 1),
+    float("inf"): (3, 1, 0, 0),
+}
+
+
+def _gradients(pairs: Size, features: Size, p: float, accumulated: int) -> Quantities:
+    compared, multiplied, powers, divided = GRADIENTS_BY_NORM.get(p, (1, 2, 1, 1))
+    pairs = pairs if p else 0
+    return {
+        "pairs": pairs,
+        "terms": pairs * features,
+        "accumulated": accumulated,
+        "compared": compared,
+        "multiplied": multiplied,
+        "powers": powers,
+        "divided": divided,
+    }
+
+
+@formula("_cdist_backward", DISTANCE_GRADIENTS)
+def cdist_backward(grad: Tensor, x1: Tensor, x2: Tensor, p: float) -> Quantities:
+    """The gradient of the distances between all rows for the first ones."""
+    return _gradients(grad.numel(), x1.shape[-1], p, accumulated=1)
+
+
+@formula("_pdist_backward", DISTANCE_GRADIENTS)
+def pdist_backward(grad: Tensor, x: Tensor, p: float) -> Quantities:
+    """As ``cdist_backward``; each term joins the gradients of both rows of its pair, with opposite signs."""
+    return _gradients(grad.numel(), x.shape[-1], p, accumulated=2)

@@ -123,6 +123,7 @@ refuse(
     "_test_optional_floatlist _test_optional_intlist _test_parallel_materialize _test_warn_in_autograd",
     "an operator of torch's own tests, which has no meaning in a model",
 )
+refuse("_backward", "it runs autograd, which is no operator of its own; count the operators that autograd calls")
 
 
 MOVED_BETWEEN_PROCESSES = (

@@ -6,7 +6,7 @@ from math import prod
 from typing import Any
 
 from fxcount.cost import Cost, Quantities
-from fxcount.formulas import pointwise  # noqa: F401  # its formulas must be registered first
+from fxcount.formulas import activations  # noqa: F401  # its formulas must be registered first
 from fxcount.formulas.formula import RefusedError
 from fxcount.formulas.registry import FORMULAS, formula, formulas, refuse
 

@@ -1,13 +1,16 @@
-"""Normalisation: statistics over groups of elements, then a shift and a scale of every element."""
+"""Normalisation and its gradients: statistics over groups of elements, then a shift and a scale of every element.
+
+A batch norm over several processes (``torch.nn.SyncBatchNorm``) is made of parts that are operators of their own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
 
-from fxcount.cost import Quantities
-from fxcount.formulas.registry import formula
+from fxcount.cost import Quantities, Size
+from fxcount.formulas.registry import formula, formulas
+from fxcount.formulas.tensor import Tensor
 
 FROM_INPUT = (
     "mul = elements + scaled, div = elements + 2 * statistics, "
@@ -18,7 +21,7 @@ addition per element, a division), plus eps (an addition), under a root; each el
 affine one is scaled by gamma and shifted by beta."""
 
 
-def _from_input(x: Any, statistics: int, weight: Any, bias: Any) -> Quantities:
+def _from_input(x: Tensor, statistics: Size, weight: Tensor | None, bias: Tensor | None) -> Quantities:
     elements = x.numel()
     return {
         "elements": elements,
@@ -29,21 +32,41 @@ def _from_input(x: Any, statistics: int, weight: Any, bias: Any) -> Quantities:
 
 
 @formula("layer_norm native_layer_norm", FROM_INPUT)
-def layer_norm(x: Any, normalized_shape: Sequence[int], weight: Any, bias: Any) -> Quantities:
+def layer_norm(x: Tensor, normalized_shape: Sequence[Size], weight: Tensor | None, bias: Tensor | None) -> Quantities:
     """(x - E[x]) / sqrt(Var[x] + eps) * gamma + beta over the last axes: one statistic for every other index."""
     return _from_input(x, x.numel() // max(1, prod(normalized_shape)), weight, bias)
 
 
 @formula("group_norm", FROM_INPUT)
-def group_norm(x: Any, num_groups: int, weight: Any, bias: Any) -> Quantities:
+def group_norm(x: Tensor, num_groups: Size, weight: Tensor | None, bias: Tensor | None) -> Quantities:
     """(x - E[x]) / sqrt(Var[x] + eps) * gamma + beta over each group of channels of each example."""
     return _from_input(x, x.shape[0] * num_groups, weight, bias)
 
 
 @formula("native_group_norm", FROM_INPUT)
-def native_group_norm(x: Any, weight: Any, bias: Any, batch: int, *, group: int) -> Quantities:
+def native_group_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, batch: Size, *, group: Size) -> Quantities:
     """As ``group_norm``."""
     return _from_input(x, batch * group, weight, bias)
+
+
+@formula(
+    "rms_norm _fused_rms_norm",
+    "mul = elements + scaled, div = elements + statistics, add = elements, special = statistics",
+)
+def rms_norm(x: Tensor, normalized_shape: Sequence[Size], weight: Tensor | None) -> Quantities:
+    """x / sqrt(mean(x^2) + eps) * gamma: a square per element, a mean (elements - statistics additions, a division),
+    plus eps (an addition) under a root, and a division per element."""
+    return _from_input(x, x.numel() // max(1, prod(normalized_shape)), weight, None)
+
+
+@formula(
+    "_weight_norm _weight_norm_interface",
+    "mul = 2 * elements, add = elements - norms, div = norms, special = norms",
+)
+def weight_norm(v: Tensor, g: Tensor) -> Quantities:
+    """v * (g / ||v||): a vector norm of order 2 and a quotient for each g, and a product for each element of v."""
+    elements = v.numel()
+    return {"elements": elements, "norms": g.numel() if elements else 0}
 
 
 BATCH = (
@@ -54,18 +77,18 @@ BATCH = (
 and one reciprocal root per channel, and each element is shifted by the mean and multiplied with the root."""
 
 
-def _batch(x: Any, from_input: bool, channels: int, weight: Any, bias: Any) -> Quantities:
+def _batch(x: Tensor, measured: bool, channels: Size, weight: Tensor | None, bias: Tensor | None) -> Quantities:
     quantities = _from_input(x, channels, weight, bias)
     elements, statistics = quantities["elements"], quantities["statistics"]
     return {
         **quantities,
-        "statistics": statistics if from_input else 0,
-        "measured": elements if from_input else 0,
-        "given": 0 if from_input else statistics,
+        "statistics": statistics if measured else 0,
+        "measured": elements if measured else 0,
+        "given": 0 if measured else statistics,
     }
 
 
-def _channels(x: Any) -> Any:
+def _channels(x: Tensor) -> Size:
     """The size of the second axis; torch also takes an empty input of one axis."""
     return x.shape[1] if x.dim() > 1 else 0
 
@@ -76,7 +99,7 @@ def _channels(x: Any) -> Any:
     "miopen_batch_norm",
     BATCH,
 )
-def batch_norm(x: Any, weight: Any, bias: Any, *, training: bool = False) -> Quantities:
+def batch_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, *, training: bool = False) -> Quantities:
     """(x - mean) / sqrt(var + eps) * gamma + beta per channel: each element is squared once for the variance (in
     training) or multiplied once with 1/sigma (with running statistics), and scaled once by gamma. Updating the
     running statistics does not reach the output and costs nothing."""
@@ -84,23 +107,195 @@ def batch_norm(x: Any, weight: Any, bias: Any, *, training: bool = False) -> Qua
 
 
 @formula("_batch_norm_with_update _batch_norm_with_update_functional", BATCH)
-def batch_norm_with_update(x: Any, weight: Any, bias: Any) -> Quantities:
+def batch_norm_with_update(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Quantities:
     """As batch norm in training: it is only there that running statistics are updated."""
     return _batch(x, True, _channels(x), weight, bias)
 
 
 @formula("instance_norm", BATCH)
-def instance_norm(x: Any, weight: Any, bias: Any, *, use_input_stats: bool) -> Quantities:
+def instance_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, *, use_input_stats: bool) -> Quantities:
     """As batch norm, with statistics of their own for each channel of each example."""
     channels = x.shape[0] * x.shape[1] if use_input_stats else x.shape[1]
     return _batch(x, use_input_stats, channels, weight, bias)
 
 
-@formula(
-    "rms_norm _fused_rms_norm",
-    "mul = elements + scaled, div = elements + statistics, add = elements, special = statistics",
+GRADIENTS = (
+    "mul = elements * (normalized + passed * (1 + affine) + 2 * measured + to_weight), "
+    "add = elements * (normalized + 4 * measured + to_weight + to_bias) - 2 * statistics * measured "
+    "- channels * (to_weight + to_bias) + given, div = 2 * statistics * measured, special = given"
 )
-def rms_norm(x: Any, normalized_shape: Sequence[int], weight: Any) -> Quantities:
-    """x / sqrt(mean(x^2) + eps) * gamma: a square per element, a mean (elements - statistics additions, a division),
-    plus eps (an addition) under a root, and a division per element."""
-    return _from_input(x, x.numel() // max(1, prod(normalized_shape)), weight, None)
+"""y = gamma x^ + beta, x^ = (x - mean) rstd (normalized: 1 add, 1 mul). With the operator's gradient g, h = g gamma (1
+mul if affine), and means over each statistic's elements (1 add per element but one, 1 div):
+
+    grad_x = rstd (h - mean(h) - x^ mean(h x^))    3 mul, 2 add, two means; measured: mean and rstd depend on x
+           = rstd h                                1 mul; with given statistics, rstd = 1 / sqrt(var + eps) per channel
+    grad_gamma = sum of g x^                       1 mul, 1 add
+    grad_beta = sum of g                           1 add
+"""
+
+
+def _gradients(
+    x: Tensor, statistics: Size, channels: Size, weight: Tensor | None, mask: Sequence[bool], *, measured: bool = True
+) -> Quantities:
+    """The quantities of ``GRADIENTS``; the mask asks for grad_x, grad_gamma, grad_beta."""
+    to_input, to_weight, to_bias = map(int, mask)
+    elements = x.numel()
+    return {
+        "elements": elements,
+        "statistics": statistics if elements else 0,
+        "channels": channels if elements else 0,
+        "affine": int(weight is not None),
+        "normalized": int((to_input and measured) or to_weight),
+        "passed": to_input,
+        "measured": int(to_input and measured),
+        "to_weight": to_weight,
+        "to_bias": to_bias,
+        "given": channels if elements and not measured and (to_input or to_weight) else 0,
+    }
+
+
+@formula("native_layer_norm_backward", GRADIENTS)
+def layer_norm_backward(
+    grad: Tensor,
+    x: Tensor,
+    normalized_shape: Sequence[Size],
+    mean: Tensor,
+    rstd: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    mask: Sequence[bool],
+) -> Quantities:
+    """The gradients of a layer norm; a scale or shift that it does not have has none."""
+    channels = prod(normalized_shape)
+    mask = (mask[0], mask[1] and weight is not None, mask[2] and bias is not None)
+    return _gradients(x, x.numel() // max(1, channels), channels, weight, mask)
+
+
+@formula("native_group_norm_backward", GRADIENTS)
+def group_norm_backward(
+    grad: Tensor,
+    x: Tensor,
+    mean: Tensor,
+    rstd: Tensor,
+    weight: Tensor | None,
+    batch: Size,
+    channels: Size,
+    *,
+    group: Size,
+    output_mask: Sequence[bool],
+) -> Quantities:
+    """The gradients of a group norm."""
+    return _gradients(x, batch * group, channels, weight, output_mask)
+
+
+@formula(
+    "_fused_rms_norm_backward",
+    "mul = elements * (normalized + passed * (3 + affine) + to_weight), "
+    "add = elements * (2 * passed + to_weight) - statistics * passed - channels * to_weight, "
+    "div = statistics * passed",
+)
+def rms_norm_backward(
+    grad: Tensor,
+    x: Tensor,
+    normalized_shape: Sequence[Size],
+    rstd: Tensor,
+    weight: Tensor | None,
+    output_mask: Sequence[bool],
+) -> Quantities:
+    """x^ = x rstd, h = g gamma: grad_x = rstd (h - x^ mean(h x^)), grad_gamma = sum of g x^."""
+    elements, channels = x.numel(), prod(normalized_shape)
+    passed, to_weight = int(output_mask[0]), int(output_mask[1] and weight is not None)
+    return {
+        "elements": elements,
+        "statistics": elements // max(1, channels),
+        "channels": channels if elements else 0,
+        "affine": int(weight is not None),
+        "normalized": int(passed or to_weight),
+        "passed": passed,
+        "to_weight": to_weight,
+    }
+
+
+@formula(
+    "_weight_norm_interface_backward _weight_norm_differentiable_backward",
+    "mul = 3 * elements, add = 2 * elements - norms, div = 3 * norms",
+)
+def weight_norm_backward(grad: Tensor, v: Tensor, magnitude: Tensor, norms: Tensor) -> Quantities:
+    """w = m v / |v|: grad_m = (sum of g v) / |v|, grad_v = (m / |v|) (g - v (grad_m / |v|)). Source: Salimans and
+    Kingma 2016, Weight Normalization, equation 3."""
+    return {"elements": v.numel(), "norms": norms.numel() if v.numel() else 0}
+
+
+@formula(
+    "native_batch_norm_backward batch_norm_backward cudnn_batch_norm_backward miopen_batch_norm_backward "
+    "_batch_norm_impl_index_backward",
+    GRADIENTS,
+)
+def batch_norm_backward(
+    *,
+    input: Tensor,
+    weight: Tensor | None,
+    train: bool = True,
+    update: bool = True,
+    output_mask: Sequence[bool] = (True, True, True),
+) -> Quantities:
+    """The gradients of a batch norm, in training (called ``train`` or ``update``) or with running statistics."""
+    channels = input.shape[1]
+    return _gradients(input, channels, channels, weight, output_mask, measured=train and update)
+
+
+@formulas(
+    {
+        "mul = elements, div = 2 * channels, add = 3 * elements - channels, special = channels": "batch_norm_stats",
+        "mul = elements, div = 2 * channels, add = 3 * elements - 2 * channels": "batch_norm_update_stats",
+    }
+)
+def synchronized_statistics(x: Tensor) -> Quantities:
+    """Mean and variance per channel, as a ``var_mean``; of the first 1 / sqrt(var + eps) instead of the variance."""
+    elements = x.numel()
+    return {"elements": elements, "channels": x.shape[1] if elements else 0}
+
+
+@formula(
+    "batch_norm_gather_stats batch_norm_gather_stats_with_counts",
+    "mul = 10 * parts, add = 6 * parts + channels, div = 2 * parts + channels, special = channels",
+)
+def gathered_statistics(x: Tensor, mean: Tensor) -> Quantities:
+    """The parts, one per process and channel, are merged one after the other (Chan, Golub, LeVeque, "Updating Formulae
+    and a Pairwise Algorithm for Computing Sample Variances"): with n elements so far, mean a and squares S, and a part
+    of c elements, mean m and 1 / sigma
+
+    - S += ((1 / invstd)^2 - eps) c + (a - m)^2 n c / (n + c): div 2, mul 6, add 5
+    - a = n / (n + c) a + c / (n + c) m: mul 4, add 1
+
+    and at last 1 / sqrt(S / n + eps) per channel. Running statistics do not reach the output."""
+    return {"parts": mean.numel(), "channels": mean.shape[-1] if mean.numel() else 0}
+
+
+@formula("batch_norm_elemt", "mul = elements + scaled, add = elements + shifted")
+def synchronized_batch_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Quantities:
+    """(x - mean) * invstd * gamma + beta with given statistics."""
+    elements = x.numel()
+    return {
+        "elements": elements,
+        "scaled": 0 if weight is None else elements,
+        "shifted": 0 if bias is None else elements,
+    }
+
+
+@formula("batch_norm_backward_reduce", "add = 3 * elements - 2 * channels, mul = elements + channels * to_weight")
+def synchronized_batch_norm_sums(grad: Tensor, x: Tensor, *, weight_g: bool) -> Quantities:
+    """Per channel the sum of g, which is grad_beta, the sum of g (x - mean), and rstd times that for grad_gamma."""
+    elements = x.numel()
+    return {"elements": elements, "channels": x.shape[1] if elements else 0, "to_weight": int(weight_g)}
+
+
+@formula(
+    "batch_norm_backward_elemt",
+    "add = 3 * elements, mul = 2 * elements + channels * (2 + affine), div = 2 * channels",
+)
+def synchronized_batch_norm_backward(
+    grad: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, weight: Tensor | None
+) -> Quantities:
+    """grad_x = (g - sum_g / n - (x - mean) a) b, with per channel a = rstd rstd sum_gx / n and b = rstd (gamma)."""
+    return {"elements": x.numel(), "channels": mean.numel(), "affine": int(weight is not None)}

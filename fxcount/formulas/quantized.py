@@ -16,13 +16,13 @@ import torch
 
 from fxcount.cost import Quantities
 from fxcount.formulas import (  # noqa: F401  # their formulas must be registered first
-    accumulation,
+    activations,
     fused,
     matrix_products,
     normalization,
     pointwise,
-    reductions,
-    windows,
+    pooling,
+    softmax,
 )
 from fxcount.formulas.arithmetic import first_tensor, tensors
 from fxcount.formulas.formula import Measure, RefusedError

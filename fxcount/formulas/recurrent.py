@@ -1,4 +1,4 @@
-"""Recurrent networks: the same weights once per step, and the arithmetic of the gates.
+"""Recurrent networks and their gradients: the same weights once per step, and the arithmetic of the gates.
 
 The equations are those in the documentation of ``torch.nn.LSTM``, ``torch.nn.GRU`` and ``torch.nn.RNN``. So a network
 costs what its steps cost when they are written by hand: linear layers, sigmoids, tanhs, products and sums.
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from fxcount.cost import Quantities
+from fxcount.cost import Cost, Quantities, Size
+from fxcount.formulas.contractions import additions_over_rows
 from fxcount.formulas.formula import Measure
 from fxcount.formulas.registry import formula
+from fxcount.formulas.tensor import Tensor
 
 
 class Cell(NamedTuple):
@@ -47,7 +49,7 @@ STEPS = (
 vectors once. A sigmoid is a special function, an addition and a division."""
 
 
-def _steps(x: Any, cell: Cell, weights: int, units: int, biased: bool, dropped: int = 0) -> Quantities:
+def _steps(x: Tensor, cell: Cell, weights: Size, units: Size, biased: bool, dropped: Size = 0) -> Quantities:
     _, sums, products, sigmoids, tanhs, relus = cell
     return {
         "rows": prod(x.shape[:-1]),
@@ -64,7 +66,7 @@ def _steps(x: Any, cell: Cell, weights: int, units: int, biased: bool, dropped: 
 
 
 def _stack(
-    x: Any, cell: Cell, hidden: int, state: int, layers: int, directions: int, biased: bool, dropping: bool
+    x: Tensor, cell: Cell, hidden: Size, state: Size, layers: int, directions: int, biased: bool, dropping: bool
 ) -> Quantities:
     """Layers of ``hidden`` units whose state has ``state`` elements: as many, or fewer if it is projected. The first
     layer takes the features of x, each further one the states of both directions below it, which dropout scales."""
@@ -75,14 +77,27 @@ def _stack(
     return _steps(x, cell, weights, layers * directions * hidden, biased, dropped)
 
 
+def _states(hx: Tensor | Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """The hidden and the cell state; where a cell keeps none, the hidden state stands for both."""
+    h, c = hx if isinstance(hx, Sequence) else (hx, hx)
+    return h, c
+
+
 def _network(cell: Cell) -> Measure:
     def network(
-        x: Any, *, hx: Any, has_biases: bool, num_layers: int, dropout: float, train: bool, bidirectional: bool
+        x: Tensor,
+        *,
+        hx: Tensor | Sequence[Tensor],
+        has_biases: bool,
+        num_layers: int,
+        dropout: float,
+        train: bool,
+        bidirectional: bool,
     ) -> Quantities:
         """Every step, layer and direction: the gates' matrix products, their biases and their arithmetic, as in the
         equations of ``torch.nn.LSTM``, ``torch.nn.GRU`` and ``torch.nn.RNN``. The rows of a packed batch are its
         elements without padding."""
-        h, c = hx if isinstance(hx, list | tuple) else (hx, hx)
+        h, c = _states(hx)
         directions = 2 if bidirectional else 1
         dropping = train and dropout != 0
         return _stack(x, cell, c.shape[-1], h.shape[-1], num_layers, directions, has_biases, dropping)
@@ -91,10 +106,12 @@ def _network(cell: Cell) -> Measure:
 
 
 def _single_step(cell: Cell) -> Measure:
-    def single_step(x: Any, hx: Any, *, b_ih: Any = None, bias_ih: Any = None) -> Quantities:
+    def single_step(
+        x: Tensor, hx: Tensor | Sequence[Tensor], *, b_ih: Tensor | None = None, bias_ih: Tensor | None = None
+    ) -> Quantities:
         """One step of one layer, as in the equations of ``torch.nn.LSTMCell``, ``torch.nn.GRUCell`` and
         ``torch.nn.RNNCell``."""
-        hidden = (hx[0] if isinstance(hx, list | tuple) else hx).shape[-1]
+        hidden = _states(hx)[0].shape[-1]
         biased = b_ih is not None or bias_ih is not None
         return _stack(x, cell, hidden, hidden, 1, 1, biased, False)
 
@@ -102,7 +119,7 @@ def _single_step(cell: Cell) -> Measure:
 
 
 def _gates(cell: Cell) -> Measure:
-    def gates(input_gates: Any, hidden_gates: Any, state: Any, *, input_bias: Any) -> Quantities:
+    def gates(input_gates: Tensor, hidden_gates: Tensor, state: Tensor, *, input_bias: Tensor | None) -> Quantities:
         """A step whose matrix products W x and U h are given."""
         return _steps(state, cell, 0, state.shape[-1], input_bias is not None)
 
@@ -133,12 +150,12 @@ MODES = (RNN_RELU, RNN_TANH, LSTM, GRU)
 
 @formula("_cudnn_rnn miopen_rnn", STEPS)
 def device_network(
-    x: Any,
-    weight: Sequence[Any],
+    x: Tensor,
+    weight: Sequence[Tensor],
     *,
-    hx: Any,
+    hx: Tensor,
     mode: int,
-    hidden_size: int,
+    hidden_size: Size,
     num_layers: int,
     dropout: float,
     train: bool,
@@ -152,6 +169,162 @@ def device_network(
 
 
 @formula("mkldnn_rnn_layer", STEPS)
-def single_layer(x: Any, *, mode: int, hidden_size: int, has_biases: bool) -> Quantities:
+def single_layer(x: Tensor, *, mode: int, hidden_size: Size, has_biases: bool) -> Quantities:
     """One layer in one direction of ``lstm``, ``gru``, ``rnn_tanh`` or ``rnn_relu``."""
     return _stack(x, MODES[mode], hidden_size, hidden_size, 1, 1, has_biases, False)
+
+
+@formula(
+    "_thnn_fused_lstm_cell_backward_impl _thnn_fused_lstm_cell_backward",
+    "mul = cells * (10 + 6 * from_hidden), add = cells * (3 + 2 * from_hidden + from_both) + summed, "
+    "special = cells * from_hidden",
+)
+def lstm_cell_backward(
+    grad_h: Tensor | None, grad_c: Tensor | None, c: Tensor, new_c: Tensor, workspace: Tensor, has_bias: bool
+) -> Quantities:
+    """c' = f c + i g, h' = o tanh(c'), with the gates i, f, o (sigmoid) and g (tanh) given, for every cell:
+
+        t  = tanh(c')
+        dc = dh o (1 - t t) + dc'    3 mul, 2 add (1 if only one of dh and dc' is given)
+        do = (dh t) (1 - o) o        3 mul, 1 add
+        di = (dc g) (1 - i) i        3 mul, 1 add
+        df = (dc c) (1 - f) f        3 mul, 1 add
+        dg = (dc i) (1 - g g)        3 mul, 1 add
+        dc f                         1 mul
+
+    The gradient of a bias sums the gates' gradients over the batch; both biases have the same."""
+    from_hidden, from_cell = int(grad_h is not None), int(grad_c is not None)
+    return {
+        "cells": new_c.numel(),
+        "from_hidden": from_hidden,
+        "from_both": from_hidden * from_cell,
+        "summed": additions_over_rows(workspace, workspace.shape[-1]) if has_bias else 0,
+    }
+
+
+@formula("_thnn_fused_gru_cell_backward", "mul = 10 * cells, add = 4 * cells + summed")
+def gru_cell_backward(grad_h: Tensor, workspace: Tensor, has_bias: bool) -> Quantities:
+    """h' = (1 - z) n + z h, n = tanh(x_n + r m), with the gates r, z, n and the product m given, for every cell:
+
+        u  = dh (1 - z)           1 mul, 1 add
+        dn = u (1 - n n)          2 mul, 1 add
+        dz = u (h - n) z          2 mul, 1 add
+        dr = (dn m) (1 - r) r     3 mul, 1 add
+        dm = dn r, and dh z       2 mul
+
+    The gradients of the two biases share their sums of dr and dz: dr, dz, dn and dm are summed over the batch."""
+    cells = grad_h.numel()
+    return {"cells": cells, "summed": 4 * additions_over_rows(grad_h, grad_h.shape[-1]) if has_bias else 0}
+
+
+CELL_GRADIENTS = {
+    RNN_RELU: (Cost(cmp=1), 1),  # dh where h > 0
+    RNN_TANH: (Cost(mul=2, add=1), 1),  # dh (1 - h h)
+    LSTM: (Cost(mul=16, add=6, special=1), 4),  # as lstm_cell_backward
+    GRU: (Cost(mul=10, add=5), 4),  # as gru_cell_backward, and dh z joins what the products pass back
+}
+"""The arithmetic of the gradient of one unit in one step, and how many gates' gradients the biases sum."""
+
+GRADIENTS = (
+    "macs = steps * weights * passed + steps * weights * learned - steps * unneeded, "
+    "mul = cells * cell_mul + dropped, add = cells * cell_add + outputs + merged + summed, "
+    "cmp = cells * cell_cmp, special = cells * cell_special"
+)
+"""Every matrix of gates (and of a projection) passes a gradient back at every step, steps * weights macs, and has one
+of its own, as many; the gradient of the network's input is left out where nobody asks for it. Besides, there are the
+cells, one addition per output element where the gradient from above joins that of the next step, one per element
+where the two directions meet in their input, one multiplication per element that was dropped out, and the biases."""
+
+
+@formula("_cudnn_rnn_backward miopen_rnn_backward", GRADIENTS)
+def network_backward(
+    x: Tensor,
+    weight: Sequence[Tensor],
+    weight_stride0: int,
+    *,
+    mode: int,
+    hidden_size: Size,
+    proj_size: Size = 0,
+    num_layers: int,
+    dropout: float,
+    train: bool,
+    bidirectional: bool,
+    output_mask: Sequence[bool],
+) -> Quantities:
+    """The gradients of an RNN (mode 0 relu, 1 tanh), LSTM (2) or GRU (3) for the input, the hidden and cell states and
+    the weights, whichever the mask asks for. Padded steps count."""
+    steps, directions = prod(x.shape[:-1]), 1 + bidirectional
+    cell, summed_gates = CELL_GRADIENTS[MODES[mode]]
+    stacked, width = num_layers * directions, proj_size or hidden_size
+    between_layers = steps * directions * width * (num_layers - 1)
+    to_input, *_, to_weights = output_mask
+    asked = int(any(output_mask))
+    first_weights = weight[::weight_stride0][:directions]
+    biased = to_weights and any(parameter.dim() == 1 for parameter in weight)
+    return {
+        "steps": steps,
+        "weights": sum(parameter.numel() for parameter in weight if parameter.dim() > 1),
+        "passed": asked,
+        "learned": int(to_weights),
+        "unneeded": 0 if to_input else asked * sum(parameter.numel() for parameter in first_weights),
+        "cells": asked * steps * stacked * hidden_size,
+        "cell_mul": cell.mul,
+        "cell_add": cell.add,
+        "cell_cmp": cell.cmp,
+        "cell_special": cell.special,
+        "outputs": asked * steps * stacked * width,
+        "dropped": asked * between_layers if train and dropout > 0 else 0,
+        "merged": asked * (between_layers + (x.numel() if to_input else 0)) if bidirectional else 0,
+        "summed": (steps - 1) * stacked * summed_gates * hidden_size if biased and steps else 0,
+    }
+
+
+ALL_GRADIENTS = (True, True, True, True)
+
+
+@formula("mkldnn_rnn_layer_backward", GRADIENTS)
+def layer_backward(
+    x: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor, *, mode: int, hidden_size: Size, has_biases: bool
+) -> Quantities:
+    """As ``network_backward``, all gradients of one layer in one direction, whatever the network around it has."""
+    weights = (w_ih, w_hh, b_ih, b_hh) if has_biases else (w_ih, w_hh)
+    return network_backward(
+        x,
+        weights,
+        len(weights),
+        mode=mode,
+        hidden_size=hidden_size,
+        num_layers=1,
+        dropout=0,
+        train=False,
+        bidirectional=False,
+        output_mask=ALL_GRADIENTS,
+    )
+
+
+@formula("lstm_mps_backward", GRADIENTS)
+def lstm_backward(
+    *,
+    input: Tensor,
+    hx: Sequence[Tensor],
+    params: Sequence[Tensor],
+    has_biases: bool,
+    num_layers: int,
+    dropout: float,
+    train: bool,
+    bidirectional: bool,
+) -> Quantities:
+    """As ``network_backward``, all gradients of an LSTM."""
+    return network_backward(
+        input,
+        params,
+        4 if has_biases else 2,
+        mode=MODES.index(LSTM),
+        hidden_size=hx[1].shape[-1],
+        proj_size=hx[0].shape[-1],
+        num_layers=num_layers,
+        dropout=dropout,
+        train=train,
+        bidirectional=bidirectional,
+        output_mask=ALL_GRADIENTS,
+    )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fxcount.cost import Quantities
 from fxcount.formulas.registry import formula, formulas
+from fxcount.formulas.tensor import Tensor
 
 POLYNOMIALS = {
     "mul = outputs * 2 * steps, add = outputs * steps, special = outputs * unknown": (
@@ -37,7 +36,7 @@ POLYNOMIALS = {
 
 
 @formulas(POLYNOMIALS)
-def polynomial(x: Any, n: Any, *, out: Any) -> Quantities:
+def polynomial(x: Tensor | float, n: Tensor | float, *, out: Tensor) -> Quantities:
     """The three-term recurrence (Abramowitz, Stegun, "Handbook of Mathematical Functions", 22.7) from the degrees 0 and
     1: n - 1 steps, k to k + 1, of
 
@@ -56,7 +55,7 @@ def polynomial(x: Any, n: Any, *, out: Any) -> Quantities:
 
 
 @formula("mvlgamma", "special = outputs * p, add = outputs * (2 * p - 1)")
-def multivariate_log_gamma(*, p: int, out: Any) -> Quantities:
+def multivariate_log_gamma(*, p: int, out: Tensor) -> Quantities:
     """C + sum over i = 1..p of lgamma(x - (i - 1) / 2): p - 1 shifts, p functions, and p - 1 sums with each other and
     one with the constant C."""
     return {"outputs": out.numel(), "p": p}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
 
-from fxcount.cost import Quantities
+from fxcount.cost import Quantities, Size
 from fxcount.formulas.arithmetic import first_tensor
 from fxcount.formulas.formula import RefusedError
 from fxcount.formulas.registry import formula, refuse
+from fxcount.formulas.tensor import Tensor
 
 PAIR = (
     "cmp = boxes * ceil_log2(boxes) + 7 * (boxes * (boxes - 1) // 2), "
@@ -18,7 +18,7 @@ PAIR = (
 
 
 @formula("torchvision.nms torchvision.qnms", PAIR, complex_stated=True)
-def nms(boxes: Any) -> Quantities:
+def nms(boxes: Tensor) -> Quantities:
     """Boxes in the order of their scores; each is compared with each later one, n (n - 1) / 2 pairs in dense
     accounting: a kernel that skips boxes which are suppressed already does fewer. A box has an area (2 sub, 1 mul). A
     pair has an overlap: the larger of two lower and the smaller of two upper bounds per axis (cmp 4), their difference
@@ -27,7 +27,7 @@ def nms(boxes: Any) -> Quantities:
     return {"boxes": boxes.shape[0]}
 
 
-def _samples(sampling_ratio: int) -> int:
+def _samples(sampling_ratio: int) -> Size:
     """The sampling points of a bin.
 
     Raises:
@@ -45,7 +45,7 @@ def _samples(sampling_ratio: int) -> int:
     "mul = 4 * outputs * samples, add = 3 * outputs * samples + outputs * (samples - 1), div = outputs",
     complex_stated=True,
 )
-def roi_align(*, sampling_ratio: int, out: Any) -> Quantities:
+def roi_align(*, sampling_ratio: int, out: object) -> Quantities:
     """Every output is the mean of sampling_ratio^2 samples, each a weighted sum of its 4 bilinear taps. As for
     ``grid_sample``, coordinates and weights of the taps are not counted."""
     return {"outputs": first_tensor(out).numel(), "samples": _samples(sampling_ratio)}
@@ -55,14 +55,14 @@ def roi_align(*, sampling_ratio: int, out: Any) -> Quantities:
     "torchvision._roi_align_backward torchvision._ps_roi_align_backward",
     "mul = 4 * gradients * samples, add = 4 * gradients * samples, div = gradients",
 )
-def roi_align_backward(gradient: Any, *, sampling_ratio: int) -> Quantities:
+def roi_align_backward(gradient: Tensor, *, sampling_ratio: int) -> Quantities:
     """Every gradient is divided by the number of samples, and for each sample weighted for its 4 taps and added to
     their gradients."""
     return {"gradients": gradient.numel(), "samples": _samples(sampling_ratio)}
 
 
 @formula("torchvision._roi_pool_backward", "add = gradients")
-def roi_pool_backward(gradient: Any) -> Quantities:
+def roi_pool_backward(gradient: Tensor) -> Quantities:
     """Every gradient is added to that of the element which was the largest of its bin."""
     return {"gradients": gradient.numel()}
 
@@ -74,17 +74,16 @@ refuse(
 refuse("torchvision.box_iou_rotated", "how many corners the overlap of two rotated boxes has depends on the data")
 
 
-def _sampled(x: Any, weight: Any, places: Any) -> int:
+def _sampled(x: Tensor, weight: Tensor, places: Tensor) -> Size:
     """The values that are sampled: every input channel at every tap of every place of the output."""
-    sampled: int = x.shape[1] * prod(weight.shape[2:]) * places.shape[0] * prod(places.shape[2:])
-    return sampled
+    return x.shape[1] * prod(weight.shape[2:]) * places.shape[0] * prod(places.shape[2:])
 
 
 @formula(
     "torchvision.deform_conv2d",
     "macs = outputs * taps, mul = sampled * (4 + masked), add = 3 * sampled + outputs",
 )
-def deformable_convolution(x: Any, weight: Any, *, use_mask: bool, out: Any) -> Quantities:
+def deformable_convolution(x: Tensor, weight: Tensor, *, use_mask: bool, out: Tensor) -> Quantities:
     """y(p) = sum_k w_k x(p + p_k + dp_k) m_k + b: every tap is sampled (a weighted sum of 4 bilinear taps), multiplied
     with its mask in version 2, and convolved with taps = (C_in / groups) * prod(kernel). The operator always takes a
     bias. As for ``grid_sample``, coordinates and weights of the bilinear taps are not counted."""
@@ -100,7 +99,7 @@ def deformable_convolution(x: Any, weight: Any, *, use_mask: bool, out: Any) -> 
     "torchvision._deform_conv2d_backward",
     "macs = 2 * gradients * taps, mul = sampled * (18 + 3 * masked), add = sampled * (15 + masked) + summed",
 )
-def deformable_convolution_backward(gradient: Any, x: Any, weight: Any, *, use_mask: bool) -> Quantities:
+def deformable_convolution_backward(gradient: Tensor, x: Tensor, weight: Tensor, *, use_mask: bool) -> Quantities:
     """The gradients of the sampled values and of the weight are one convolution's products each, and for the latter the
     values are sampled again (mul 4, add 3, mask mul 1). A value's gradient (mask mul 1) goes to its 4 taps (mul 4, add
     4) and, for each of the two axes, to the offset: the derivative of the weighted sum (mul 4, add 3), times the

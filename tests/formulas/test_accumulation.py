@@ -10,9 +10,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from fxcount import Cost
-from tests.costing import calls_of, cost_of
+from tests.costing import calls_of, cost_of, formula_cost
 
 meta = partial(torch.empty, device="meta")
+aten = torch.ops.aten
 x = meta(4, 5)
 
 
@@ -22,11 +23,6 @@ def index(*shape: int) -> torch.Tensor:
 
 def mask(*shape: int) -> torch.Tensor:
     return torch.ones(shape, dtype=torch.bool, device="meta")
-
-
-def bag(mode: str, **options: Any) -> Callable[[], Any]:
-    """Two bags of seven rows together, three wide."""
-    return partial(F.embedding_bag, index(7), meta(10, 3), index(2), mode=mode, **options)
 
 
 CASES: dict[str, tuple[Callable[[], Any], Cost]] = {
@@ -66,13 +62,20 @@ CASES: dict[str, tuple[Callable[[], Any], Cost]] = {
     "put": (partial(x.put, index(3), meta(3)), Cost()),
     "put, summed": (partial(x.put, index(3), meta(3), accumulate=True), Cost(add=3)),
     "an assignment": (partial(meta(4, 5).__setitem__, index(3), meta(3, 5)), Cost()),
-    "bag, sum": (bag("sum"), Cost(add=7 * 3)),
-    "bag, mean": (bag("mean"), Cost(add=7 * 3, div=2 * 3)),
-    "bag, max": (bag("max"), Cost(cmp=7 * 3)),
-    "bag, weighted": (bag("sum", per_sample_weights=meta(7)), Cost(add=7 * 3, mul=7 * 3)),
-    "bag, padded": (bag("sum", padding_idx=0), Cost(add=7 * 3)),
-    "bags of equal size": (partial(F.embedding_bag, index(2, 4), meta(10, 3)), Cost(add=2 * 4 * 3, div=2 * 3)),
-    "bag of nothing": (partial(F.embedding_bag, index(0), meta(10, 3), index(2), mode="sum"), Cost()),
+    # 2 x 3 windows at 2 x 4 places of a [1, 3, 3, 6] image
+    "fold": (partial(F.fold, meta(1, 3 * 6, 2 * 4), (3, 6), (2, 3)), Cost(add=3 * 6 * 8)),
+    "unfold": (partial(F.unfold, meta(1, 3, 3, 6), (2, 3)), Cost()),
+    "unpool": (partial(F.max_unpool1d, meta(1, 2, 3), meta(1, 2, 3, dtype=torch.int64), 2), Cost()),
+    "pixel shuffle": (partial(F.pixel_shuffle, meta(1, 4, 3, 5), 2), Cost()),
+    "pad": (partial(F.pad, meta(1, 2, 3, 5), (1, 2, 1, 0), mode="reflect"), Cost()),
+    "segment sum": (partial(torch.segment_reduce, meta(3, 5), "sum", lengths=index(2)), Cost(add=15)),
+    "segment mean": (partial(torch.segment_reduce, meta(3, 5), "mean", lengths=index(2)), Cost(add=15, div=2 * 5)),
+    "segment max": (partial(torch.segment_reduce, meta(3, 5), "max", lengths=index(2)), Cost(cmp=15)),
+    "segment product": (partial(torch.segment_reduce, meta(3, 5), "prod", lengths=index(2)), Cost(mul=15)),
+    "masked places": (
+        partial(aten._unsafe_masked_index_put_accumulate, meta(5), mask(2), [index(2)], meta(2)),
+        Cost(add=2),
+    ),
 }
 
 
@@ -98,3 +101,44 @@ def test_every_form_costs_the_same() -> None:
         partial(nn.EmbeddingBag(10, 5, mode="sum", device="meta"), index(3), index(1)),
     ]
     assert [cost_of(form) for form in forms] == [Cost(add=15)] * len(forms)
+
+
+@pytest.mark.parametrize(
+    ("operator", "args", "expected"),
+    [
+        (aten.gather_backward, (meta(2, 4), meta(3, 4), 0, meta(2, 4, dtype=torch.long), False), Cost(add=8)),
+        (aten.index_select_backward, (meta(2, 4), [3, 4], 0, meta(2, dtype=torch.long)), Cost(add=8)),
+        (aten.cummaxmin_backward, (meta(3, 4), meta(3, 4), meta(3, 4, dtype=torch.long), 1), Cost(add=12)),
+        (aten.value_selecting_reduction_backward, (meta(3), 1, meta(3, dtype=torch.long), [3, 4], False), Cost()),
+        (aten.masked_select_backward, (meta(5), meta(3, 4), meta(3, 4, dtype=torch.bool)), Cost()),
+        (aten.select_backward, (meta(3), [3, 4], 1, 0), Cost()),
+        (aten.slice_backward, (meta(3, 2), [3, 4], 1, 0, 2, 1), Cost()),
+        (aten.diagonal_backward, (meta(3), [3, 4], 0, 0, 1), Cost()),
+        (aten.masked_scatter_backward, (meta(3, 4), meta(3, 4, dtype=torch.bool), [5]), Cost()),
+        (aten.to_mkldnn_backward, (meta(3, 3), meta(3, 3)), Cost()),
+        (aten.to_dense_backward, (meta(3, 3), meta(3, 3)), Cost()),
+    ],
+)
+def test_gradients_of_indexing(operator: Any, args: tuple[Any, ...], expected: Cost) -> None:
+    assert cost_of(operator, *args) == expected
+
+
+@pytest.mark.parametrize(
+    ("reduce", "expected"),
+    [
+        ("sum", Cost()),
+        ("mean", Cost(div=2 * 5)),
+        ("max", Cost(div=2 * 5, cmp=3 * 5)),
+        ("min", Cost(div=2 * 5, cmp=3 * 5)),
+        ("prod", Cost(mul=2 * 5, div=3 * 5)),
+    ],
+)
+def test_gradient_of_segment_reduce(reduce: str, expected: Cost) -> None:
+    """3 rows of 5 in 2 segments."""
+    args = (meta(2, 5), meta(2, 5), meta(3, 5), reduce)
+    assert formula_cost(aten._segment_reduce_backward.default, *args, lengths=meta(2, dtype=torch.long)) == expected
+
+
+def test_counts_of_whole_numbers_are_free_and_weights_are_added() -> None:
+    assert formula_cost(aten.bincount.default, index(7), out=index(3)) == Cost()
+    assert formula_cost(aten.bincount.default, index(7), meta(7), out=meta(3)) == Cost(add=7)

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import flop_registry
 
 from fxcount import Cost
 from fxcount.formulas import find_formula
-from tests.costing import cost_of
+from tests.costing import cost_of, flops_of, formula_cost
 
 meta = partial(torch.empty, device="meta")
 aten = torch.ops.aten
@@ -248,14 +248,6 @@ def test_choosing_a_kernel_is_free() -> None:
     assert cost_of(aten._fused_sdp_choice, q, K, K) == Cost()
 
 
-def test_masked_softmax_is_a_selection_and_a_softmax() -> None:
-    x, mask = meta(2, 3, 5), meta(2, 3, 5, dtype=torch.bool)
-    for axis in (-1, 0):
-        expected = cost_of(torch.softmax, x, axis) + Cost(cmp=2 * 3 * 5)
-        assert of(aten._masked_softmax.default, x, mask, axis, 2, out=x) == expected
-    assert of(aten._masked_softmax.default, x, mask, out=x) == cost_of(torch.softmax, x, -1) + Cost(cmp=2 * 3 * 5)
-
-
 def test_bias_and_scale() -> None:
     # Three biases, one scale for every element of q.
     assert of(aten._transform_bias_rescale_qkv.default, meta(2, 5, 24), meta(24), 2) == Cost(
@@ -360,3 +352,107 @@ def test_the_fast_path_of_an_encoder_layer(activation: str, norm_first: bool) ->
     masked = cost_of(aten._transformer_encoder_layer_fwd, X, *call, PADDING, 1)
     assert masked == expected + Cost(cmp=B * H * L * L)
     assert cost_of(aten._transformer_encoder_layer_fwd, meta(0, L, D), *call) == Cost()
+
+
+# Gradients: B 2, H 4, L 3, S 5, E 8, Ev 6 (on the CPU 8)
+
+SCORES, ROWS = 2 * 4 * 3 * 5, 2 * 4 * 3
+
+
+def attention_cost(value_width, *, added=0, selected=0, dropped=0):
+    """Per score three products over E and two over Ev, the scale twice, P - L, exp, and P (dP - D); D per row."""
+    return Cost(
+        macs=SCORES * (3 * 8 + 2 * value_width),
+        mul=SCORES * (3 + 2 * dropped) + ROWS * value_width,
+        add=SCORES * (2 + added) + ROWS * (value_width - 1),
+        cmp=SCORES * selected,
+        special=SCORES,
+    )
+
+
+def attention_tensors(value_width, heads=4):
+    """grad, query, key, value, out, logsumexp."""
+    out = meta(2, 4, 3, value_width)
+    return out, meta(2, 4, 3, 8), meta(2, heads, 5, 8), meta(2, heads, 5, value_width), out, meta(2, 4, 3)
+
+
+PHILOX = (meta((), dtype=torch.long), meta((), dtype=torch.long))
+
+
+@pytest.mark.parametrize("heads", [4, 2])
+@pytest.mark.parametrize(("dropout", "dropped"), [(0.0, 0), (0.5, 1)])
+@pytest.mark.parametrize(("causal", "selected"), [(False, 0), (True, 1)])
+def test_gradients_of_flash_attention(heads: int, dropout: float, dropped: int, causal: bool, selected: int) -> None:
+    """Grouped keys count per query head, causal scores in full."""
+    tensors = attention_tensors(8, heads)
+    expected = attention_cost(8, dropped=dropped, selected=selected)
+    flash = aten._scaled_dot_product_flash_attention_backward
+    args = (*tensors, None, None, 3, 5, dropout, causal, *PHILOX)
+    assert formula_cost(flash.default, *args) == expected
+    if heads == 4:
+        cpu = aten._scaled_dot_product_flash_attention_for_cpu_backward
+        assert cost_of(cpu, *tensors, dropout, causal) == expected
+        assert 2 * expected.macs == flops_of(lambda: flash(*args))
+
+
+@pytest.mark.parametrize(
+    ("mask", "extra"),
+    [(meta(2, 4, 3, 5), {"added": 1}), (meta(2, 4, 3, 5, dtype=torch.bool), {"selected": 1}), (None, {})],
+)
+def test_gradients_of_attention_with_a_mask(mask: Any, extra: Any) -> None:
+    grad, query, key, value, out, logsumexp = attention_tensors(6)
+    expected = attention_cost(6, **extra)
+    forward, sequences = (out, logsumexp), (None, None, 3, 5)
+    cpu = aten._scaled_dot_product_flash_attention_for_cpu_backward
+    assert formula_cost(cpu.default, grad, query, key, value, *forward, 0.0, False, attn_mask=mask) == expected
+    efficient = aten._scaled_dot_product_efficient_attention_backward
+    args = (grad, query, key, value, mask, *forward, *PHILOX, 0.0, [True] * 4)
+    assert formula_cost(efficient.default, *args) == expected
+    cudnn = (grad, query, key, value, *forward, *PHILOX, mask, *sequences, 0.0, False)
+    assert formula_cost(aten._scaled_dot_product_cudnn_attention_backward.default, *cudnn) == expected
+    assert formula_cost(aten._cudnn_attention_backward.default, *cudnn) == expected
+    fused = aten._scaled_dot_product_fused_attention_overrideable_backward.default
+    args = (grad, query, key, value, mask, [True] * 4, *forward, *sequences, 0.0, False, *PHILOX)
+    assert formula_cost(fused, *args) == expected
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [aten._scaled_dot_product_efficient_attention_backward, aten._scaled_dot_product_cudnn_attention_backward],
+)
+def test_gradients_have_the_macs_that_torch_counts(operator: Any) -> None:
+    grad, query, key, value, out, logsumexp = attention_tensors(6)
+    if operator is aten._scaled_dot_product_efficient_attention_backward:
+        args = (grad, query, key, value, None, out, logsumexp, *PHILOX, 0.0, [True, True, True, False])
+    else:
+        args = (grad, query, key, value, out, logsumexp, *PHILOX, None, None, None, 3, 5, 0.0, False)
+    assert 2 * formula_cost(operator.default, *args).macs == flops_of(lambda: operator(*args)) > 0
+
+
+def test_gradients_of_kernels_that_put_the_heads_last() -> None:
+    grad, query, key, value, out, logsumexp = (x.transpose(1, 2) if x.dim() == 4 else x for x in attention_tensors(8))
+    flash = (grad, query, key, value, out, logsumexp, None, None, 3, 5, 0.0, False, *PHILOX)
+    assert formula_cost(aten._flash_attention_backward.default, *flash) == attention_cost(8)
+    efficient = (grad, query, key, value, None, out, None, None, 3, 5, logsumexp, 0.0, *PHILOX)
+    operator = aten._efficient_attention_backward.default
+    assert formula_cost(operator, *efficient, 0, False) == attention_cost(8)
+    assert formula_cost(operator, *efficient, 1, False) == attention_cost(8, selected=1)
+
+
+def test_gradients_of_packed_sequences_count_as_if_all_were_as_long_as_the_longest() -> None:
+    """Two sequences: at most 3 queries and 5 keys each."""
+    offsets = meta(3, dtype=torch.int32)
+    grad, query, key, value = meta(4, 4, 8), meta(4, 4, 8), meta(9, 4, 8), meta(9, 4, 8)
+    flash = (grad, query, key, value, grad, meta(4, 4), offsets, offsets, 3, 5, 0.0, False, *PHILOX)
+    assert formula_cost(aten._flash_attention_backward.default, *flash) == attention_cost(8)
+    cudnn = (grad, query, key, value, grad, meta(4, 4), *PHILOX, None, offsets, offsets, 3, 5, 0.0, False)
+    assert formula_cost(aten._cudnn_attention_backward.default, *cudnn) == attention_cost(8)
+    grad, query, key, value = (x.unsqueeze(0) for x in (grad, query, key, value))
+    efficient = (grad, query, key, value, None, grad, offsets, offsets, 3, 5, meta(4, 4), 0.0, *PHILOX, 0, False)
+    assert formula_cost(aten._efficient_attention_backward.default, *efficient) == attention_cost(8)
+
+
+def test_gradients_without_queries_are_free() -> None:
+    out, query, key = meta(2, 4, 0, 8), meta(2, 4, 0, 8), meta(2, 4, 5, 8)
+    cpu = aten._scaled_dot_product_flash_attention_for_cpu_backward.default
+    assert formula_cost(cpu, out, query, key, key, out, meta(2, 4, 0), 0.0, False) == Cost()

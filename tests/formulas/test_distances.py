@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fxcount import Cost
-from tests.costing import cost_of
+from tests.costing import cost_of, formula_cost
 
 meta = partial(torch.empty, device="meta")
 aten = torch.ops.aten
@@ -88,3 +88,26 @@ CALLS: dict[str, tuple[Callable[[], Any], Cost]] = {
 def test_cost(case: str) -> None:
     call, expected = CALLS[case]
     assert cost_of(call) == expected
+
+
+# Gradients, in 4 dimensions
+
+
+@pytest.mark.parametrize(
+    ("p", "per_term", "per_pair"),
+    [
+        (0.0, Cost(), Cost()),
+        (1.0, Cost(add=1, cmp=1, mul=1), Cost()),
+        (2.0, Cost(add=1, mul=1), Cost(div=1)),
+        (float("inf"), Cost(add=1, cmp=3, mul=1), Cost()),
+        (3.0, Cost(add=1, cmp=1, special=1, mul=2), Cost(special=1, div=1)),
+    ],
+)
+def test_gradients(p: float, per_term: Cost, per_pair: Cost) -> None:
+    """Every term joins the gradient of one row of a pair (cdist) or of both (pdist)."""
+    joined = Cost(add=1 if p else 0)
+    # 2 * 3 * 5 pairs of rows; 6 pairs among 4 rows
+    args = (meta(2, 3, 5), meta(2, 3, 4), meta(2, 5, 4), p, meta(2, 3, 5))
+    assert cost_of(aten._cdist_backward, *args) == 30 * (4 * (per_term + joined) + per_pair)
+    cost = formula_cost(aten._pdist_backward.default, meta(6), meta(4, 4), p, meta(6))
+    assert cost == 6 * (4 * (per_term + 2 * joined) + per_pair)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fxcount.cost import Cost
-from fxcount.formulas import find_formula, fused, synchronized  # noqa: F401
+from fxcount.formulas import find_formula
 
 aten, mkldnn = torch.ops.aten, torch.ops.mkldnn
 
@@ -112,19 +112,3 @@ def test_an_unknown_activation_is_refused() -> None:
     assert formula is not None
     call = formula((meta(3, 8), meta(5, 8), None, "soft_relu", [], ""), {}, meta(3, 5))
     assert "soft_relu" in call.uncounted
-
-
-def test_synchronized_batch_norm() -> None:
-    x, channels = meta(2, 5, 3, 3), meta(5)
-    n = 2 * 5 * 3 * 3
-    assert priced(aten.batch_norm_stats.default, x, 1e-5, out=(channels, channels)) == Cost(
-        mul=n, div=2 * 5, add=3 * n - 2 * 5 + 5, special=5
-    )
-    parts = meta(4, 5)  # of four processes
-    assert priced(
-        aten.batch_norm_gather_stats.default, x, parts, parts, None, None, 0.1, 1e-5, 9, out=(channels, channels)
-    ) == Cost(mul=10 * 20, add=6 * 20 + 5, div=2 * 20 + 5, special=5)
-    assert priced(aten.batch_norm_elemt.default, x, channels, channels, channels, channels, 1e-5, out=x) == Cost(
-        mul=2 * n, add=2 * n
-    )
-    assert priced(aten.batch_norm_elemt.default, x, None, None, channels, channels, 1e-5, out=x) == Cost(mul=n, add=n)

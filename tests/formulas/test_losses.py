@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from fxcount import Cost
 from fxcount.formulas import find_formula
-from tests.costing import cost_of
+from tests.costing import cost_of, formula_cost
 
 meta = partial(torch.empty, device="meta")
 aten = torch.ops.aten
@@ -223,3 +223,81 @@ def test_kernels_of_connectionist_temporal_classification(kernel: Any) -> None:
     assert formula is not None
     call = (meta(7, 2, 5), labels(2, 3), *LENGTHS, 0, True, True)
     assert formula(call[: len(kernel.default._schema.arguments)], {}, None).cost == 6 * 2 * 7 * UPDATE + 2 * FINAL
+
+
+# Gradients, 15 elements; reduction 0 none, 1 mean, 2 sum
+
+X = meta(3, 5)
+
+
+@pytest.mark.parametrize(("reduction", "averaged"), [(0, 0), (1, 1), (2, 0)])
+@pytest.mark.parametrize(
+    ("operator", "before", "after", "per_element"),
+    [
+        (aten.mse_loss_backward, (), (), Cost(add=1, mul=2)),
+        (aten.smooth_l1_loss_backward, (), (0.5,), Cost(add=1, cmp=2, mul=1, div=1)),
+        (aten.huber_loss_backward, (), (0.5,), Cost(add=1, cmp=2, mul=1)),
+        (aten.soft_margin_loss_backward, (), (), Cost(mul=2, special=1, add=1, cmp=1, div=1)),
+        (aten.binary_cross_entropy_backward, (None,), (), Cost(add=2, mul=2, div=1, cmp=1)),
+        (aten.binary_cross_entropy_backward, (X,), (), Cost(add=2, mul=3, div=1, cmp=1)),
+    ],
+)
+def test_gradients_of_a_loss_for_each_element(
+    operator: Any, before: tuple[Any, ...], after: tuple[Any, ...], per_element: Cost, reduction: int, averaged: int
+) -> None:
+    gradient = meta(()) if reduction else X
+    cost = cost_of(operator, gradient, X, X, *before, reduction, *after)
+    assert cost == 15 * per_element + Cost(div=averaged)
+
+
+def test_gradients_without_elements_are_free() -> None:
+    empty = meta(0, 5)
+    assert formula_cost(aten.mse_loss_backward.default, meta(()), empty, empty, 1, out=empty) == Cost()
+
+
+@pytest.mark.parametrize(
+    ("weight", "reduction", "expected"),
+    [(None, 1, Cost(cmp=3, div=1)), (meta(5), 2, Cost(cmp=3, mul=3)), (None, 0, Cost(cmp=3))],
+)
+def test_gradient_of_negative_log_likelihood_touches_the_targets(weight: Any, reduction: int, expected: Cost) -> None:
+    gradient = meta(()) if reduction else meta(3)
+    target = meta(3, dtype=torch.long)
+    assert cost_of(aten.nll_loss_backward, gradient, X, target, weight, reduction, -100, meta(())) == expected
+    plane, gradient = meta(3, 5, 1, 1), meta(()) if reduction else meta(3, 1, 1)
+    target = meta(3, 1, 1, dtype=torch.long)
+    assert cost_of(aten.nll_loss2d_backward, gradient, plane, target, weight, reduction, -100, meta(())) == expected
+
+
+@pytest.mark.parametrize(
+    ("p", "weight", "reduction", "extra"),
+    [
+        (1, None, 1, Cost(div=1 + 1)),
+        (2, None, 2, Cost(mul=2 * 12, div=1)),
+        (1, meta(5), 0, Cost(mul=3, div=3)),
+    ],
+)
+def test_gradient_of_multi_margin_loss(p: float, weight: Any, reduction: int, extra: Any) -> None:
+    """3 examples with 4 other classes each: margin - x_y once, + x_i, a comparison, and x_y accumulates."""
+    gradient = meta(()) if reduction else meta(3)
+    args = (gradient, X, meta(3, dtype=torch.long), p, 1, weight, reduction)
+    cost = formula_cost(aten.multi_margin_loss_backward.default, *args)
+    assert cost == Cost(add=3 + 2 * 12, cmp=12) + extra
+
+
+def test_gradient_of_multilabel_margin_loss_counts_every_pair() -> None:
+    # 3 examples of 5 * 5 pairs: 1 - x_t per target, + x_i, two accumulations; g / C and the mean
+    args = (meta(()), X, meta(3, 5, dtype=torch.long), 1, X)
+    cost = formula_cost(aten.multilabel_margin_loss_backward.default, *args)
+    assert cost == Cost(add=15 + 3 * 75, cmp=75, div=1 + 1)
+
+
+@pytest.mark.parametrize("zero_infinity", [False, True])
+def test_gradient_of_connectionist_temporal_classification(zero_infinity: bool) -> None:
+    """2 examples, 7 steps, 4 classes; at most 3 labels, so 2 * 3 + 1 extended ones."""
+    states, elements = 2 * 7 * 7, 7 * 2 * 4
+    args = (meta(2), meta(7, 2, 4), meta(2, 3, dtype=torch.long), [7, 7], [3, 2], meta(2), meta(2, 7, 7), 0)
+    cost = formula_cost(aten._ctc_loss_backward.default, *args, zero_infinity)
+    # beta, but for the last step: logsumexp of 3 (cmp 2, add 6, special 4), add 1; alpha + beta, logaddexp
+    expected = 2 * 6 * 7 * Cost(cmp=2, add=7, special=4) + states * Cost(add=2, special=3)
+    expected += elements * Cost(add=3, special=2, mul=1)
+    assert cost == expected + Cost(cmp=elements if zero_infinity else 0)

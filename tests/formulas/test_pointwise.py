@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fxcount import Cost
-from tests.costing import cost_of
+from tests.costing import cost_of, formula_cost
 
 meta = partial(torch.empty, device="meta")
+aten = torch.ops.aten
 ONE = {field: Cost(**{field: 1}) for field in ("mul", "add", "div", "cmp", "special")}
 mul, add, div, cmp, special = ONE.values()
 
@@ -317,3 +318,30 @@ def test_lists_of_tensors_cost_what_their_tensors_cost() -> None:
     )
     assert cost_of(torch._foreach_norm, [meta(3), meta(2, 5)]) == 13 * mul + (2 + 9) * add + 2 * special
     assert cost_of(torch._foreach_copy_, tensors, tensors) == Cost()
+
+
+@pytest.mark.parametrize(("operator", "others"), [("_standard_gamma_grad", 1), ("_dirichlet_grad", 2)])
+def test_the_derivative_of_a_sample_is_one_special_function(operator: str, others: int) -> None:
+    assert formula_cost(getattr(aten, operator).default, *[x] * (1 + others), out=x) == Cost(special=15)
+
+
+OTHERS: dict[str, tuple[Callable[[], Any], Cost]] = {
+    "isin": (partial(torch.isin, x, meta(2, 2)), Cost(cmp=15 * 4)),
+    "isin a number": (partial(torch.isin, x, 2.0), Cost(cmp=15)),
+    "a number isin": (partial(torch.isin, 2.0, x), Cost(cmp=15)),
+    # |x - y| <= atol + rtol |y|
+    "isclose": (partial(torch.isclose, x, meta(5)), 15 * Cost(mul=1, add=2, cmp=3)),
+    "isclose, integers": (partial(torch.isclose, meta(3, dtype=torch.int64), meta(3, dtype=torch.int64)), Cost()),
+    "frexp": (partial(torch.frexp, x), Cost(cmp=15)),
+    "fused dropout": (partial(torch._fused_dropout, x, 0.5), Cost(mul=15)),
+    "masked scale": (partial(torch._masked_scale, x, meta(3, 5, dtype=torch.uint8), 2.0), Cost(mul=15)),
+}
+
+
+@pytest.mark.parametrize(("call", "expected"), OTHERS.values(), ids=OTHERS)
+def test_other_operators(call: Callable[[], Any], expected: Cost) -> None:
+    assert cost_of(call) == expected
+
+
+def test_whether_all_pairs_are_close() -> None:
+    assert formula_cost(aten.allclose.default, x, meta(5), out=True) == 15 * Cost(mul=1, add=2, cmp=3)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from fxcount import Cost
 from fxcount.formulas import find_formula
-from tests.costing import calls_of, cost_of
+from tests.costing import calls_of, cost_of, formula_cost
 
 meta = partial(torch.empty, device="meta")
 aten = torch.ops.aten
@@ -228,3 +228,135 @@ def test_a_quantised_network_costs_what_the_network_costs(kind: str) -> None:
 def test_a_network_is_one_call(kind: str) -> None:
     calls = calls_of(network(kind, 5, 7, num_layers=2), meta(4, 3, 5))
     assert [call.name for call in calls if call.cost != Cost()] == [f"aten.{kind}"]
+
+
+# Gradients of cells, a batch of 2 and 3 hidden elements
+
+HIDDEN = meta(2, 3)
+
+
+@pytest.mark.parametrize(
+    ("grad_h", "grad_c", "bias", "expected"),
+    [
+        # dh: 16 mul, 6 add, 1 tanh per cell; 4 * 3 biases sum 2 rows
+        (HIDDEN, HIDDEN, True, Cost(mul=16 * 6, add=6 * 6 + 4 * 3 * 1, special=6)),
+        (HIDDEN, None, False, Cost(mul=16 * 6, add=5 * 6, special=6)),
+        (None, HIDDEN, False, Cost(mul=10 * 6, add=3 * 6)),
+    ],
+)
+def test_gradients_of_an_lstm_cell(grad_h: Any, grad_c: Any, bias: bool, expected: Cost) -> None:
+    args = (grad_h, grad_c, HIDDEN, HIDDEN, meta(2, 12), bias)
+    assert formula_cost(aten._thnn_fused_lstm_cell_backward_impl.default, *args) == expected
+    assert formula_cost(aten._thnn_fused_lstm_cell_backward.default, *args) == expected
+
+
+@pytest.mark.parametrize(("bias", "summed"), [(True, 4 * 3 * 1), (False, 0)])
+def test_gradients_of_a_gru_cell(bias: bool, summed: int) -> None:
+    cost = formula_cost(aten._thnn_fused_gru_cell_backward.default, HIDDEN, meta(2, 15), bias)
+    assert cost == Cost(mul=10 * 6, add=4 * 6 + summed)
+
+
+def test_gradients_without_a_batch_are_free() -> None:
+    empty = meta(0, 3)
+    lstm = aten._thnn_fused_lstm_cell_backward_impl.default
+    assert formula_cost(lstm, empty, empty, empty, empty, meta(0, 12), True) == Cost()
+    assert formula_cost(aten._thnn_fused_gru_cell_backward.default, empty, meta(0, 15), True) == Cost()
+
+
+@pytest.mark.parametrize(
+    ("operator", "args"),
+    [
+        (
+            aten._thnn_differentiable_lstm_cell_backward,
+            (HIDDEN, HIDDEN, meta(2, 12), meta(2, 12), meta(12), meta(12), HIDDEN, HIDDEN),
+        ),
+        (aten._thnn_differentiable_gru_cell_backward, (HIDDEN, meta(2, 9), meta(2, 9), HIDDEN, meta(9), meta(9))),
+    ],
+)
+def test_gradients_of_differentiable_cells_are_counted_by_their_parts(operator: Any, args: tuple[Any, ...]) -> None:
+    assert cost_of(operator, *args).mul > 0
+
+
+# Gradients of networks: 5 steps, a batch of 2, 4 inputs, 3 hidden elements; every step has 2 rows
+
+STEPS = 5 * 2
+
+
+def network_weights(gates, layers, directions, projected=0, bias=True):
+    weights = []
+    for layer in range(layers):
+        width = 4 if layer == 0 else (projected or 3) * directions
+        for _ in range(directions):
+            weights += [meta(gates * 3, width), meta(gates * 3, projected or 3)]
+            weights += [meta(gates * 3), meta(gates * 3)] if bias else []
+            weights += [meta(projected, 3)] if projected else []
+    return weights
+
+
+def network_cost(mode, weights, mask=(True,) * 4, *, layers=1, bidirectional=False, projected=0, dropout=0.0):
+    directions = 1 + bidirectional
+    stride = len(weights) // (layers * directions)
+    state = meta(layers * directions, 2, projected or 3)
+    out = meta(5, 2, directions * (projected or 3))
+    tail = (layers, False, dropout, True, bidirectional, [], None, meta(0), list(mask))
+    args = (meta(5, 2, 4), weights, stride, meta(0), state, None, out, out, state, None)
+    return formula_cost(aten._cudnn_rnn_backward.default, *args, mode, 3, projected, *tail)
+
+
+@pytest.mark.parametrize(
+    ("mode", "gates", "sums", "cell"),
+    [
+        (0, 1, 1, Cost(cmp=1)),
+        (1, 1, 1, Cost(mul=2, add=1)),
+        (2, 4, 4, Cost(mul=16, add=6, special=1)),
+        (3, 3, 4, Cost(mul=10, add=5)),
+    ],
+)
+def test_gradients_of_a_layer(mode: int, gates: int, sums: int, cell: Cost) -> None:
+    """Both matrices have two gradients; one addition joins each output's gradient with the next step's; each of the
+    sums of the biases has 10 terms."""
+    matrices = gates * 3 * (4 + 3)
+    expected = 3 * STEPS * cell + Cost(macs=2 * STEPS * matrices, add=3 * STEPS + sums * 3 * (STEPS - 1))
+    assert network_cost(mode, network_weights(gates, 1, 1)) == expected
+    args = (meta(5, 2, 4), *network_weights(gates, 1, 1), *[meta(2, 3)] * 2, *[meta(5, 2, 3)] * 3)
+    tail = (None, None, None, False, mode, 3, 2, True, True, True, [], False, meta(0))
+    assert formula_cost(aten.mkldnn_rnn_layer_backward.default, *args, *tail) == expected
+
+
+def test_only_the_gradients_that_are_asked_for() -> None:
+    matrices, weights = 4 * 3 * (4 + 3), network_weights(4, 1, 1, bias=False)
+    cells = 3 * STEPS * Cost(mul=16, add=6 + 1, special=1)
+    assert network_cost(2, weights, (False,) * 4) == Cost()
+    assert network_cost(2, weights, (True, False, False, False)) == cells + Cost(macs=STEPS * matrices)
+    assert network_cost(2, weights, (False, True, False, False)) == cells + Cost(macs=STEPS * 4 * 3 * 3)
+    learned = cells + Cost(macs=STEPS * (matrices + 4 * 3 * 3))
+    assert network_cost(2, weights, (False, False, False, True)) == learned
+
+
+def test_gradients_of_two_layers_in_two_directions_with_dropout() -> None:
+    weights = network_weights(3, 2, 2)
+    matrices = 2 * 9 * (4 + 3) + 2 * 9 * (6 + 3)
+    # 4 stacked cells; 2 * 3 elements between the layers are dropped, and meet (as do the 4 inputs) from two directions
+    cells = 4 * 3 * STEPS * Cost(mul=10, add=5 + 1)
+    between = STEPS * Cost(mul=6, add=6 + 4)
+    biases = Cost(add=4 * 4 * 3 * (STEPS - 1))
+    cost = network_cost(3, weights, layers=2, bidirectional=True, dropout=0.5)
+    assert cost == cells + between + biases + Cost(macs=2 * STEPS * matrices)
+
+
+def test_gradients_of_a_projection_are_those_of_one_more_matrix() -> None:
+    weights = network_weights(4, 1, 1, projected=2, bias=False)
+    cost = network_cost(2, weights, projected=2)
+    # gates over 4 inputs and 2 projected elements, a projection of 3 to 2, one addition per projected element
+    expected = Cost(macs=2 * STEPS * (12 * (4 + 2) + 2 * 3), add=2 * STEPS)
+    assert cost == 3 * STEPS * Cost(mul=16, add=6, special=1) + expected
+
+
+def test_gradients_of_the_same_network_on_other_backends() -> None:
+    weights = network_weights(4, 2, 1)
+    expected = network_cost(2, weights, layers=2, dropout=0.5)
+    state, out = meta(2, 2, 3), meta(5, 2, 3)
+    args = (meta(5, 2, 4), weights, 4, meta(0), state, state, out, out, state, state, 2, 3, 2, False, 0.5, True, False)
+    assert formula_cost(aten.miopen_rnn_backward.default, *args, [], None, meta(0), [True] * 4) == expected
+    args = (out, state, state, meta(0), meta(0), meta(5, 2, 4), meta(0), [state, state], weights, True, 2, 0.5, True)
+    assert formula_cost(aten.lstm_mps_backward.default, *args, False, False) == expected

@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fxcount import Cost
-from tests.costing import cost_of
+from tests.costing import cost_of, formula_cost
 
 meta = partial(torch.empty, device="meta")
+integers = partial(meta, dtype=torch.int64)
+aten = torch.ops.aten
 
 
 def along(dim: Any, function: Callable[..., Any]) -> Callable[[Any], Any]:
@@ -222,3 +224,76 @@ FORMS: dict[str, tuple[Cost, list[Callable[[], Any]]]] = {
 @pytest.mark.parametrize(("expected", "forms"), FORMS.values(), ids=FORMS)
 def test_every_form_costs_the_same(expected: Cost, forms: list[Callable[[], Any]]) -> None:
     assert [cost_of(form) for form in forms] == [expected] * len(forms)
+
+
+SLICES = meta(3, 5)
+
+
+# By the order of the norm, of 3 slices of 5: the norms; then each is compared, maxnorm / (norm + eps), all 15 scaled.
+RENORMALISED: dict[float, Cost] = {
+    2: Cost(mul=15, add=3 * 4, special=3),
+    1: Cost(cmp=15, add=3 * 4),
+    3: Cost(cmp=15, add=3 * 4, special=15 + 3),
+}
+
+
+BOUND = Cost(cmp=3, add=3, div=3, mul=15)
+
+
+@pytest.mark.parametrize(("order", "norms"), RENORMALISED.items())
+def test_bounded_norms(order: float, norms: Cost) -> None:
+    assert cost_of(torch.renorm, SLICES, order, 0, 1.0) == norms + BOUND
+    assert cost_of(torch.renorm, SLICES.t(), order, -1, 1.0) == norms + BOUND
+    assert cost_of(SLICES.clone().renorm_, order, 0, 1.0) == norms + BOUND
+    # as many rows as indices, whether they are the same or not
+    assert cost_of(F.embedding, integers(3), meta(7, 5), max_norm=1.0, norm_type=order) == norms + BOUND
+
+
+def test_bounded_norms_of_nothing() -> None:
+    assert cost_of(torch.renorm, meta(3, 0), 2, 0, 1.0) == Cost()
+    assert cost_of(F.embedding, integers(3), meta(7, 0), max_norm=1.0) == Cost()
+
+
+def test_power_sums_are_norms_without_a_root() -> None:
+    power_sum = aten.linalg__powsum
+    assert cost_of(power_sum, meta(3, 5), 2, [1]) == Cost(mul=15, add=12)
+    assert cost_of(power_sum, meta(3, 5), 3) == Cost(cmp=15, add=14, special=15)
+    assert cost_of(aten._foreach_powsum, [meta(3), meta(2, 5)], 2) == Cost(mul=13, add=2 + 9)
+
+
+def test_native_norm() -> None:
+    assert formula_cost(aten.native_norm.default, meta(3, 5), out=meta(())) == Cost(mul=15, add=14, special=1)
+
+
+X = meta(3, 5)
+
+# Operators that torch cannot run on shapes: their arguments, their result, their cost.
+WITHOUT_SHAPES: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any], Any, Cost]] = {
+    "unique": (aten._unique2.default, (X,), {}, (X, X, X), Cost(cmp=15 * 4)),  # as a sort of 15
+    "_unique": (aten._unique.default, (X,), {}, (X, X), Cost(cmp=15 * 4)),
+    "unique, integers": (aten._unique2.default, (integers(15),), {}, (integers(9), integers(0)), Cost()),
+    "unique rows": (aten.unique_dim.default, (X, 0), {}, (X, X, X), Cost(cmp=15 * 2)),  # as a sort of 3, over 5
+    "unique neighbours": (aten.unique_consecutive.default, (X,), {}, (X, X, X), Cost(cmp=15 - 1)),
+    "unique neighbours of rows": (aten.unique_consecutive.default, (X,), {"dim": 0}, (X, X, X), Cost(cmp=15 - 5)),
+    "unique neighbouring rows": (aten.unique_dim_consecutive.default, (X, 0), {}, (X, X, X), Cost(cmp=15 - 5)),
+    "no neighbours": (aten.unique_consecutive.default, (meta(0),), {}, (X, X, X), Cost()),
+    "smallest and largest": (aten._aminmax.default, (X,), {}, (meta(()), meta(())), Cost(cmp=2 * 14)),
+    "smallest and largest of rows": (aten._aminmax.dim, (X, 1), {}, (meta(3), meta(3)), Cost(cmp=2 * 12)),
+}
+
+
+@pytest.mark.parametrize(("operator", "args", "kwargs", "out", "expected"), WITHOUT_SHAPES.values(), ids=WITHOUT_SHAPES)
+def test_operators_without_a_shape_function(
+    operator: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any, expected: Cost
+) -> None:
+    assert formula_cost(operator, *args, out=out, **kwargs) == expected
+
+
+def test_truth_of_booleans_is_free() -> None:
+    assert cost_of(torch._is_all_true, meta(5, dtype=torch.bool)) == Cost()
+    assert cost_of(torch._is_any_true, meta(5, dtype=torch.bool)) == Cost()
+
+
+def test_gradient_of_cumprod() -> None:
+    lines = meta(3, 5)
+    assert cost_of(aten.cumprod_backward, lines, lines, 1, lines) == Cost(mul=15, add=15 - 3, div=15)

@@ -57,7 +57,7 @@ class TestRegistration:
 
     def test_a_second_formula_is_an_error(self) -> None:
         before = FORMULAS["aten.relu"]
-        with pytest.raises(FormulaError, match=r"aten\.relu has a formula already, in fxcount\.formulas\.pointwise"):
+        with pytest.raises(FormulaError, match=r"aten\.relu has a formula already, in fxcount\.formulas\.activations"):
             formula("relu", "cmp = outputs")(measured)
         assert FORMULAS["aten.relu"] is before
 
@@ -239,3 +239,7 @@ def test_every_operator_of_torch_is_decided_upon() -> None:
     """Each has a formula, is free, is refused with a reason, or is counted by its parts."""
     undecided = {operator_name(operator): None for operator in every_operator() if not is_decided(operator)}
     assert list(undecided) == []
+
+
+def test_autograd_itself_is_refused_with_a_reason() -> None:
+    assert "autograd" in REFUSED["aten._backward"]

@@ -1,4 +1,4 @@
-"""Pooling and resampling against counts worked out by hand."""
+"""Pooling and its gradients against counts worked out by hand."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,17 +10,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from fxcount import Cost
-from tests.costing import cost_of
+from tests.costing import cost_of, formula_cost
 
 meta = partial(torch.empty, device="meta")
+integers = partial(torch.empty, dtype=torch.int64, device="meta")
 aten = torch.ops.aten
 
-
-def resized(x: Any, mode: str, **options: Any) -> Callable[[], Any]:
-    return partial(F.interpolate, x, mode=mode, **options)
-
-
-POOLING: dict[str, tuple[Callable[[], Any], Cost]] = {
+CASES: dict[str, tuple[Callable[[], Any], Cost]] = {
     # [2, 3, 7, 9] with windows of 2 x 3 one window apart: 3 x 3 places
     "max": (partial(F.max_pool2d, meta(2, 3, 7, 9), (2, 3)), Cost(cmp=(2 * 3 * 9) * (6 - 1))),
     "max, indices": (
@@ -76,37 +72,6 @@ POOLING: dict[str, tuple[Callable[[], Any], Cost]] = {
     ),
 }
 
-RESAMPLING: dict[str, tuple[Callable[[], Any], Cost]] = {
-    "nearest": (resized(meta(1, 2, 3, 4), "nearest", size=(5, 7)), Cost()),
-    "nearest exact": (resized(meta(1, 2, 3, 4), "nearest-exact", scale_factor=2), Cost()),
-    "linear": (resized(meta(2, 3, 4), "linear", size=7), Cost(mul=42 * 2, add=42)),
-    "bilinear": (resized(meta(1, 2, 3, 4), "bilinear", size=(5, 7)), Cost(mul=70 * 4, add=70 * 3)),
-    "bilinear, aligned": (
-        resized(meta(1, 2, 3, 4), "bilinear", scale_factor=2, align_corners=True),
-        Cost(mul=96 * 4, add=96 * 3),
-    ),
-    "bicubic": (resized(meta(1, 2, 3, 4), "bicubic", size=(5, 7)), Cost(mul=70 * 16, add=70 * 15)),
-    "trilinear": (resized(meta(1, 2, 3, 4, 5), "trilinear", scale_factor=2), Cost(mul=960 * 8, add=960 * 7)),
-    "area": (  # an adaptive pool
-        resized(meta(2, 4, 7, 5), "area", size=(3, 2)),
-        Cost(add=8 * (9 * 6 - 3 * 2), div=8 * 3 * 2),
-    ),
-    # 4 into 2, reach 2: [0, 3) [1, 4), 6 taps an axis
-    "antialiased": (
-        resized(meta(1, 3, 4, 4), "bilinear", size=(2, 2), antialias=True),
-        Cost(mul=3 * 36, add=3 * (36 - 4)),
-    ),
-    "resampling nothing": (resized(meta(0, 2, 3, 4), "bilinear", size=(5, 7)), Cost()),
-    # 2 x 3 windows at 2 x 4 places of a [1, 3, 3, 6] image
-    "fold": (partial(F.fold, meta(1, 3 * 6, 2 * 4), (3, 6), (2, 3)), Cost(add=3 * 6 * 8)),
-    "unfold": (partial(F.unfold, meta(1, 3, 3, 6), (2, 3)), Cost()),
-    "unpool": (partial(F.max_unpool1d, meta(1, 2, 3), meta(1, 2, 3, dtype=torch.int64), 2), Cost()),
-    "pixel shuffle": (partial(F.pixel_shuffle, meta(1, 4, 3, 5), 2), Cost()),
-    "pad": (partial(F.pad, meta(1, 2, 3, 5), (1, 2, 1, 0), mode="reflect"), Cost()),
-}
-
-CASES = POOLING | RESAMPLING
-
 
 @pytest.mark.parametrize(("call", "expected"), CASES.values(), ids=CASES)
 def test_cost(call: Callable[[], Any], expected: Cost) -> None:
@@ -144,18 +109,57 @@ FORMS: dict[str, tuple[Cost, list[Callable[[], Any]]]] = {
             lambda: F.avg_pool2d(x, (7, 9)),
         ],
     ),
-    "bilinear": (
-        Cost(mul=6 * 35 * 4, add=6 * 35 * 3),
-        [
-            lambda: F.interpolate(x, (5, 7), mode="bilinear"),
-            partial(nn.Upsample((5, 7), mode="bilinear"), x),
-            lambda: aten.upsample_bilinear2d(x, [5, 7], False),
-            partial(aten.upsample_bilinear2d.out, x, [5, 7], False, out=meta(2, 3, 5, 7)),
-        ],
-    ),
 }
 
 
 @pytest.mark.parametrize(("expected", "forms"), FORMS.values(), ids=FORMS)
 def test_every_form_costs_the_same(expected: Cost, forms: list[Callable[[], Any]]) -> None:
     assert [cost_of(form) for form in forms] == [expected] * len(forms)
+
+
+# Gradients
+
+G2, X2 = meta(2, 3, 2, 3), meta(2, 3, 4, 6)
+
+
+INDEX = meta(2, 3, 2, 3, dtype=torch.long)
+
+
+@pytest.mark.parametrize(
+    ("operator", "args"),
+    [
+        (aten.max_pool2d_with_indices_backward, (X2, [2, 2], [2, 2], [0, 0], [1, 1], False, INDEX)),
+        (aten.max_pool2d_backward, (X2, [2, 2])),
+        (aten.adaptive_max_pool2d_backward, (X2, INDEX)),
+        (aten.fractional_max_pool2d_backward, (X2, [2, 2], [2, 3], INDEX)),
+        (aten.mkldnn_max_pool2d_backward, (G2, X2, [2, 2])),
+        (aten.reflection_pad2d_backward, (meta(2, 3, 1, 2), [0, 1, 1, 0])),
+        (aten.replication_pad2d_backward, (meta(2, 3, 1, 2), [0, 1, 1, 0])),
+        (aten.upsample_nearest2d_backward, ([2, 3], [2, 3, 1, 2])),
+        (aten._upsample_nearest_exact2d_backward, ([2, 3], [2, 3, 1, 2])),
+        (aten.unfold_backward, ([2, 3, 4], 2, 3, 1)),
+    ],
+)
+def test_every_gradient_of_a_copy_is_added_to_its_input(operator: Any, args: tuple[Any, ...]) -> None:
+    assert formula_cost(operator.default, G2, *args) == Cost(add=2 * 3 * 2 * 3)
+
+
+def test_gradients_of_average_pools() -> None:
+    # 36 outputs of 2 * 3 taps
+    args = (G2, meta(2, 3, 4, 9), [2, 3], [2, 3], [0, 0], False, True, None)
+    assert cost_of(aten.avg_pool2d_backward, *args) == Cost(div=36, add=36 * 6)
+    # a kernel of 2 stands for 2 x 2
+    args = (G2, X2, [2], [2], [0], False, True, None)
+    assert formula_cost(aten.avg_pool2d_backward.default, *args) == Cost(div=36, add=36 * 4)
+    args = (meta(1, 2, 2, 2), meta(1, 4, 4, 4), [2, 2, 2], [2, 2, 2], [0, 0, 0], False, True, None)
+    assert cost_of(aten.avg_pool3d_backward, *args) == Cost(div=8, add=8 * 8)
+
+
+def test_gradients_of_adaptive_average_pools() -> None:
+    # 5 inputs in 3 windows of 2, 3, 2; 4 in 3 windows of 2: 6 planes of 7 * 6 taps
+    cost = cost_of(aten._adaptive_avg_pool2d_backward, meta(2, 3, 3, 3), meta(2, 3, 5, 4))
+    assert cost == Cost(div=54, add=6 * 7 * 6)
+    cost = formula_cost(aten.mkldnn_adaptive_avg_pool2d_backward.default, meta(2, 3, 3, 3), meta(2, 3, 5, 4))
+    assert cost == Cost(div=54, add=6 * 7 * 6)
+    cost = cost_of(aten._adaptive_avg_pool3d_backward, meta(2, 1, 3, 3), meta(2, 2, 5, 4))
+    assert cost == Cost(div=2 * 9, add=2 * 2 * 7 * 6)
