@@ -40,12 +40,6 @@ def gelu(*, approximate: str = "none", out: Tensor) -> Quantities:
     return {"outputs": out.numel(), "tanh": int(approximate == "tanh")}
 
 
-@formula("_add_relu", "add = outputs, mul = outputs * scaled, cmp = outputs")
-def addition_relu(*, alpha: complex = 1, out: Tensor) -> Quantities:
-    """max(0, x + alpha y)."""
-    return {"outputs": out.numel(), "scaled": int(alpha != 1)}
-
-
 GRADIENTS = {
     # g (1 - y) y and g (1 - y y)
     "mul = 2 * elements, add = elements": "sigmoid_backward tanh_backward",

@@ -168,11 +168,10 @@ def _gradient_quantities(
     ATTENTION_GRADIENTS,
 )
 def attention_backward(
-    grad: Tensor,
+    *,
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    *,
     attn_bias: Tensor | None = None,
     attn_mask: Tensor | None = None,
     dropout_p: float,
@@ -186,11 +185,9 @@ def attention_backward(
 
 @formula("_flash_attention_backward _cudnn_attention_backward", ATTENTION_GRADIENTS)
 def attention_of_lengths_backward(
-    grad: Tensor,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
     *,
+    query: Tensor,
+    value: Tensor,
     attn_bias: Tensor | None = None,
     cum_seq_q: Tensor | None,
     max_q: Size,
@@ -206,12 +203,11 @@ def attention_of_lengths_backward(
 
 @formula("_efficient_attention_backward", ATTENTION_GRADIENTS)
 def efficient_attention_backward(
-    grad: Tensor,
+    *,
     query: Tensor,
     key: Tensor,
     value: Tensor,
     bias: Tensor | None,
-    *,
     cu_seqlens_q: Tensor | None,
     max_seqlen_q: Size,
     max_seqlen_k: Size,
@@ -220,10 +216,8 @@ def efficient_attention_backward(
 ) -> Quantities:
     """As ``attention_backward``, for a query [B, L, H, E], or [1, tokens, H, E] of packed sequences; a custom mask
     type other than 0 is causal."""
-    rows, keys = (
-        _padded_rows(query, cu_seqlens_q, max_seqlen_q),
-        key.shape[-3] if cu_seqlens_q is None else max_seqlen_k,
-    )
+    rows = _padded_rows(query, cu_seqlens_q, max_seqlen_q)
+    keys = key.shape[1] if cu_seqlens_q is None else max_seqlen_k
     return _gradient_quantities(rows, keys, query, value, bias, custom_mask_type != 0, dropout_p)
 
 

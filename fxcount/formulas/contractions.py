@@ -1,8 +1,4 @@
-"""What convolutions and matrix products have in common: every output is a sum of products over a contracted axis.
-
-A product a * b that the forward operator accumulates appears once in the gradient of a and once in that of b. So each
-gradient of a contraction is a contraction with as many multiply-accumulates as the forward operator.
-"""
+"""What convolutions and matrix products have in common: every output is a sum of products over a contracted axis."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Convolutions and their gradients: every output is a sum of products over a window of the input and its channels.
 
-Each gradient of a convolution is a convolution with as many multiply-accumulates as the forward operator.
+A product a * b that the forward operator accumulates appears once in the gradient of a and once in that of b. So each
+gradient of a convolution is a convolution with as many multiply-accumulates as the forward operator.
 """
 
 from __future__ import annotations

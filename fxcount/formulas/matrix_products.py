@@ -1,6 +1,7 @@
 """Matrix products and their gradients: every output is a sum of products over a contracted axis.
 
-Each gradient of a product is a product with as many multiply-accumulates as the forward operator.
+A product a * b that the forward operator accumulates appears once in the gradient of a and once in that of b. So each
+gradient of a product is a product with as many multiply-accumulates as the forward operator.
 """
 
 from __future__ import annotations

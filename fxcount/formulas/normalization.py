@@ -119,6 +119,8 @@ def instance_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, *, use_
     return _batch(x, use_input_stats, channels, weight, bias)
 
 
+ALL = (True, True, True)
+
 GRADIENTS = (
     "mul = elements * (normalized + passed * (1 + affine) + 2 * measured + to_weight), "
     "add = elements * (normalized + 4 * measured + to_weight + to_bias) - 2 * statistics * measured "
@@ -156,36 +158,26 @@ def _gradients(
 
 @formula("native_layer_norm_backward", GRADIENTS)
 def layer_norm_backward(
-    grad: Tensor,
-    x: Tensor,
+    *,
+    input: Tensor,
     normalized_shape: Sequence[Size],
-    mean: Tensor,
-    rstd: Tensor,
     weight: Tensor | None,
     bias: Tensor | None,
-    mask: Sequence[bool],
+    output_mask: Sequence[bool],
 ) -> Quantities:
     """The gradients of a layer norm; a scale or shift that it does not have has none."""
     channels = prod(normalized_shape)
-    mask = (mask[0], mask[1] and weight is not None, mask[2] and bias is not None)
-    return _gradients(x, x.numel() // max(1, channels), channels, weight, mask)
+    to_input, to_weight, to_bias = output_mask
+    mask = (to_input, to_weight and weight is not None, to_bias and bias is not None)
+    return _gradients(input, input.numel() // max(1, channels), channels, weight, mask)
 
 
 @formula("native_group_norm_backward", GRADIENTS)
 def group_norm_backward(
-    grad: Tensor,
-    x: Tensor,
-    mean: Tensor,
-    rstd: Tensor,
-    weight: Tensor | None,
-    batch: Size,
-    channels: Size,
-    *,
-    group: Size,
-    output_mask: Sequence[bool],
+    *, input: Tensor, weight: Tensor | None, group: Size, output_mask: Sequence[bool]
 ) -> Quantities:
     """The gradients of a group norm."""
-    return _gradients(x, batch * group, channels, weight, output_mask)
+    return _gradients(input, input.shape[0] * group, input.shape[1], weight, output_mask)
 
 
 @formula(
@@ -195,15 +187,10 @@ def group_norm_backward(
     "div = statistics * passed",
 )
 def rms_norm_backward(
-    grad: Tensor,
-    x: Tensor,
-    normalized_shape: Sequence[Size],
-    rstd: Tensor,
-    weight: Tensor | None,
-    output_mask: Sequence[bool],
+    *, input: Tensor, normalized_shape: Sequence[Size], weight: Tensor | None, output_mask: Sequence[bool]
 ) -> Quantities:
     """x^ = x rstd, h = g gamma: grad_x = rstd (h - x^ mean(h x^)), grad_gamma = sum of g x^."""
-    elements, channels = x.numel(), prod(normalized_shape)
+    elements, channels = input.numel(), prod(normalized_shape)
     passed, to_weight = int(output_mask[0]), int(output_mask[1] and weight is not None)
     return {
         "elements": elements,
@@ -232,12 +219,7 @@ def weight_norm_backward(grad: Tensor, v: Tensor, magnitude: Tensor, norms: Tens
     GRADIENTS,
 )
 def batch_norm_backward(
-    *,
-    input: Tensor,
-    weight: Tensor | None,
-    train: bool = True,
-    update: bool = True,
-    output_mask: Sequence[bool] = (True, True, True),
+    *, input: Tensor, weight: Tensor | None, train: bool = True, update: bool = True, output_mask: Sequence[bool] = ALL
 ) -> Quantities:
     """The gradients of a batch norm, in training (called ``train`` or ``update``) or with running statistics."""
     channels = input.shape[1]

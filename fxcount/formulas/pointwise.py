@@ -53,20 +53,28 @@ def addition(*, alpha: complex = 1, out: Tensor) -> Quantities:
     return {"outputs": out.numel(), "scaled": int(alpha != 1)}
 
 
+@formula("_add_relu", "add = outputs, mul = outputs * scaled, cmp = outputs")
+def addition_relu(*, alpha: complex = 1, out: Tensor) -> Quantities:
+    """max(0, x + alpha y)."""
+    return addition(alpha=alpha, out=out)
+
+
 def _is_factor(value: torch.Tensor | complex) -> int:
     """Whether there is a product with a value: not with the number 1."""
     return int(isinstance(value, torch.Tensor) or value != 1)
 
 
-@formula("addcmul", "mul = outputs * (1 + scaled), add = outputs")
-def addcmul(*, value: torch.Tensor | complex = 1, scalars: torch.Tensor | complex = 1, out: Tensor) -> Quantities:
-    """x + value a b; a value of 1 is not multiplied with. Of lists of tensors each may have its own of ``scalars``."""
-    return {"outputs": out.numel(), "scaled": max(_is_factor(value), _is_factor(scalars))}
-
-
-@formula("addcdiv", "div = outputs, add = outputs, mul = outputs * scaled")
-def addcdiv(*, value: torch.Tensor | complex = 1, scalars: torch.Tensor | complex = 1, out: Tensor) -> Quantities:
-    """x + value a / b, as ``addcmul``."""
+@formulas(
+    {
+        "mul = outputs * (1 + scaled), add = outputs": "addcmul",
+        "div = outputs, add = outputs, mul = outputs * scaled": "addcdiv",
+    }
+)
+def scaled_addition(
+    *, value: torch.Tensor | complex = 1, scalars: torch.Tensor | complex = 1, out: Tensor
+) -> Quantities:
+    """x + value a b, or x + value a / b; a value of 1 is not multiplied with. Of lists of tensors each may have its own
+    of ``scalars``."""
     return {"outputs": out.numel(), "scaled": max(_is_factor(value), _is_factor(scalars))}
 
 
@@ -95,16 +103,16 @@ def power(base: Tensor | complex, exponent: Tensor | complex, *, out: Tensor) ->
     return {"outputs": out.numel(), "multiplications": products, "inverted": int(exponent < 0), "special": 0}
 
 
-@formula("dropout feature_dropout native_dropout", "mul = outputs * dropping")
+@formulas(
+    {
+        "mul = outputs * dropping": "dropout feature_dropout native_dropout",
+        "mul = outputs * dropping, add = outputs * dropping": "alpha_dropout feature_alpha_dropout",
+    }
+)
 def dropout(x: Tensor, p: float, train: bool | None) -> Quantities:
-    """In training every element is multiplied with 0 or 1 / (1 - p); otherwise, or for p of 0, nothing happens."""
+    """In training every element is multiplied with 0 or 1 / (1 - p); otherwise, or for p of 0, nothing happens. An
+    alpha dropout scales and shifts by what the mask says, so that mean and variance are kept."""
     return {"outputs": x.numel(), "dropping": int(bool(train) and p != 0)}
-
-
-@formula("alpha_dropout feature_alpha_dropout", "mul = outputs * dropping, add = outputs * dropping")
-def alpha_dropout(x: Tensor, p: float, train: bool) -> Quantities:
-    """In training every element is scaled and shifted by what its mask says, so that mean and variance are kept."""
-    return {"outputs": x.numel(), "dropping": int(train and p != 0)}
 
 
 @formula("native_dropout_backward", "mul = elements * dropping")

@@ -245,11 +245,11 @@ def network_backward(
     mode: int,
     hidden_size: Size,
     proj_size: Size = 0,
-    num_layers: int,
-    dropout: float,
-    train: bool,
-    bidirectional: bool,
-    output_mask: Sequence[bool],
+    num_layers: int = 1,
+    dropout: float = 0,
+    train: bool = False,
+    bidirectional: bool = False,
+    output_mask: Sequence[bool] = (True, True, True, True),
 ) -> Quantities:
     """The gradients of an RNN (mode 0 relu, 1 tanh), LSTM (2) or GRU (3) for the input, the hidden and cell states and
     the weights, whichever the mask asks for. Padded steps count."""
@@ -279,27 +279,13 @@ def network_backward(
     }
 
 
-ALL_GRADIENTS = (True, True, True, True)
-
-
 @formula("mkldnn_rnn_layer_backward", GRADIENTS)
 def layer_backward(
     x: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor, *, mode: int, hidden_size: Size, has_biases: bool
 ) -> Quantities:
     """As ``network_backward``, all gradients of one layer in one direction, whatever the network around it has."""
     weights = (w_ih, w_hh, b_ih, b_hh) if has_biases else (w_ih, w_hh)
-    return network_backward(
-        x,
-        weights,
-        len(weights),
-        mode=mode,
-        hidden_size=hidden_size,
-        num_layers=1,
-        dropout=0,
-        train=False,
-        bidirectional=False,
-        output_mask=ALL_GRADIENTS,
-    )
+    return network_backward(x, weights, len(weights), mode=mode, hidden_size=hidden_size)
 
 
 @formula("lstm_mps_backward", GRADIENTS)
@@ -326,5 +312,4 @@ def lstm_backward(
         dropout=dropout,
         train=train,
         bidirectional=bidirectional,
-        output_mask=ALL_GRADIENTS,
     )

@@ -1,4 +1,7 @@
-"""Reductions: elements come down to fewer results. Without elements there is nothing to reduce and nothing to pay."""
+"""Reductions: elements come down to fewer results, also step by step along an axis, in an order or to a norm.
+
+Without elements there is nothing to reduce and nothing to pay.
+"""
 
 from __future__ import annotations
 
