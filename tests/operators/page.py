@@ -7,15 +7,18 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from fxcount.formulas.formula import Formula, Measure
 from fxcount.formulas.free import FREE, MOVED_BETWEEN_PROCESSES, communication
 from fxcount.formulas.registry import FORMULAS, REFUSED
 
+PAGE = Path(__file__).parents[2] / "docs" / "operators.md"
+
 INTRODUCTION = """\
 # The operators
 
-What every operator costs, as `python -m fxcount.formulas` prints it from the formulas themselves: {counted} have an
+What every operator costs, as `python -m tests.operators` writes it from the formulas themselves: {counted} have an
 equation, {free} are free and {refused} are refused. The [cost model](cost-model.md) defines the fields and says what
 counts. `aten.` is left out of the names: `conv2d` is `aten.conv2d`.
 

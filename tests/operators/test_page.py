@@ -1,19 +1,15 @@
 """``docs/operators.md`` is what the registry says."""
 
-from pathlib import Path
-
 import pytest
 from torch import nn
 
 from fxcount import register_formula
 from fxcount.formulas import FORMULAS, REFUSED, custom
-from fxcount.formulas.page import operators_page
-
-PAGE = Path(__file__).parents[2] / "docs" / "operators.md"
+from tests.operators.page import PAGE, operators_page
 
 
 def test_the_page_is_up_to_date() -> None:
-    """After a change of a formula: ``python -m fxcount.formulas > docs/operators.md``."""
+    """After a change of a formula: ``python -m tests.operators``."""
     assert PAGE.read_text() == operators_page()
 
 
