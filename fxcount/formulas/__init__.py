@@ -30,6 +30,7 @@ from fxcount.formulas import (  # noqa: F401  # a family registers its formulas 
     vision,
 )
 from fxcount.formulas.custom import find_formula, register_formula
-from fxcount.formulas.registry import FORMULAS, REFUSED, operator_name
+from fxcount.formulas.registry import FORMULAS, REFUSED
+from fxcount.formulas.schema import operator_name
 
 __all__ = ["FORMULAS", "REFUSED", "find_formula", "operator_name", "register_formula"]

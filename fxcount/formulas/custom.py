@@ -19,7 +19,8 @@ from fxcount.errors import FormulaError
 from fxcount.formulas.arguments import CallReader
 from fxcount.formulas.arithmetic import Arithmetic
 from fxcount.formulas.formula import Formula, Measure, OperatorFormula
-from fxcount.formulas.registry import FORMULAS, find_registered, fit, operator_name
+from fxcount.formulas.registry import FORMULAS, find_registered, fit
+from fxcount.formulas.schema import operator_name
 
 AnyMeasure = TypeVar("AnyMeasure", bound=Measure)
 

@@ -1,6 +1,6 @@
 """What costs nothing: no arithmetic on numbers is done, only places are named, copied, filled or looked up.
 
-Operators whose schema says that they return a view need no row here.
+Operators whose schema says so, such as one that returns a view, need no row here: `fxcount.formulas.schema`.
 """
 
 from __future__ import annotations
@@ -10,28 +10,22 @@ from fxcount.formulas.registry import formula, refuse
 
 FREE = {
     "a view or a change of shape": (
-        "view _unsafe_view reshape reshape_as flatten unflatten ravel contiguous numpy_T mT mH adjoint matrix_H real "
-        "imag squeeze unsqueeze transpose swapaxes swapdims moveaxis movedim expand_as broadcast_to view_as narrow "
-        "as_strided t resolve_conj resolve_neg atleast_1d atleast_2d atleast_3d detach alias pixel_shuffle "
-        "pixel_unshuffle channel_shuffle native_channel_shuffle set set_data resize resize_as _resize_output "
-        "unsafe_split unsafe_chunk unsafe_split_with_sizes split chunk tensor_split split_with_sizes hsplit vsplit "
-        "dsplit unbind broadcast_tensors meshgrid diagonal permute select slice unfold type_as"
+        "view _unsafe_view atleast_1d atleast_2d atleast_3d pixel_shuffle pixel_unshuffle channel_shuffle "
+        "native_channel_shuffle set set_data resize resize_as _resize_output unsafe_split unsafe_chunk "
+        "unsafe_split_with_sizes broadcast_tensors meshgrid type_as"
     ),
     "a copy or a cast": (
         "_pack_padded_sequence _pad_packed_sequence _cudnn_rnn_flatten_weight mkldnn._reorder_mkldnn_rnn_layer_weight "
-        "clone copy to _to_copy lift lift_fresh lift_fresh_copy cat concat concatenate stack _stack hstack vstack "
-        "dstack column_stack row_stack roll rot90 flip fliplr flipud repeat tile repeat_interleave pad "
-        "constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d "
-        "replication_pad3d im2col block_diag diag_embed diag diagflat pin_memory _pin_memory chalf complex "
-        "_pad_enum _pad_circular _chunk_cat cartesian_prod combinations conj_physical _conj_physical positive "
-        "lu_unpack _lazy_clone shallow_copy_data _copy_from _copy_from_and_resize _reshape_copy"
+        "clone copy _to_copy lift cat concat concatenate stack _stack hstack vstack dstack column_stack row_stack roll "
+        "rot90 flip fliplr flipud repeat tile repeat_interleave pad constant_pad_nd reflection_pad1d reflection_pad2d "
+        "reflection_pad3d replication_pad1d replication_pad2d replication_pad3d im2col block_diag diag_embed diag "
+        "diagflat _pin_memory chalf complex _pad_enum _pad_circular _chunk_cat cartesian_prod combinations "
+        "conj_physical _conj_physical lu_unpack _lazy_clone shallow_copy_data _copy_from _copy_from_and_resize "
+        "_reshape_copy"
     ),
     "creation or filling": (
-        "empty empty_like empty_strided empty_permuted new_empty new_empty_strided new_zeros new_ones new_full zeros "
-        "zeros_like ones ones_like full full_like eye arange range linspace logspace scalar_tensor fill zero "
-        "fill_diagonal tril_indices triu_indices tril triu vander hann_window hamming_window "
-        "blackman_window bartlett_window kaiser_window fft_fftfreq fft_rfftfreq _efficientzerotensor from_file "
-        "_new_zeros_with_same_feature_meta _cudnn_init_dropout_state"
+        "empty_like new_empty new_empty_strided new_zeros new_ones new_full zeros_like ones_like full_like linspace "
+        "logspace fill zero fill_diagonal tril triu vander _new_zeros_with_same_feature_meta"
     ),
     "indexing or gathering": (
         "index _unsafe_index index_select index_copy index_fill gather take take_along_dim embedding masked_select "
@@ -47,29 +41,26 @@ FREE = {
         "__ilshift__ __irshift__ gcd lcm hash_tensor"
     ),
     "random numbers": (
-        "rand rand_like randn randn_like randint randint_like randperm normal uniform random bernoulli exponential "
-        "geometric cauchy log_normal multinomial poisson binomial _standard_gamma _sample_dirichlet "
-        "normal_functional _philox_normal _philox_uniform _philox_key_fold_in _philox_key_split "
-        "_fill_mem_eff_dropout_mask"
+        "rand_like randn_like randint_like normal uniform random bernoulli exponential geometric cauchy log_normal "
+        "multinomial poisson binomial _standard_gamma _sample_dirichlet normal_functional _philox_normal "
+        "_philox_uniform _philox_key_fold_in _philox_key_split _fill_mem_eff_dropout_mask"
     ),
     "a question about a tensor": (
-        "_use_cudnn_rnn_flatten_weight _use_cudnn_ctc_loss _use_miopen_ctc_loss "
-        "size stride storage_offset numel dim sym_size sym_stride sym_numel sym_storage_offset is_same_size "
-        "_local_scalar_dense is_floating_point is_complex is_signed is_contiguous result_type can_cast "
-        "promote_types equal _assert_async _assert_scalar _assert_tensor_metadata _functional_assert_async "
+        "_use_cudnn_ctc_loss _use_miopen_ctc_loss size stride storage_offset numel dim sym_size sym_stride sym_numel "
+        "sym_storage_offset is_same_size _local_scalar_dense is_floating_point is_complex is_signed is_contiguous "
+        "result_type equal _assert_async _assert_tensor_metadata _functional_assert_async "
         "_has_compatible_shallow_copy_type is_pinned _version output_nr is_leaf retains_grad retain_grad requires_grad "
-        "_fused_sdp_choice _linalg_check_errors is_set_to _has_same_storage_numel sym_constrain_range "
-        "sym_constrain_range_for_size _functional_sym_constrain_range _functional_sym_constrain_range_for_size "
-        "_functional_assert_scalar _make_dep_token _print record_stream"
+        "_fused_sdp_choice _linalg_check_errors is_set_to _has_same_storage_numel _functional_sym_constrain_range "
+        "_functional_sym_constrain_range_for_size _functional_assert_scalar record_stream"
     ),
     "sparse, nested or blocked storage": (
         "sparse_coo_tensor sparse_compressed_tensor sparse_csr_tensor sparse_csc_tensor sparse_bsr_tensor "
         "sparse_bsc_tensor _sparse_coo_tensor_unsafe _sparse_compressed_tensor_unsafe _sparse_csr_tensor_unsafe "
-        "_sparse_csc_tensor_unsafe _sparse_bsr_tensor_unsafe _sparse_bsc_tensor_unsafe _sparse_coo_tensor_with_dims "
-        "_sparse_coo_tensor_with_dims_and_tensors _sparse_compressed_tensor_with_dims _spdiags to_sparse to_sparse_csr "
-        "to_sparse_csc to_sparse_bsr to_sparse_bsc _to_sparse _to_sparse_csr _to_sparse_csc _to_sparse_bsr "
-        "_to_sparse_bsc to_dense _to_dense sparse_mask _sparse_mask_projection sparse_resize sparse_resize_and_clear "
-        "resize_as_sparse copy_sparse_to_sparse _coalesced is_coalesced _nnz _dimI _dimV sparse_dim dense_dim "
+        "_sparse_csc_tensor_unsafe _sparse_bsr_tensor_unsafe _sparse_bsc_tensor_unsafe "
+        "_sparse_coo_tensor_with_dims_and_tensors _spdiags to_sparse to_sparse_csr to_sparse_csc to_sparse_bsr "
+        "to_sparse_bsc _to_sparse _to_sparse_csr _to_sparse_csc _to_sparse_bsr _to_sparse_bsc to_dense _to_dense "
+        "sparse_mask _sparse_mask_projection sparse_resize sparse_resize_and_clear resize_as_sparse "
+        "copy_sparse_to_sparse _coalesced is_coalesced _nnz _dimI _dimV sparse_dim dense_dim "
         "_convert_indices_from_coo_to_csr _convert_indices_from_csr_to_coo _validate_compressed_sparse_indices "
         "_validate_sparse_coo_tensor_args _validate_sparse_compressed_tensor_args _validate_sparse_csr_tensor_args "
         "_validate_sparse_csc_tensor_args _validate_sparse_bsr_tensor_args _validate_sparse_bsc_tensor_args "
@@ -88,23 +79,16 @@ FREE = {
     ),
     "quantised tensors, and weights in packed form": (
         "int_repr q_scale q_zero_point q_per_channel_axis q_per_channel_scales q_per_channel_zero_points qscheme "
-        "_make_per_tensor_quantized_tensor _make_per_channel_quantized_tensor empty_quantized _empty_affine_quantized "
+        "_make_per_tensor_quantized_tensor _make_per_channel_quantized_tensor empty_quantized "
         "_empty_per_channel_affine_quantized _convert_weight_to_int4pack _convert_weight_to_int4pack_for_cpu "
         "_dyn_quant_pack_4bit_weight _wrapped_linear_prepack _quantized._wrapped_linear_prepack "
         "fbgemm_pack_gemm_matrix_fp16 fbgemm_pack_quantized_matrix _quantized.wrapped_fbgemm_pack_gemm_matrix_fp16 "
         "quantized.cat quantized.cat_out quantized.embedding_byte quantized.embedding_4bit "
-        "quantized.conv_prepack quantized.conv1d_prepack quantized.conv2d_prepack quantized.conv3d_prepack "
-        "quantized.conv_transpose1d_prepack quantized.conv_transpose2d_prepack quantized.conv_transpose3d_prepack "
-        "_quantized.conv2d_prepack _quantized.conv3d_prepack _quantized.conv_transpose1d_prepack "
-        "_quantized.conv_transpose2d_prepack _quantized.conv_transpose3d_prepack quantized.linear_prepack "
-        "quantized.linear_prepack_fp16 quantized.linear_prepack_legacy quantized.linear_prepack_fp16_legacy "
-        "_quantized.linear_prepack _quantized.linear_prepack_fp16 _quantized.linear_prepack_legacy "
-        "_quantized.linear_prepack_fp16_legacy sparse.qlinear_prepack quantized.linear_unpack "
-        "quantized.linear_unpack_fp16 quantized.embedding_bag_prepack quantized.embedding_bag_byte_unpack "
-        "quantized.embedding_bag_4bit_unpack quantized.embedding_bag_2bit_unpack quantized.make_quantized_cell_params "
-        "quantized.make_quantized_cell_params_dynamic quantized.make_quantized_cell_params_fp16 "
-        "onednn.qlinear_prepack onednn.qconv_prepack onednn.linear_prepack_fp16 "
-        "quantization._Bfloat16QuantizedToFloat quantization._FloatToBfloat16Quantized"
+        "quantized.linear_prepack_legacy quantized.linear_prepack_fp16_legacy _quantized.linear_prepack_legacy "
+        "_quantized.linear_prepack_fp16_legacy quantized.linear_unpack quantized.linear_unpack_fp16 "
+        "quantized.embedding_bag_byte_unpack quantized.embedding_bag_4bit_unpack quantized.embedding_bag_2bit_unpack "
+        "onednn.qlinear_prepack onednn.qconv_prepack onednn.linear_prepack_fp16 quantization._Bfloat16QuantizedToFloat "
+        "quantization._FloatToBfloat16Quantized"
     ),
     "a mark for the profiler": (
         "profiler._record_function_enter profiler._record_function_enter_new profiler._record_function_exit"

@@ -8,9 +8,10 @@ from typing import TypeVar
 
 import torch
 
-from fxcount._torch import Operator, schema_of
+from fxcount._torch import Operator
 from fxcount.errors import FormulaError
 from fxcount.formulas.formula import EachFormula, Formula, Measure, OperatorFormula
+from fxcount.formulas.schema import functional_names, is_free, operator_name
 
 AnyMeasure = TypeVar("AnyMeasure", bound=Measure)
 
@@ -64,28 +65,12 @@ def _register(name: str, priced: Formula) -> None:
     FORMULAS[name] = priced
 
 
-@functools.cache
-def operator_name(operator: Operator) -> str:
-    """``aten.conv2d`` for ``torch.ops.aten.conv2d.default``: an operator's overloads share one name."""
-    return str(operator.overloadpacket)
-
-
 def formula_of(operator: Operator) -> Formula | None:
-    """The formula that an operator has by its name, or by what its schema says it is a variant of."""
-    name = operator_name(operator).replace("._foreach_", ".")
-    if name in FORMULAS:
-        return FORMULAS[name]
-    if name.endswith("_") and not name.endswith("__") and schema_of(operator).is_mutable:
-        return FORMULAS.get(name[:-1])
-    if operator.is_view or (name.endswith("_copy") and _is_view(name.removesuffix("_copy"))):
-        return FORMULAS["aten.view"]
-    return None
-
-
-def _is_view(name: str) -> bool:
-    namespace, _, packet_name = name.partition(".")
-    packet = getattr(getattr(torch.ops, namespace), packet_name, None)
-    return packet is not None and any(getattr(packet, overload).is_view for overload in packet.overloads())
+    """The formula that an operator has by its name, or by what its schema says."""
+    for name in functional_names(operator):
+        if name in FORMULAS:
+            return FORMULAS[name]
+    return FORMULAS["aten.view"] if is_free(operator) else None
 
 
 @functools.cache

@@ -31,6 +31,7 @@ Operators that are not on this page:
 
 - the overloads, the `out=` and in-place variants (`add_`) and the `_foreach_` variants of an operator have its formula;
 - views, whose schema says that they are, and the copies of views (`transpose_copy`) are free;
+- operators of torch that take no tensor (`zeros`, `randn`) are free, and those that return nothing but a packed weight;
 - a composite operator without a formula of its own, such as `einsum`, is counted by the operators that it is made of.
 
 What is none of these, such as an operator of your own, is uncounted until you
