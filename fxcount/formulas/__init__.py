@@ -21,16 +21,18 @@ from fxcount.formulas import (  # noqa: F401  # a family registers its formulas 
     optimizer,
     pointwise,
     pooling,
+    quantization,
     quantized,
     recurrent,
     reductions,
+    scaled_products,
     softmax,
     sparse,
     special,
     vision,
 )
 from fxcount.formulas.custom import find_formula, register_formula
-from fxcount.formulas.registry import FORMULAS, REFUSED
+from fxcount.formulas.registry import FORMULAS, REFUSED, formula_named
 from fxcount.formulas.schema import operator_name
 
-__all__ = ["FORMULAS", "REFUSED", "find_formula", "operator_name", "register_formula"]
+__all__ = ["FORMULAS", "REFUSED", "find_formula", "formula_named", "operator_name", "register_formula"]

@@ -19,7 +19,7 @@ from fxcount.errors import FormulaError
 from fxcount.formulas.arguments import CallReader
 from fxcount.formulas.arithmetic import Arithmetic
 from fxcount.formulas.formula import Formula, Measure, OperatorFormula
-from fxcount.formulas.registry import FORMULAS, find_registered, fit
+from fxcount.formulas.registry import find_registered, fit, formula_named
 from fxcount.formulas.schema import operator_name
 
 AnyMeasure = TypeVar("AnyMeasure", bound=Measure)
@@ -95,8 +95,8 @@ def register_formula(target: Any, equation: str | None = None) -> Callable[[AnyM
         custom = CustomFormulas()
         custom.add(target, _formula(measure, equation))
         for name in custom.operators:
-            if name in FORMULAS:
-                raise FormulaError(f"{name} has a formula already, in {FORMULAS[name].measure.__module__}")
+            if (known := formula_named(name)) is not None:
+                raise FormulaError(f"{name} has a formula already, in {known.measure.__module__}")
         _REGISTERED.add(target, _formula(measure, equation))
         return measure
 

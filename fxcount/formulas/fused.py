@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
 
-from fxcount.cost import Cost, Quantities
-from fxcount.formulas import activations  # noqa: F401  # its formulas must be registered first
+from fxcount.cost import Cost, Quantities, Size
 from fxcount.formulas.formula import RefusedError
-from fxcount.formulas.registry import FORMULAS, formula, formulas, refuse
+from fxcount.formulas.registry import FORMULAS, aliases, formula, refuse
+from fxcount.formulas.tensor import Tensor
+
+aliases({"conv2d relu": "cudnn_convolution_relu miopen_convolution_relu"})
 
 FUSED = (
     "macs = outputs * taps, mul = outputs * (scales + f_mul), add = biases + outputs * f_add, "
@@ -16,18 +17,9 @@ FUSED = (
 )
 """A sum over the taps of each output element, its bias, and what the activation f costs per element."""
 
-ACTIVATIONS = {
-    "relu": "relu",
-    "hardtanh": "hardtanh",
-    "leaky_relu": "leaky_relu",
-    "sigmoid": "sigmoid",
-    "tanh": "tanh",
-    "swish": "silu",
-    "silu": "silu",
-    "hardswish": "hardswish",
-    "hardsigmoid": "hardsigmoid",
-    "elu": "elu",
-    "gelu": "gelu",
+ACTIVATIONS = {"swish": "silu"} | {
+    name: name
+    for name in "relu hardtanh leaky_relu sigmoid tanh silu hardswish hardsigmoid elu gelu".split()  # noqa: SIM905
 }
 """The name of an activation in a vendor library to that of the operator."""
 
@@ -46,10 +38,10 @@ def fused_activation(
     activation: str | None,
     algorithm: str | None = None,
     *,
-    outputs: int,
-    taps: int,
-    biases: int,
-    scales: int = 0,
+    outputs: Size,
+    taps: Size,
+    biases: Size,
+    scales: Size = 0,
 ) -> Quantities:
     """The quantities of ``FUSED``.
 
@@ -61,35 +53,41 @@ def fused_activation(
     return {"outputs": outputs, "taps": taps, "biases": biases, "scales": scales, **per_element}
 
 
-def convolved(weight: Any, bias: Any, out: Any) -> dict[str, int]:
+def biases(bias: Tensor | None, out: Tensor) -> Size:
+    """One addition per output element, where there is a bias."""
+    return 0 if bias is None else out.numel()
+
+
+def convolved(weight: Tensor, bias: Tensor | None, out: Tensor) -> Quantities:
     """A sum over taps for each output element, and a bias where there is one."""
-    return {"outputs": out.numel(), "taps": prod(weight.shape[1:]), "biases": 0 if bias is None else out.numel()}
+    return {"outputs": out.numel(), "taps": prod(weight.shape[1:]), "biases": biases(bias, out)}
 
 
-@formula("cudnn_convolution_relu miopen_convolution_relu", "macs = outputs * taps, add = biases, cmp = outputs")
-def convolution_relu(x: Any, weight: Any, bias: Any, *, out: Any) -> Quantities:
-    """max(0, conv(x) + b)."""
-    return convolved(weight, bias, out)
+def projected(x: Tensor, bias: Tensor | None, out: Tensor) -> Quantities:
+    """A sum over the features of x for each output element, and a bias where there is one."""
+    return {"outputs": out.numel(), "contracted": x.shape[-1], "biases": biases(bias, out)}
 
 
 @formula(
     "cudnn_convolution_add_relu miopen_convolution_add_relu",
     "macs = outputs * taps, add = outputs + biases, mul = outputs * scaled, cmp = outputs",
 )
-def convolution_add_relu(x: Any, weight: Any, z: Any, alpha: Any, bias: Any, *, out: Any) -> Quantities:
+def convolution_add_relu(
+    x: Tensor, weight: Tensor, z: Tensor, alpha: float | None, bias: Tensor | None, *, out: Tensor
+) -> Quantities:
     """max(0, conv(x) + alpha z + b); an alpha of 1 is not multiplied with."""
     return {**convolved(weight, bias, out), "scaled": int(alpha not in (None, 1))}
 
 
 @formula("mkldnn._linear_pointwise", FUSED)
 def linear_pointwise(
-    x: Any,
+    x: Tensor,
     *,
-    B: Any,  # noqa: N803  # the operator's own name
-    other: Any = None,
+    B: Tensor | None,  # noqa: N803  # the operator's own name
+    other: Tensor | None = None,
     attr: str,
     algorithm: str | None = None,
-    out: Any,
+    out: Tensor,
 ) -> Quantities:
     """f(x W^T + b), or with another tensor x W^T + b combined with it by the operation ``attr``."""
     binary = 0 if other is None else out.numel()
@@ -98,7 +96,7 @@ def linear_pointwise(
         algorithm,
         outputs=out.numel(),
         taps=x.shape[-1],
-        biases=(0 if B is None else out.numel()) + binary * (attr in ("add", "sum", "sub")),
+        biases=biases(B, out) + binary * (attr in ("add", "sum", "sub")),
         scales=int(other is not None and attr == "mul"),
     )
 
@@ -106,15 +104,15 @@ def linear_pointwise(
 @formula("mkldnn._convolution_pointwise mkldnn._convolution_pointwise_", FUSED)
 def convolution_pointwise(
     *,
-    W: Any,  # noqa: N803  # the operator's own name
-    B: Any,  # noqa: N803
+    W: Tensor,  # noqa: N803  # the operator's own name
+    B: Tensor | None,  # noqa: N803
     attr: str | None = None,
     algorithm: str | None = None,
     binary_attr: str | None = None,
-    alpha: Any = None,
+    alpha: float | None = None,
     unary_attr: str | None = None,
     unary_algorithm: str | None = None,
-    out: Any,
+    out: Tensor,
 ) -> Quantities:
     """f(conv(x) + b), or with a binary operation f((conv(x) + b) + alpha other)."""
     summed = binary_attr in ("add", "sum", "sub")
@@ -123,8 +121,46 @@ def convolution_pointwise(
         algorithm or unary_algorithm,
         outputs=out.numel(),
         taps=prod(W.shape[1:]),
-        biases=(0 if B is None else out.numel()) + summed * out.numel(),
+        biases=biases(B, out) + summed * out.numel(),
         scales=int(binary_attr == "mul") + int(summed and alpha not in (None, 1)),
+    )
+
+
+@formula(
+    "onednn.qlinear_pointwise onednn.qconv1d_pointwise onednn.qconv2d_pointwise onednn.qconv3d_pointwise "
+    "onednn.qconv_pointwise",
+    FUSED,
+    complex_stated=True,
+)
+def onednn_pointwise(
+    x: Tensor,
+    x_scale: Tensor | float,
+    x_zero_point: Tensor | int,
+    weight: Tensor,
+    *,
+    bias: Tensor | None,
+    attr: str = "",
+    algorithm: str = "",
+    post_op_name: str = "",
+    post_op_algorithm: str = "",
+    binary_attr: str = "",
+    binary_post_op: str = "",
+    unary_attr: str = "",
+    unary_algorithm: str = "",
+    unary_post_op: str = "",
+    unary_post_op_algorithm: str = "",
+    out: Tensor,
+) -> Quantities:
+    """f(conv(x) + b), or with a binary operation f(conv(x) + b + other): the sum over the taps of each output element,
+    and the operations fused to it. A linear weight is packed as [features, outputs]."""
+    linear = out.dim() == x.dim() and weight.dim() == 2
+    binary = binary_attr or binary_post_op
+    return fused_activation(
+        attr or post_op_name or unary_attr or unary_post_op,
+        algorithm or post_op_algorithm or unary_algorithm or unary_post_op_algorithm,
+        outputs=out.numel(),
+        taps=x.shape[-1] if linear else prod(weight.shape[1:]),
+        biases=biases(bias, out) + (binary in ("add", "sum")) * out.numel(),
     )
 
 
@@ -134,22 +170,28 @@ def convolution_pointwise(
     "cmp = outputs * f_cmp, special = outputs * f_special",
 )
 def transposed_convolution_pointwise(
-    x: Any, weight: Any, bias: Any, *, attr: str, algorithm: str | None, out: Any
+    x: Tensor, weight: Tensor, bias: Tensor | None, *, attr: str, algorithm: str | None, out: Tensor
 ) -> Quantities:
     """f(conv_transpose(x) + b): every input element is spread over its taps."""
-    biases = 0 if bias is None else out.numel()
-    quantities = fused_activation(attr, algorithm, outputs=out.numel(), taps=prod(weight.shape[1:]), biases=biases)
+    taps = prod(weight.shape[1:])
+    quantities = fused_activation(attr, algorithm, outputs=out.numel(), taps=taps, biases=biases(bias, out))
     return {**quantities, "inputs": x.numel()}
 
 
-@formulas({"macs = outputs * contracted, add = biases": "mkl._mkl_linear"})
-def mkl_linear(x: Any, packed: Any, weight: Any, bias: Any, *, out: Any) -> Quantities:
+@formula("_mixed_dtypes_linear", FUSED)
+def mixed_dtypes_linear(x: Tensor, *, bias: Tensor | None, activation: str | None, out: Tensor) -> Quantities:
+    """f(scale (x W^T) + b): one multiplication with the scale of its column per output element."""
+    return fused_activation(activation, outputs=out.numel(), taps=x.shape[-1], biases=biases(bias, out), scales=1)
+
+
+@formula("mkl._mkl_linear", "macs = outputs * contracted, add = biases")
+def mkl_linear(x: Tensor, packed: Tensor, weight: Tensor, bias: Tensor | None, *, out: Tensor) -> Quantities:
     """x W^T + b."""
-    return {"outputs": out.numel(), "contracted": x.shape[-1], "biases": 0 if bias is None else out.numel()}
+    return projected(x, bias, out)
 
 
 @formula("inductor._mm_plus_mm", "macs = outputs * contracted, add = outputs")
-def sum_of_products(a: Any, b: Any, c: Any, d: Any, *, out: Any) -> Quantities:
+def sum_of_products(a: Tensor, b: Tensor, c: Tensor, d: Tensor, *, out: Tensor) -> Quantities:
     """a b + c d."""
     return {"outputs": out.numel(), "contracted": a.shape[-1] + c.shape[-1]}
 

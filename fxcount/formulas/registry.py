@@ -1,9 +1,14 @@
-"""The registry: which operator has which formula, which are free, which are refused and why."""
+"""The registry: which operator has which formula, which are free, which are refused and why.
+
+Families register their formulas when they are imported, in any order: an alias finds what it stands for when it is
+asked for.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
@@ -15,8 +20,22 @@ from fxcount.formulas.schema import functional_names, is_free, operator_name
 
 AnyMeasure = TypeVar("AnyMeasure", bound=Measure)
 
+
+@dataclass(frozen=True)
+class Alias:
+    """Another name of an operator, or of several that are done one after the other."""
+
+    operators: Sequence[str]
+    adapt: Callable[[Measure], Measure]
+    """Makes the measure of the first one read the arguments as they are here."""
+    complex_stated: bool
+
+
 FORMULAS: dict[str, Formula] = {}
 """Operator name, such as ``aten.conv2d``, to its formula; an in-place operator has that of its functional form."""
+
+ALIASES: dict[str, Alias] = {}
+"""Operator name, such as ``quantized.conv2d``, to the operators that have the formula."""
 
 REFUSED: dict[str, str] = {}
 """Operators that are deliberately not counted, with the reason that a user reads."""
@@ -29,7 +48,7 @@ def formula(operators: str, equation: str, *, complex_stated: bool = False) -> C
         family = measure.__module__.rpartition(".")[2]
         priced = Formula(measure, family, equation, complex_stated)
         for name in operators.split():
-            _register(name, priced)
+            FORMULAS[_new(name)] = priced
         return measure
 
     return register
@@ -46,30 +65,66 @@ def formulas(table: Mapping[str, str], *, complex_stated: bool = False) -> Calla
     return register
 
 
+def _as_it_is(measure: Measure) -> Measure:
+    return measure
+
+
+def aliases(
+    table: Mapping[str, str], *, adapt: Callable[[Measure], Measure] = _as_it_is, complex_stated: bool = False
+) -> None:
+    """Gives operators the formulas of others: a table from the others to the operators.
+
+    ``conv2d relu`` stands for a convolution, then a rectifier: the first reads the arguments, through ``adapt``, and
+    the equations of all stand side by side, so those of the rest are over quantities that the first has too.
+    """
+    for others, operators in table.items():
+        alias = Alias([_qualified(name) for name in others.split()], adapt, complex_stated)
+        for name in operators.split():
+            ALIASES[_new(name)] = alias
+
+
 def refuse(operators: str, reason: str) -> None:
     """Declares that ``operators`` are not counted, and why."""
-    for name in map(_qualified, operators.split()):
-        if name in REFUSED or name in FORMULAS:
-            raise FormulaError(f"{name} is refused or has a formula already")
-        REFUSED[name] = reason
+    for name in operators.split():
+        REFUSED[_new(name)] = reason
 
 
 def _qualified(name: str) -> str:
     return name if "." in name else f"aten.{name}"
 
 
-def _register(name: str, priced: Formula) -> None:
+def _new(name: str) -> str:
+    """The full name of an operator that has not been registered yet."""
     name = _qualified(name)
     if name in FORMULAS:
         raise FormulaError(f"{name} has a formula already, in {FORMULAS[name].measure.__module__}")
-    FORMULAS[name] = priced
+    if name in ALIASES:
+        raise FormulaError(f"{name} has a formula already, that of {' and '.join(ALIASES[name].operators)}")
+    if name in REFUSED:
+        raise FormulaError(f"{name} is refused already: {REFUSED[name]}")
+    return name
+
+
+def formula_named(name: str) -> Formula | None:
+    """The formula that is registered for the full name of an operator."""
+    alias = ALIASES.get(name)
+    if alias is None:
+        return FORMULAS.get(name)
+    first, *rest = (FORMULAS[operator] for operator in alias.operators)
+    equation = ", ".join(str(each.equation_text) for each in (first, *rest))
+    return Formula(alias.adapt(first.measure), first.family, equation, first.complex_stated or alias.complex_stated)
+
+
+def formulas_by_name() -> dict[str, Formula]:
+    """Every name that has a formula, aliases among them."""
+    return {name: found for name in (*FORMULAS, *ALIASES) if (found := formula_named(name)) is not None}
 
 
 def formula_of(operator: Operator) -> Formula | None:
     """The formula that an operator has by its name, or by what its schema says."""
     for name in functional_names(operator):
-        if name in FORMULAS:
-            return FORMULAS[name]
+        if (found := formula_named(name)) is not None:
+            return found
     return FORMULAS["aten.view"] if is_free(operator) else None
 
 

@@ -11,7 +11,7 @@ from math import prod
 from fxcount.cost import CONVENTIONS, Convention, Cost, OperatorCost
 from fxcount.cost.equation import FUNCTIONS, Equation
 from fxcount.errors import InputError
-from fxcount.formulas import FORMULAS
+from fxcount.formulas import formula_named
 from fxcount.formulas.arithmetic import Arithmetic
 from fxcount.result import CostedGraph, NodeCost, Shape
 from fxcount.views.table import SHOWN, branch_rows, rendered, shapes_text
@@ -144,7 +144,7 @@ def _put_in(expression: str, quantities: Mapping[str, int]) -> str:
 def _reason(call: OperatorCost) -> str:
     """Where the equation comes from, as the formula says it; empty for a formula that is not fxcount's."""
     name = call.name.replace("._foreach_", ".")
-    formula = FORMULAS.get(name) or FORMULAS.get(name.removesuffix("_"))
+    formula = formula_named(name) or formula_named(name.removesuffix("_"))
     same = formula is not None and formula.equation is not None and formula.equation.text == call.equation
     return " ".join(formula.reason.split()) if formula is not None and same else ""
 

@@ -11,8 +11,8 @@ from fxcount.formulas import find_formula
 aten, mkldnn = torch.ops.aten, torch.ops.mkldnn
 
 
-def meta(*shape: int) -> torch.Tensor:
-    return torch.empty(shape, device="meta")
+def meta(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    return torch.empty(shape, dtype=dtype, device="meta")
 
 
 def priced(operator: Any, *args: Any, out: Any, **kwargs: Any) -> Cost:
@@ -112,3 +112,33 @@ def test_an_unknown_activation_is_refused() -> None:
     assert formula is not None
     call = formula((meta(3, 8), meta(5, 8), None, "soft_relu", [], ""), {}, meta(3, 5))
     assert "soft_relu" in call.uncounted
+
+
+@pytest.mark.parametrize(("activation", "extra"), [("none", Cost()), ("relu", Cost(cmp=15)), ("silu", None)])
+def test_mixed_linear(activation: str, extra: Cost | None) -> None:
+    extra = Cost(special=15, add=15, div=15, mul=15) if extra is None else extra
+    x, weight = meta(3, 8), meta(8, 5, dtype=torch.int8)
+    cost = priced(
+        aten._mixed_dtypes_linear.default, x, weight, meta(5), bias=meta(5), activation=activation, out=meta(3, 5)
+    )
+    assert cost == Cost(macs=3 * 5 * 8, mul=15, add=15) + extra
+
+
+def test_onednn() -> None:
+    x, scale = meta(3, 8, dtype=torch.uint8), meta(5)
+    weight, out = meta(8, 5, dtype=torch.int8), meta(3, 5)
+    end = (0.1, 0, None)
+    linear = torch.ops.onednn.qlinear_pointwise
+    assert priced(linear.default, x, 0.1, 0, weight, scale, scale, meta(5), *end, "gelu", [], "tanh", out=out) == Cost(
+        macs=3 * 5 * 8, add=15 + 2 * 15, mul=6 * 15, special=15
+    )
+    assert priced(
+        linear.binary, x, 0.1, 0, weight, scale, scale, out, None, *end, 1.0, 0, "add", 1.0, "relu", [], "", out=out
+    ) == Cost(macs=3 * 5 * 8, add=15, cmp=15)
+    image, kernel, convolved = meta(1, 4, 7, 7, dtype=torch.uint8), meta(6, 4, 3, 3, dtype=torch.int8), meta(1, 6, 5, 5)
+    shape = ([1, 1], [0, 0], [1, 1], 1)
+    assert priced(
+        torch.ops.onednn.qconv2d_pointwise.default,
+        *(image, 0.1, 0, kernel, scale, scale, None, *shape, *end, "relu", [], ""),
+        out=convolved,
+    ) == Cost(macs=6 * 5 * 5 * 4 * 3 * 3, cmp=6 * 5 * 5)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fxcount.cost import Cost
-from fxcount.formulas import REFUSED, find_formula
+from fxcount.formulas import find_formula
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch deprecates its own quantised tensors
 
@@ -27,10 +27,6 @@ def quint8(*shape: int) -> torch.Tensor:
 
 def qint8(*shape: int) -> torch.Tensor:
     return torch.quantize_per_tensor(torch.rand(shape), 0.1, 0, torch.qint8)
-
-
-def meta(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    return torch.empty(shape, dtype=dtype, device="meta")
 
 
 quantized = torch.ops.quantized
@@ -151,64 +147,6 @@ def test_pool_of_quantised_values() -> None:
     assert priced(pool, x, [3, 3], [2, 2], [0, 0], [1, 1], False) == Cost(cmp=outputs * (3 * 3 - 1))
 
 
-F = 5 * 7
-
-
-ONES, ZEROS = torch.ones(7), torch.zeros(7, dtype=torch.int32)
-
-
-@pytest.mark.parametrize(
-    ("operator", "arguments"),
-    [
-        (aten.quantize_per_tensor.default, (0.1, 3, torch.quint8)),
-        (aten.quantize_per_tensor.tensor_qparams, (ONES[0], ZEROS[0], torch.qint8)),
-        (aten.quantize_per_channel.default, (ONES, ZEROS, 1, torch.qint8)),
-    ],
-)
-def test_quantise(operator: Any, arguments: Any) -> None:
-    # q = clamp(round(x / scale + zero point)): one division, one addition, one rounding, two bounds
-    assert priced(operator, torch.rand(5, 7), *arguments) == Cost(div=F, add=F, cmp=3 * F)
-
-
-def test_dequantise() -> None:
-    assert priced(aten.dequantize.self, quint8(5, 7)) == Cost(add=F, mul=F)
-
-
-FAKE = Cost(div=F, add=2 * F, mul=F, cmp=3 * F)
-
-
-@pytest.mark.parametrize(
-    ("operator", "arguments"),
-    [
-        (aten.fake_quantize_per_tensor_affine.default, (0.1, 0, 0, 255)),
-        (aten.fake_quantize_per_tensor_affine_cachemask.default, (0.1, 0, 0, 255)),
-        (aten.fake_quantize_per_channel_affine.default, (ONES, ZEROS, 1, 0, 255)),
-        (aten._fake_quantize_learnable_per_channel_affine.default, (ONES, ZEROS.float(), 1, 0, 255)),
-    ],
-)
-def test_fake_quantise_is_quantise_and_dequantise(operator: Any, arguments: Any) -> None:
-    assert priced(operator, torch.rand(5, 7), *arguments) == FAKE
-
-
-def test_range_of_values() -> None:
-    x = torch.rand(5, 7)
-    # 34 comparisons for each of minimum and maximum, one of each with 0, then a rounding and two bounds
-    chosen = Cost(cmp=2 * 34 + 2 + 3, add=2, div=2)
-    assert priced(aten._choose_qparams_per_tensor.default, x) == chosen
-    quantised = Cost(div=F, add=F, cmp=3 * F)
-    assert priced(aten.quantize_per_tensor_dynamic.default, x, torch.quint8, False) == chosen + quantised
-    assert "aten.choose_qparams_optimized" in REFUSED
-
-
-@pytest.mark.parametrize(("per_row", "ranges"), [(False, 1), (True, 5)])
-def test_observed_fake_quantise(per_row: bool, ranges: int) -> None:
-    one, state = torch.ones(1, dtype=torch.long), torch.ones(ranges)
-    helper = aten._fused_moving_avg_obs_fq_helper.default
-    args = (one, one, state, state.clone(), state.clone(), torch.zeros(ranges, dtype=torch.int32), 0.01, 0, 255, 0)
-    observed = Cost(cmp=2 * (F - ranges) + 5 * ranges, add=4 * ranges + 2 * ranges, mul=2 * ranges, div=2 * ranges)
-    assert priced(helper, torch.rand(5, 7), *args, per_row) == observed + FAKE
-
-
 def test_embedding_bag() -> None:
     packed = quantized.embedding_bag_prepack(
         torch.quantize_per_channel(torch.rand(10, 8), torch.ones(10), torch.zeros(10), 0, torch.quint8)
@@ -218,89 +156,3 @@ def test_embedding_bag() -> None:
     assert priced(bag, packed, indices, offsets) == Cost(add=5 * 8)
     weights = {"per_sample_weights": torch.ones(5)}
     assert priced(bag, packed, indices, offsets, **weights) == Cost(add=5 * 8, mul=5 * 8)
-
-
-E4M3 = torch.float8_e4m3fn
-
-
-@pytest.mark.parametrize(
-    ("scale_a", "scale_b", "bias", "scales"),
-    [
-        (meta(1), meta(1), None, 2),
-        (meta(5, 1), meta(1, 32), meta(32), 2),
-        (meta(5, 2), meta(2, 1), None, 4),  # blocks of 128
-        (meta(1024, dtype=torch.float8_e8m0fnu), meta(1024, dtype=torch.float8_e8m0fnu), None, 16),  # 256 / 32 each
-    ],
-)
-def test_scaled_product(scale_a: Any, scale_b: Any, bias: Any, scales: int) -> None:
-    a, b, out = meta(5, 256, dtype=E4M3), meta(256, 32, dtype=E4M3), meta(5, 32)
-    expected = Cost(macs=5 * 32 * 256, mul=5 * 32 * scales, add=5 * 32 * (bias is not None))
-    assert priced(aten._scaled_mm.default, a, b, scale_a, scale_b, bias, out=out) == expected
-
-
-def test_scaled_product_by_recipe() -> None:
-    a, b, out = meta(5, 256, dtype=E4M3), meta(256, 32, dtype=E4M3), meta(5, 32)
-    scaled = aten._scaled_mm_v2.default
-    rows = (a, b, [meta(5, 1)], [1], [0], [meta(1, 32)], [1], [0], None, None)
-    assert priced(scaled, *rows, out=out) == Cost(macs=5 * 32 * 256, mul=5 * 32 * 2)
-    # sixteen blocks of 16 and a global scale, on both sides
-    blocks = (a, b, [meta(1), meta(1)], [2, 0], [0, 0], [meta(1), meta(1)], [2, 0], [0, 0], None, None)
-    assert priced(scaled, *blocks, out=out) == Cost(macs=5 * 32 * 256, mul=5 * 32 * 2 * (16 + 1))
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "out", "macs"),
-    [
-        (meta(7, 16), meta(3, 16, 8), meta(7, 8), 7 * 16 * 8),  # rows in groups
-        (meta(3, 7, 16), meta(16, 24), meta(7, 24), 7 * 16 * 24),  # columns in groups
-        (meta(3, 7, 16), meta(3, 16, 8), meta(3, 7, 8), 3 * 7 * 16 * 8),
-        (meta(7, 48), meta(48, 8), meta(3, 7, 8), 7 * 48 * 8),  # the contracted axis in groups
-        (meta(7, 0), meta(0, 8), meta(0, 7, 8), 0),
-    ],
-)
-def test_grouped_product(a: Any, b: Any, out: Any, macs: int) -> None:
-    assert priced(aten._grouped_mm.default, a, b, None, out=out) == Cost(macs=macs)
-
-
-def test_products_of_small_integers() -> None:
-    a, b = meta(5, 16, dtype=torch.int8), meta(16, 8, dtype=torch.int8)
-    assert priced(aten._int_mm.default, a, b, out=meta(5, 8, dtype=torch.int32)) == Cost(macs=5 * 16 * 8)
-    x, out = meta(3, 64), meta(3, 32)
-    assert priced(aten._weight_int8pack_mm.default, x, meta(32, 64, dtype=torch.int8), meta(32), out=out) == Cost(
-        macs=3 * 32 * 64, mul=3 * 32
-    )
-    packed = meta(4, 1, 32, 4, dtype=torch.int32)
-    assert priced(aten._weight_int4pack_mm.default, x, packed, 32, meta(2, 32, 2), out=out) == Cost(
-        macs=3 * 32 * 64, mul=32 * 64, add=32 * 64
-    )
-    assert priced(aten._dyn_quant_matmul_4bit.default, x, meta(9), 32, 64, 32, out=out) == Cost(macs=3 * 32 * 64)
-
-
-@pytest.mark.parametrize(("activation", "extra"), [("none", Cost()), ("relu", Cost(cmp=15)), ("silu", None)])
-def test_mixed_linear(activation: str, extra: Cost | None) -> None:
-    extra = Cost(special=15, add=15, div=15, mul=15) if extra is None else extra
-    x, weight = meta(3, 8), meta(8, 5, dtype=torch.int8)
-    cost = priced(
-        aten._mixed_dtypes_linear.default, x, weight, meta(5), bias=meta(5), activation=activation, out=meta(3, 5)
-    )
-    assert cost == Cost(macs=3 * 5 * 8, mul=15, add=15) + extra
-
-
-def test_onednn() -> None:
-    x, scale = meta(3, 8, dtype=torch.uint8), meta(5)
-    weight, out = meta(8, 5, dtype=torch.int8), meta(3, 5)
-    end = (0.1, 0, None)
-    linear = torch.ops.onednn.qlinear_pointwise
-    assert priced(linear.default, x, 0.1, 0, weight, scale, scale, meta(5), *end, "gelu", [], "tanh", out=out) == Cost(
-        macs=3 * 5 * 8, add=15 + 2 * 15, mul=6 * 15, special=15
-    )
-    assert priced(
-        linear.binary, x, 0.1, 0, weight, scale, scale, out, None, *end, 1.0, 0, "add", 1.0, "relu", [], "", out=out
-    ) == Cost(macs=3 * 5 * 8, add=15, cmp=15)
-    image, kernel, convolved = meta(1, 4, 7, 7, dtype=torch.uint8), meta(6, 4, 3, 3, dtype=torch.int8), meta(1, 6, 5, 5)
-    shape = ([1, 1], [0, 0], [1, 1], 1)
-    assert priced(
-        torch.ops.onednn.qconv2d_pointwise.default,
-        *(image, 0.1, 0, kernel, scale, scale, None, *shape, *end, "relu", [], ""),
-        out=convolved,
-    ) == Cost(macs=6 * 5 * 5 * 4 * 3 * 3, cmp=6 * 5 * 5)

@@ -11,8 +11,18 @@ from fxcount import Cost, register_formula
 from fxcount.cost import FIELDS
 from fxcount.errors import FormulaError
 from fxcount.formulas import FORMULAS, REFUSED, find_formula, operator_name
+from fxcount.formulas.arithmetic import Arithmetic
 from fxcount.formulas.formula import Formula, OperatorFormula, RefusedError
-from fxcount.formulas.registry import formula, formula_of, formulas, refuse
+from fxcount.formulas.registry import (
+    ALIASES,
+    aliases,
+    formula,
+    formula_named,
+    formula_of,
+    formulas,
+    formulas_by_name,
+    refuse,
+)
 
 aten = torch.ops.aten
 
@@ -35,9 +45,10 @@ def every_operator() -> list[torch._ops.OpOverload]:
 @pytest.fixture
 def registry() -> Iterator[None]:
     """Whatever a test registers is gone after it."""
-    before, refused = dict(FORMULAS), dict(REFUSED)
+    tables: tuple[dict[str, Any], ...] = (FORMULAS, ALIASES, REFUSED)
+    before = [dict(table) for table in tables]
     yield
-    for table, content in ((FORMULAS, before), (REFUSED, refused)):
+    for table, content in zip(tables, before, strict=True):
         table.clear()
         table.update(content)
 
@@ -73,12 +84,61 @@ class TestRegistration:
             register_formula(torch.erfinv, "flops = outputs")(measured)
 
     def test_every_equation_is_one(self) -> None:
-        assert all(each.equation is not None for each in FORMULAS.values())
+        assert all(each.equation is not None for each in formulas_by_name().values())
 
     def test_a_table_gives_each_equation_its_operators(self) -> None:
         formulas({"mul = outputs": "made_up made_up_too", "add = outputs": "another"})(measured)
         assert FORMULAS["aten.made_up_too"].equation.text == "mul = outputs"
         assert FORMULAS["aten.another"].equation.text == "add = outputs"
+
+    def test_an_alias_has_the_formula_of_another_operator(self) -> None:
+        aliases({"relu": "made_up mine.made_up"})
+        relu, alias = FORMULAS["aten.relu"], formula_named("mine.made_up")
+        assert alias is not None
+        assert (alias.measure, alias.family, alias.equation_text) == (relu.measure, "pointwise", "cmp = outputs")
+        assert formula_named("aten.made_up") is not None
+        assert not alias.complex_stated
+
+    def test_an_alias_of_several_does_one_after_the_other(self) -> None:
+        aliases({"mul relu": "made_up"}, complex_stated=True)
+        alias = formula_named("aten.made_up")
+        assert alias is not None
+        assert alias.equation_text == "mul = outputs, cmp = outputs"
+        assert alias.complex_stated
+
+    def test_an_alias_may_read_other_arguments(self) -> None:
+        aliases({"pow": "made_up"}, adapt=lambda power: lambda base, *, out: power(base, 2, out=out))
+        alias = formula_named("aten.made_up")
+        assert alias is not None
+        x = torch.ones(3, 5)
+        assert alias.apply("made_up", [x], {"out": x}, Arithmetic.REAL).cost == Cost(mul=15)
+
+    def test_an_alias_may_be_registered_before_what_it_stands_for(self) -> None:
+        aliases({"made_up": "made_up_too"})
+        formula("made_up", "mul = outputs")(measured)
+        alias = formula_named("aten.made_up_too")
+        assert alias is not None
+        assert alias.measure is measured
+
+    @pytest.mark.parametrize(
+        "register",
+        [
+            lambda name: formula(name, "mul = outputs")(measured),
+            lambda name: aliases({"relu": name}),
+            lambda name: refuse(name, "its result depends on the data"),
+        ],
+    )
+    @pytest.mark.parametrize(
+        ("name", "error"),
+        [
+            ("relu", r"aten\.relu has a formula already, in fxcount\.formulas\.pointwise"),
+            ("quantized.linear_relu", r"has a formula already, that of aten\.linear and aten\.relu"),
+            ("choose_qparams_optimized", r"aten\.choose_qparams_optimized is refused already"),
+        ],
+    )
+    def test_a_second_registration_is_an_error(self, register: Any, name: str, error: str) -> None:
+        with pytest.raises(FormulaError, match=error):
+            register(name)
 
     def test_refusal(self) -> None:
         refuse("made_up mine.made_up", "its result depends on the data")
@@ -158,7 +218,7 @@ def test_variants_inherit(variant: torch._ops.OpOverload, of: str) -> None:
 
 
 def test_every_formula_fits_its_operators() -> None:
-    for name in FORMULAS:
+    for name in formulas_by_name():
         for overload in overloads(name):
             assert find_formula(overload) is not None
 
@@ -212,18 +272,18 @@ def returnable(function: FunctionType) -> set[str]:
 def test_every_equation_is_over_quantities_that_its_formula_returns() -> None:
     missing = {
         name: unknown
-        for name, priced in FORMULAS.items()
+        for name, priced in formulas_by_name().items()
         if priced.equation and (unknown := priced.equation.names - returnable(priced.measure))
     }
     assert missing == {}
 
 
 def test_every_formula_says_why() -> None:
-    assert [name for name, priced in FORMULAS.items() if not priced.reason] == []
+    assert [name for name, priced in formulas_by_name().items() if not priced.reason] == []
 
 
 def test_nothing_is_both_counted_and_refused() -> None:
-    assert sorted(FORMULAS.keys() & REFUSED.keys()) == []
+    assert sorted(formulas_by_name().keys() & REFUSED.keys()) == []
 
 
 def is_composite(operator: torch._ops.OpOverload) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fxcount.formulas.formula import Formula, Measure
 from fxcount.formulas.free import FREE, MOVED_BETWEEN_PROCESSES, communication
-from fxcount.formulas.registry import FORMULAS, REFUSED
+from fxcount.formulas.registry import REFUSED, formulas_by_name
 
 PAGE = Path(__file__).parents[2] / "docs" / "operators.md"
 
@@ -42,7 +42,7 @@ What is none of these, such as an operator of your own, is uncounted until you
 def operators_page() -> str:
     """The page as Markdown: the families in the order of their names, then what is free, then what is refused."""
     families: dict[str, dict[str, Formula]] = defaultdict(dict)
-    for name, formula in FORMULAS.items():
+    for name, formula in formulas_by_name().items():
         families[formula.family][name] = formula
     free = families.pop("free")
     counted = sum(map(len, families.values()))
@@ -57,7 +57,7 @@ def _family(name: str, formulas: dict[str, Formula]) -> str:
     for operator, formula in formulas.items():
         equation = formula.equation.text if formula.equation else ""
         rows.setdefault(formula.measure, {}).setdefault(equation, []).append(operator)
-    subject = inspect.getdoc(sys.modules[next(iter(rows)).__module__])
+    subject = inspect.getdoc(sys.modules[f"fxcount.formulas.{name}"])
     table = _table(("operators", "cost", "reason"), _family_rows(rows))
     return f"## {name.replace('_', ' ').capitalize()}\n\n{subject}\n\n{table}"
 
