@@ -1,12 +1,17 @@
 """The registry: what it refuses, and that it leaves no operator of torch out."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
 import pytest
 import torch
 
+import fxcount
 from fxcount import Cost, register_formula
 from fxcount.cost import FIELDS
 from fxcount.errors import FormulaError
@@ -303,3 +308,34 @@ def test_every_operator_of_torch_is_decided_upon() -> None:
 
 def test_autograd_itself_is_refused_with_a_reason() -> None:
     assert "autograd" in REFUSED["aten._backward"]
+
+
+IN_REVERSED_ORDER = """
+import importlib, json, pathlib, sys, types
+
+root = pathlib.Path(sys.argv[1])
+for name, folder in (("fxcount", root), ("fxcount.formulas", root / "formulas")):
+    package = types.ModuleType(name)  # without its __init__, which imports the families in its own order
+    package.__path__ = [str(folder)]
+    sys.modules[name] = package
+for file in sorted(root.glob("formulas/[!_]*.py"), reverse=True):
+    importlib.import_module(f"fxcount.formulas.{file.stem}")
+
+from fxcount.formulas.registry import REFUSED, formulas_by_name
+print(json.dumps([
+    {name: [each.family, each.equation_text, each.complex_stated, each.reason]
+     for name, each in formulas_by_name().items()},
+    REFUSED,
+]))
+"""
+
+
+def test_families_may_be_imported_in_any_order() -> None:
+    root = Path(fxcount.__file__).parent
+    command = [sys.executable, "-c", IN_REVERSED_ORDER, str(root)]
+    registered, refused = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+    assert registered == {
+        name: [each.family, each.equation_text, each.complex_stated, each.reason]
+        for name, each in formulas_by_name().items()
+    }
+    assert refused == REFUSED
