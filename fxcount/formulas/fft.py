@@ -9,11 +9,11 @@ normalisation other than none is one multiplication for each real number of the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from fxcount.cost import Quantities
+from fxcount.cost import Quantities, Size
 from fxcount.cost.equation import ceil_log2
 from fxcount.formulas.registry import formula
+from fxcount.formulas.tensor import Tensor
 
 REAL = (
     "mul = lines * n * ceil_log2(n) + 2 * points * levels + scaled, "
@@ -22,12 +22,12 @@ REAL = (
 """Lines of n real numbers, and points of which each has a part in the complex transforms along all other axes."""
 
 
-def _levels(x: Any, axes: Sequence[int]) -> int:
+def _levels(x: Tensor, axes: Sequence[int]) -> Size:
     return sum(ceil_log2(x.shape[axis]) for axis in axes)
 
 
 @formula("_fft_c2c", "mul = 2 * points * levels + scaled, add = 3 * points * levels", complex_stated=True)
-def complex_transform(x: Any, dim: Sequence[int], normalization: int, *, out: Any) -> Quantities:
+def complex_transform(x: Tensor, dim: Sequence[int], normalization: int, *, out: Tensor) -> Quantities:
     """Every point has a part in one transform along each axis: levels is the sum of log2 n over the axes."""
     return {
         "points": x.numel(),
@@ -37,7 +37,7 @@ def complex_transform(x: Any, dim: Sequence[int], normalization: int, *, out: An
 
 
 @formula("_fft_r2c", REAL, complex_stated=True)
-def real_transform(x: Any, dim: Sequence[int], normalization: int, *, out: Any) -> Quantities:
+def real_transform(x: Tensor, dim: Sequence[int], normalization: int, *, out: Tensor) -> Quantities:
     """The last of the axes is transformed from n real to n//2 + 1 complex numbers, which then are transformed along the
     other axes. The other half of a two-sided result mirrors the first and is only copied, but scaled with it."""
     n = x.shape[dim[-1]]
@@ -52,7 +52,9 @@ def real_transform(x: Any, dim: Sequence[int], normalization: int, *, out: Any) 
 
 
 @formula("_fft_c2r", REAL, complex_stated=True)
-def transform_to_real(x: Any, dim: Sequence[int], normalization: int, last_dim_size: int, *, out: Any) -> Quantities:
+def transform_to_real(
+    x: Tensor, dim: Sequence[int], normalization: int, last_dim_size: Size, *, out: Tensor
+) -> Quantities:
     """The inverse of a real transform: complex along all axes but the last, and along that from the half spectrum to n
     real numbers."""
     return {

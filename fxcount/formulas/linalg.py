@@ -12,12 +12,13 @@ lower order, the search for pivots among them, are left out. The sources, by the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
-from typing import Any
 
-from fxcount.cost import Quantities
+from fxcount.cost import Quantities, Size
 from fxcount.formulas.arithmetic import first_tensor
 from fxcount.formulas.registry import formula, formulas, refuse
+from fxcount.formulas.tensor import Tensor
 
 
 @formulas(
@@ -30,7 +31,7 @@ from fxcount.formulas.registry import formula, formulas, refuse
         "macs = 5 * matrices * n**3": "linalg_matrix_exp",
     }
 )
-def square(a: Any) -> Quantities:
+def square(a: Tensor) -> Quantities:
     """Of n x n matrices, after LAWN 41: Cholesky (POTRF) and LDL (SYTRF) n^3/3 operations, the inverse from a Cholesky
     factor (POTRI) 2n^3/3, the inverse (GETRF and GETRI) 2n^3. A determinant is an LU factorisation (GETRF), 2n^3/3,
     then the product of the n pivots with the sign of the permutation.
@@ -47,7 +48,7 @@ def square(a: Any) -> Quantities:
     "_linalg_slogdet",
     "macs = matrices * (n**3 // 3), mul = pivots, add = pivots - sums, cmp = 2 * pivots, special = pivots",
 )
-def log_determinant(a: Any) -> Quantities:
+def log_determinant(a: Tensor) -> Quantities:
     """An LU factorisation (GETRF of LAWN 41, 2n^3/3 operations); then the product of the signs of the pivots and of the
     permutation, and the sum of log |pivot|: a sign, a magnitude and a logarithm of each pivot."""
     matrices, n = prod(a.shape[:-2]), a.shape[-1]
@@ -55,7 +56,7 @@ def log_determinant(a: Any) -> Quantities:
     return {"matrices": matrices, "n": n, "pivots": pivots, "sums": matrices if pivots else 0}
 
 
-def _rectangular(a: Any) -> dict[str, int]:
+def _rectangular(a: Tensor) -> dict[str, Size]:
     *batch, rows, columns = a.shape
     return {"matrices": prod(batch), "m": max(rows, columns), "n": min(rows, columns)}
 
@@ -67,7 +68,7 @@ def _rectangular(a: Any) -> dict[str, int]:
         "macs = matrices * (8 * m * n**2 + 5 * n**3), mul = matrices * n**2": "linalg_polar",
     }
 )
-def rectangular(a: Any) -> Quantities:
+def rectangular(a: Tensor) -> Quantities:
     """LU (GETRF of LAWN 41): mn^2 - n^3/3 operations, with or without pivots. The R and the reflectors of QR (GEQRF):
     2mn^2 - 2n^3/3. The polar factors U = W V^H and H = V S V^H from a thin singular value decomposition W S V^H:
     14mn^2 + 8n^3 (Golub & Van Loan), then the products over n, V scaled by S."""
@@ -79,7 +80,7 @@ def rectangular(a: Any) -> Quantities:
     "macs = matrices * ((3 * m * n**2 - n**3) // 3"
     " + formed * ((6 * rows * width * n - 3 * (rows + width) * n**2 + 2 * n**3) // 3))",
 )
-def qr(a: Any, *, mode: str, out: Any) -> Quantities:
+def qr(a: Tensor, *, mode: str, out: Sequence[Tensor]) -> Quantities:
     """R and n reflectors (GEQRF of LAWN 41), 2mn^2 - 2n^3/3 operations; unless only R is wanted, a Q of rows x width is
     formed from the reflectors (ORGQR), 4 rows width n - 2 (rows + width) n^2 + 4n^3/3: twice the work for a reduced Q.
     """
@@ -90,7 +91,7 @@ def qr(a: Any, *, mode: str, out: Any) -> Quantities:
     "linalg_householder_product",
     "macs = matrices * ((6 * rows * width * k - 3 * (rows + width) * k**2 + 2 * k**3) // 3)",
 )
-def householder_product(a: Any, tau: Any) -> Quantities:
+def householder_product(a: Tensor, tau: Tensor) -> Quantities:
     """k reflectors become a matrix of rows x width with orthonormal columns (ORGQR of LAWN 41):
     4 rows width k - 2 (rows + width) k^2 + 4k^3/3 operations."""
     *batch, rows, width = a.shape
@@ -98,7 +99,7 @@ def householder_product(a: Any, tau: Any) -> Quantities:
 
 
 @formula("ormqr", "macs = k * (2 * outputs - k * lines)")
-def reflect(a: Any, tau: Any, other: Any, left: bool, *, out: Any) -> Quantities:
+def reflect(a: Tensor, tau: Tensor, other: Tensor, left: bool, *, out: Tensor) -> Quantities:
     """k reflectors are applied to every line of a matrix, its columns from the left or its rows from the right (ORMQR
     of LAWN 41): 4qk - 2k^2 operations for a line of q."""
     lines = prod(out.shape[:-2]) * out.shape[-1 if left else -2]
@@ -106,7 +107,7 @@ def reflect(a: Any, tau: Any, other: Any, left: bool, *, out: Any) -> Quantities
 
 
 @formula("_linalg_solve_ex", "macs = matrices * (n**3 // 3) + unknowns * n")
-def solve(a: Any, *, out: Any) -> Quantities:
+def solve(a: Tensor, *, out: Sequence[Tensor]) -> Quantities:
     """An LU factorisation of each matrix, 2n^3/3 operations, then 2n^2 for each right-hand side of n unknowns (GETRF
     and GETRS of LAWN 41)."""
     return {"matrices": prod(a.shape[:-2]), "n": a.shape[-1], "unknowns": first_tensor(out).numel()}
@@ -118,7 +119,7 @@ def solve(a: Any, *, out: Any) -> Quantities:
         "macs = sides * (n**2 // 2)": "linalg_solve_triangular triangular_solve",
     }
 )
-def solve_factored(*, left: bool = True, out: Any) -> Quantities:
+def solve_factored(*, left: bool = True, out: Tensor | Sequence[Tensor]) -> Quantities:
     """For each right-hand side of n unknowns, the columns of the result or with ``left=False`` its rows: a triangular
     system, n^2 operations (TRSM of LAWN 41), also with a diagonal of ones; or two of them, 2n^2 (GETRS, SYTRS, POTRS).
     """
@@ -132,7 +133,7 @@ def solve_factored(*, left: bool = True, out: Any) -> Quantities:
     "macs = (1 - by_svd) * (matrices * ((3 * m * n**2 - n**3) // 3) + sides * ((4 * m * n - n**2) // 2))"
     " + by_svd * (matrices * (2 * m * n**2 + 4 * n**3) + sides * (m * n + n**2))",
 )
-def least_squares(a: Any, *, driver: str | None, out: Any) -> Quantities:
+def least_squares(a: Tensor, *, driver: str | None, out: Sequence[Tensor]) -> Quantities:
     """By QR (GEQRF and GEQRS of LAWN 41): 2mn^2 - 2n^3/3 operations, then for each right-hand side Q^T b and a
     triangular system, 4mn - n^2; the same for the driver with pivots. The drivers that return singular values, gelsd
     and gelss, decompose A = U S V^H, 4mn^2 + 8n^3 (Golub & Van Loan, least squares by Golub-Reinsch), and multiply
@@ -151,7 +152,7 @@ def least_squares(a: Any, *, driver: str | None, out: Any) -> Quantities:
     },
     complex_stated=True,
 )
-def eigen(a: Any) -> Quantities:
+def eigen(a: Tensor) -> Quantities:
     """Golub & Van Loan: 10n^3 operations for the eigenvalues alone; 25n^3 for the Schur form and its vectors, from
     which the eigenvectors take n^3/3 (back substitution) and n^3 (a triangular product): 79n^3/3 in all, as the LAPACK
     Users' Guide counts GEEV. A real matrix has complex results, but its arithmetic is real."""
@@ -161,18 +162,18 @@ def eigen(a: Any) -> Quantities:
 SYMMETRIC = "macs = matrices * ((4 + 23 * vectors) * n**3 // 6)"
 
 
-def _symmetric(a: Any, vectors: bool) -> Quantities:
+def _symmetric(a: Tensor, vectors: bool) -> Quantities:
     return {"matrices": prod(a.shape[:-2]), "n": a.shape[-1], "vectors": int(vectors)}
 
 
 @formula("_linalg_eigh", SYMMETRIC)
-def symmetric_eigen(a: Any, *, compute_v: bool) -> Quantities:
+def symmetric_eigen(a: Tensor, *, compute_v: bool) -> Quantities:
     """The symmetric QR algorithm (Golub & Van Loan): 4n^3/3 operations for the eigenvalues alone, 9n^3 with vectors."""
     return _symmetric(a, compute_v)
 
 
 @formula("linalg_eigvalsh", SYMMETRIC)
-def symmetric_eigenvalues(a: Any) -> Quantities:
+def symmetric_eigenvalues(a: Tensor) -> Quantities:
     """The eigenvalues alone, as of ``_linalg_eigh``; torch itself takes the vectors along where it may need them."""
     return _symmetric(a, False)
 
@@ -183,20 +184,20 @@ SINGULAR = (
 )
 
 
-def _singular(a: Any, vectors: bool, full: bool) -> Quantities:
+def _singular(a: Tensor, vectors: bool, full: bool) -> Quantities:
     kinds = {"values": int(not vectors), "thin": int(vectors and not full), "full": int(vectors and full)}
     return {**_rectangular(a), **kinds}
 
 
 @formula("_linalg_svd", SINGULAR)
-def singular_value_decomposition(a: Any, full_matrices: bool, compute_uv: bool) -> Quantities:
+def singular_value_decomposition(a: Tensor, full_matrices: bool, compute_uv: bool) -> Quantities:
     """The Golub-Reinsch algorithm (Golub & Van Loan), whatever the driver: 4mn^2 - 4n^3/3 operations for the singular
     values alone, 14mn^2 + 8n^3 with n vectors on either side, 4m^2 n + 8mn^2 + 9n^3 with all m and n."""
     return _singular(a, compute_uv, full_matrices)
 
 
 @formula("linalg_svdvals", SINGULAR)
-def singular_values(a: Any) -> Quantities:
+def singular_values(a: Tensor) -> Quantities:
     """The singular values alone, as of ``_linalg_svd``; torch itself takes the vectors along where it may need them."""
     return _singular(a, False, False)
 
@@ -206,7 +207,7 @@ def singular_values(a: Any) -> Quantities:
     "macs = matrices * ((1 - hermitian) * (7 * m * n**2 + 4 * n**3) + hermitian * (9 * n**3 // 2) + m * n**2), "
     "mul = matrices * columns * n, div = matrices * n, cmp = matrices * n",
 )
-def pseudoinverse(a: Any, *, hermitian: bool) -> Quantities:
+def pseudoinverse(a: Tensor, *, hermitian: bool) -> Quantities:
     """V S^+ U^H from the thin singular value decomposition, 14mn^2 + 8n^3 operations, or from the eigenvectors of a
     Hermitian matrix, 9n^3 (Golub & Van Loan): each value is held against the tolerance and inverted, V is scaled by the
     inverses, and multiplied with U^H over n."""
@@ -218,20 +219,20 @@ def pseudoinverse(a: Any, *, hermitian: bool) -> Quantities:
     "macs = matrices * ((1 - hermitian) * ((6 * m * n**2 - 2 * n**3) // 3) + hermitian * (2 * n**3 // 3)), "
     "cmp = matrices * n",
 )
-def rank(a: Any, *, hermitian: bool) -> Quantities:
+def rank(a: Tensor, *, hermitian: bool) -> Quantities:
     """How many singular values, 4mn^2 - 4n^3/3 operations, or eigenvalues of a Hermitian matrix, 4n^3/3 (Golub & Van
     Loan), are larger than the tolerance."""
     return {**_rectangular(a), "hermitian": int(hermitian)}
 
 
 @formula("_compute_linear_combination", "macs = outputs * terms")
-def linear_combination(x: Any, coefficients: Any, *, out: Any) -> Quantities:
+def linear_combination(x: Tensor, coefficients: Tensor, *, out: Tensor) -> Quantities:
     """Every output is the sum of all terms, each times its coefficient."""
     return {"outputs": out.numel(), "terms": coefficients.shape[-1]}
 
 
 @formula("linalg_vecdot", "macs = outputs * contracted")
-def vector_products(x: Any, *, dim: int, out: Any) -> Quantities:
+def vector_products(x: Tensor, *, dim: int, out: Tensor) -> Quantities:
     """Every output is a sum of products over the axis ``dim``."""
     return {"outputs": out.numel(), "contracted": x.shape[dim]}
 

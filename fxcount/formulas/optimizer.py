@@ -7,15 +7,14 @@ step counters and what is computed once per tensor or per call (bias corrections
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from fxcount.cost import Quantities
-from fxcount.formulas.arithmetic import tensors
+from fxcount.cost import Quantities, Size
 from fxcount.formulas.registry import formula
+from fxcount.formulas.tensor import Tensor
 
 
-def _elements(params: Sequence[Any]) -> int:
-    return sum(param.numel() for param in tensors(params))
+def _elements(params: Sequence[Tensor]) -> Size:
+    return sum(param.numel() for param in params)
 
 
 ADAM = (
@@ -27,7 +26,12 @@ special 1, div 2, add 2, mul 1."""
 
 
 def _adam(
-    params: Sequence[Any], weight_decay: float, amsgrad: bool, maximize: bool, grad_scale: Any, decoupled: bool
+    params: Sequence[Tensor],
+    weight_decay: float,
+    amsgrad: bool,
+    maximize: bool,
+    grad_scale: Tensor | None,
+    decoupled: bool,
 ) -> Quantities:
     return {
         "elements": _elements(params),
@@ -40,7 +44,9 @@ def _adam(
 
 
 @formula("_fused_adam", ADAM)
-def adam(params: Sequence[Any], *, weight_decay: float, amsgrad: bool, maximize: bool, grad_scale: Any) -> Quantities:
+def adam(
+    params: Sequence[Tensor], *, weight_decay: float, amsgrad: bool, maximize: bool, grad_scale: Tensor | None
+) -> Quantities:
     """``torch.optim.Adam`` per element: m += (1 - beta1) (g - m), v = beta2 v + (1 - beta2) g g,
     p -= step m / (sqrt(v) / c + eps). Weight decay adds wd p to the gradient, maximizing negates it, AMSGrad takes the
     larger of v and its largest, a gradient scale divides it."""
@@ -48,7 +54,9 @@ def adam(params: Sequence[Any], *, weight_decay: float, amsgrad: bool, maximize:
 
 
 @formula("_fused_adamw", ADAM)
-def adamw(params: Sequence[Any], *, weight_decay: float, amsgrad: bool, maximize: bool, grad_scale: Any) -> Quantities:
+def adamw(
+    params: Sequence[Tensor], *, weight_decay: float, amsgrad: bool, maximize: bool, grad_scale: Tensor | None
+) -> Quantities:
     """As ``_fused_adam``, but weight decay multiplies the parameter with 1 - lr wd."""
     return _adam(params, weight_decay, amsgrad, maximize, grad_scale, decoupled=True)
 
@@ -59,7 +67,7 @@ def adamw(params: Sequence[Any], *, weight_decay: float, amsgrad: bool, maximize
     "add = elements * (1 + regularized + averaged + nesterov), div = elements * unscaled, cmp = elements * negated",
 )
 def sgd(
-    params: Sequence[Any],
+    params: Sequence[Tensor],
     *,
     weight_decay: float,
     momentum: float,
@@ -67,7 +75,7 @@ def sgd(
     nesterov: bool,
     maximize: bool,
     is_first_step: bool,
-    grad_scale: Any,
+    grad_scale: Tensor | None,
 ) -> Quantities:
     """``torch.optim.SGD`` per element: p -= lr g. Weight decay adds wd p to the gradient; momentum takes
     b = momentum b + (1 - dampening) g (in the first step b = g), Nesterov's then g + momentum b."""
@@ -87,7 +95,7 @@ def sgd(
     "mul = elements * (2 + regularized), add = elements * (3 + regularized), div = elements * (1 + unscaled), "
     "cmp = elements * negated, special = elements",
 )
-def adagrad(params: Sequence[Any], *, weight_decay: float, maximize: bool, grad_scale: Any) -> Quantities:
+def adagrad(params: Sequence[Tensor], *, weight_decay: float, maximize: bool, grad_scale: Tensor | None) -> Quantities:
     """``torch.optim.Adagrad`` per element: s += g g, p -= step g / (sqrt(s) + eps); weight decay adds wd p to the
     gradient."""
     return {
@@ -99,18 +107,18 @@ def adagrad(params: Sequence[Any], *, weight_decay: float, maximize: bool, grad_
 
 
 @formula("inductor.accumulate_grad_", "add = accumulated")
-def accumulate(variable: Any, gradient: Any) -> Quantities:
+def accumulate(variable: Tensor, gradient: Tensor | None) -> Quantities:
     """variable.grad += gradient; the first gradient is only kept."""
     return {"accumulated": 0 if gradient is None else gradient.numel()}
 
 
 @formula("_amp_foreach_non_finite_check_and_unscale", "mul = elements, cmp = elements")
-def unscale(grads: Sequence[Any]) -> Quantities:
+def unscale(grads: Sequence[Tensor]) -> Quantities:
     """g *= inv_scale, and whether each g is finite."""
     return {"elements": _elements(grads)}
 
 
 @formula("_amp_update_scale", "mul = elements, cmp = elements")
-def update_scale(scale: Any) -> Quantities:
+def update_scale(scale: Tensor) -> Quantities:
     """scale *= backoff factor after an overflow, else in time *= growth factor; one question about found_inf."""
     return {"elements": scale.numel()}

@@ -8,24 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import TypeGuard
 
 import torch
 
-from fxcount.cost import Cost, Equation, Quantities
+from fxcount.cost import Cost, Equation, Quantities, Size
 from fxcount.formulas.arithmetic import Arithmetic
 from fxcount.formulas.formula import RefusedError
 from fxcount.formulas.registry import formula, formulas
+from fxcount.formulas.tensor import Tensor
 
 COMPRESSED = (torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
 
 
-def is_sparse(x: Any) -> bool:
+def is_sparse(x: Tensor | None) -> TypeGuard[torch.Tensor]:
     """Whether ``x`` stores only some of its values."""
     return isinstance(x, torch.Tensor) and (x.layout is torch.sparse_coo or x.layout in COMPRESSED)
 
 
-def stored_values(x: Any) -> Any:
+def stored_values(x: Tensor) -> Tensor:
     """The tensor of the values that ``x`` stores, ``x`` itself where it stores all.
 
     Raises:
@@ -38,13 +39,12 @@ def stored_values(x: Any) -> Any:
     return x._values() if x.layout is torch.sparse_coo else x.values()
 
 
-def stored(x: Any) -> int:
+def stored(x: Tensor) -> Size:
     """How many values ``x`` stores."""
-    count: int = stored_values(x).numel()
-    return count
+    return stored_values(x).numel()
 
 
-def _met(a: Any, b: Any) -> int:
+def _met(a: torch.Tensor, b: torch.Tensor) -> Size:
     """How many pairs of stored values meet in the product of two sparse matrices: for each k, those in column k of
     ``a`` times those in row k of ``b``."""
     stored_values(a), stored_values(b)
@@ -54,7 +54,7 @@ def _met(a: Any, b: Any) -> int:
     return int(pairs.sum())
 
 
-def products(a: Any, b: Any) -> int:
+def products(a: Tensor, b: Tensor) -> Size:
     """The multiply-accumulates of ``a @ b`` where at least one is sparse: a stored value of ``a`` meets each column of
     a dense ``b``, one of ``b`` each row of a dense ``a``, and two stored values meet where their index is the same.
 
@@ -64,16 +64,16 @@ def products(a: Any, b: Any) -> int:
     if is_sparse(a) and is_sparse(b):
         return _met(a, b)
     if is_sparse(a):
-        columns: int = b.shape[-1] if b.dim() > 1 else 1
+        columns = b.shape[-1] if b.dim() > 1 else 1
         return stored(a) * columns
-    rows: int = prod(a.shape[:-1]) // max(1, prod(b.shape[:-2]))
+    rows = prod(a.shape[:-1]) // max(1, prod(b.shape[:-2]))
     return stored(b) * rows
 
 
 ADDED = "macs = products, add = outputs * added, mul = outputs * scales"
 
 
-def added_products(x: Any, a: Any, b: Any, beta: Any, alpha: Any, outputs: int) -> Quantities:
+def added_products(x: Tensor | None, a: Tensor, b: Tensor, beta: float, alpha: float, outputs: Size) -> Quantities:
     """The quantities of ``ADDED``: beta x + alpha (a b) for a sparse operand."""
     return {
         "products": products(a, b),
@@ -83,26 +83,26 @@ def added_products(x: Any, a: Any, b: Any, beta: Any, alpha: Any, outputs: int) 
     }
 
 
-def added_product_cost(x: Any, a: Any, b: Any, beta: Any, alpha: Any, outputs: int) -> Cost:
+def added_product_cost(x: Tensor | None, a: Tensor, b: Tensor, beta: float, alpha: float, outputs: Size) -> Cost:
     """What beta x + alpha (a b) costs for a sparse operand, for operators that also take dense ones."""
     cost = Equation(ADDED).cost(added_products(x, a, b, beta, alpha, outputs))
     return Arithmetic.of((x, a, b)).perform(cost)
 
 
 @formula("smm hspmm _sparse_sparse_matmul", "macs = products")
-def sparse_product(a: Any, b: Any) -> Quantities:
+def sparse_product(a: Tensor, b: Tensor) -> Quantities:
     """a b by stored values."""
     return {"products": products(a, b)}
 
 
 @formula("_sparse_addmm sspaddmm", ADDED)
-def sparse_added_product(x: Any, a: Any, b: Any, *, beta: Any, alpha: Any, out: Any) -> Quantities:
+def sparse_added_product(x: Tensor, a: Tensor, b: Tensor, *, beta: float, alpha: float, out: Tensor) -> Quantities:
     """beta x + alpha (a b) by stored values. A beta of 0 drops x."""
     return added_products(x, a, b, beta, alpha, stored(out))
 
 
 @formula("sparse_sampled_addmm", ADDED)
-def sampled_product(x: Any, a: Any, b: Any, *, beta: Any, alpha: Any) -> Quantities:
+def sampled_product(x: Tensor, a: Tensor, b: Tensor, *, beta: float, alpha: float) -> Quantities:
     """alpha (a b) at the places that the sparse x stores, each a sum of products over K, plus beta x."""
     outputs = stored(x)
     return {
@@ -117,7 +117,7 @@ def sampled_product(x: Any, a: Any, b: Any, *, beta: Any, alpha: Any) -> Quantit
     "_sparse_mm _sparse_mm_reduce_impl",
     "macs = products * summing, mul = products * comparing, cmp = products * comparing, div = averaged",
 )
-def reduced_product(a: Any, b: Any, *, reduce: str = "sum", out: Any) -> Quantities:
+def reduced_product(a: Tensor, b: Tensor, *, reduce: str = "sum", out: Tensor | tuple[Tensor, ...]) -> Quantities:
     """a b by stored values; a mean divides every output, a maximum or minimum compares products instead of adding."""
     result = out[0] if isinstance(out, tuple) else out
     return {
@@ -146,7 +146,7 @@ HALF = "macs = outputs * kept, add = biases, mul = outputs * scales, cmp = outpu
 
 
 @formula("_cslt_sparse_mm", HALF)
-def half_sparse_product(a: Any, b: Any, bias: Any, alpha: Any, *, out: Any) -> Quantities:
+def half_sparse_product(a: Tensor, b: Tensor, bias: Tensor | None, alpha: Tensor | None, *, out: Tensor) -> Quantities:
     """alpha (A b) + bias for an A of which two of four values are stored, compressed to one row of bytes."""
     return {
         "outputs": out.numel(),
@@ -158,7 +158,9 @@ def half_sparse_product(a: Any, b: Any, bias: Any, alpha: Any, *, out: Any) -> Q
 
 
 @formula("_sparse_semi_structured_linear", f"{HALF}, div = outputs * sigmoid, special = outputs * sigmoid")
-def half_sparse_linear(x: Any, weight: Any, *, bias: Any, activation: str | None, out: Any) -> Quantities:
+def half_sparse_linear(
+    x: Tensor, weight: Tensor, *, bias: Tensor | None, activation: str | None, out: Tensor
+) -> Quantities:
     """f(x W^T + b) for a W [outputs, K / 2] of which two of four values are stored; f is relu, silu or nothing."""
     silu = int(activation == "silu")
     return {
@@ -172,13 +174,13 @@ def half_sparse_linear(x: Any, weight: Any, *, bias: Any, activation: str | None
 
 
 @formula("_sparse_semi_structured_mm", "macs = outputs * kept")
-def half_sparse_mm(a: Any, *, out: Any) -> Quantities:
+def half_sparse_mm(a: Tensor, *, out: Tensor) -> Quantities:
     """A b for an A [outputs, K / 2] of which two of four values are stored."""
     return {"outputs": out.numel(), "kept": a.shape[1]}
 
 
 @formula("_sparse_semi_structured_addmm", "macs = outputs * kept, add = outputs * added, mul = outputs * scales")
-def half_sparse_addmm(x: Any, a: Any, *, alpha: Any, beta: Any, out: Any) -> Quantities:
+def half_sparse_addmm(x: Tensor, a: Tensor, *, alpha: float, beta: float, out: Tensor) -> Quantities:
     """beta x + alpha (A b) for an A [outputs, K / 2] of which two of four values are stored."""
     return {
         "outputs": out.numel(),
@@ -189,37 +191,36 @@ def half_sparse_addmm(x: Any, a: Any, *, alpha: Any, beta: Any, out: Any) -> Qua
 
 
 @formula("_sparse_semi_structured_tile", "cmp = elements * 4")
-def half_sparse_tiles(x: Any) -> Quantities:
+def half_sparse_tiles(x: Tensor) -> Quantities:
     """Each tile of 4 by 4 keeps its largest values: an order of 16, log2 16 comparisons for each."""
     return {"elements": x.numel()}
 
 
 @formula("coalesce _coalesce", "add = merged")
-def coalesce(x: Any, *, out: Any) -> Quantities:
+def coalesce(x: Tensor, *, out: Tensor) -> Quantities:
     """Values that are stored for the same place are summed: one addition for each that disappears."""
     return {"merged": stored(x) - stored(out)}
 
 
 @formulas({"add = elements - results": "_sparse_sum _sparse_csr_sum", "mul = elements - results": "_sparse_csr_prod"})
-def reduction(x: Any, *, out: Any) -> Quantities:
+def reduction(x: Tensor, *, out: Tensor) -> Quantities:
     """The stored values come down to fewer."""
     elements = stored(x)
     return {"elements": elements, "results": min(elements, stored(out))}
 
 
-def _lines(x: Any, dim: int) -> int:
+def _lines(x: torch.Tensor, dim: int) -> Size:
     """How many lines along ``dim`` have a stored value."""
     elements = stored(x)
     x = x if x.layout is torch.sparse_coo else x.to_sparse_coo()
     dim = dim % x.dim()
     if dim >= x.sparse_dim():
-        length: int = x.shape[dim]
-        return elements // max(1, length)
+        return elements // max(1, x.shape[dim])
     if not elements:
         return 0
     indices = x._indices().clone()
     indices[dim] = 0
-    lines: int = torch.unique(indices, dim=1).shape[1] * (elements // x._nnz())
+    lines: Size = torch.unique(indices, dim=1).shape[1] * (elements // x._nnz())
     return lines
 
 
@@ -229,7 +230,7 @@ def _lines(x: Any, dim: int) -> int:
         "cmp = elements - lines, add = 3 * elements - lines, special = elements + lines": "_sparse_log_softmax",
     }
 )
-def sparse_softmax(x: Any, dim: int) -> Quantities:
+def sparse_softmax(x: torch.Tensor, dim: int) -> Quantities:
     """As a softmax over the stored values of each line; what is not stored counts as minus infinity."""
     return {"elements": stored(x), "lines": _lines(x, dim)}
 
@@ -249,6 +250,6 @@ def sparse_softmax_backward(grad: Any, y: Any) -> Quantities:
     "_nested_tensor_softmax_with_shape",
     "cmp = elements - lines, add = 2 * elements - lines, special = elements, div = elements",
 )
-def nested_softmax(x: Any) -> Quantities:
+def nested_softmax(x: Tensor) -> Quantities:
     """As a softmax over the last axis; padding counts in full."""
     return {"elements": x.numel(), "lines": x.numel() // max(1, x.shape[-1])}
