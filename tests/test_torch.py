@@ -23,13 +23,6 @@ NAMES = PACKAGE / "_torch.py"
 COUNTER = PACKAGE / "engine" / "counter.py"
 """The class in this file is the base of others in the same folder."""
 
-NOT_YET = {
-    "formulas/backward.py",
-    "formulas/pointwise_backward.py",
-    "formulas/sparse.py",
-}
-"""Files that still use private names of torch themselves."""
-
 OF_PYTHON = {"sys._getframe"}
 OF_NAMED_TUPLES = {"_replace"}
 
@@ -121,7 +114,7 @@ def test_no_other_name_is_found(text: str) -> None:
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_private_names_stand_in_one_file(path: Path) -> None:
-    if path != NAMES and path.relative_to(PACKAGE).as_posix() not in NOT_YET:
+    if path != NAMES:
         inherited = names_of_own_classes([*ast.walk(ast.parse(COUNTER.read_text()))])
         assert private_names(path.read_text(), inherited if path.parent == COUNTER.parent else ()) == []
 

@@ -7,7 +7,6 @@ from fxcount.formulas import (  # noqa: F401  # a family registers its formulas 
     convolutions,
     distances,
     embeddings,
-    fake_quantization,
     fft,
     free,
     fused,

@@ -74,3 +74,20 @@ def observed_fake_quantisation(x: Tensor, *, ch_axis: int, per_row_fake_quant: b
     elements = x.numel()
     ranges = x.shape[ch_axis] if per_row_fake_quant else 1
     return {"elements": elements, "ranges": ranges if elements else 0}
+
+
+@formula(
+    "_fake_quantize_learnable_per_tensor_affine_backward _fake_quantize_learnable_per_channel_affine_backward",
+    "div = elements, add = 5 * elements - 2 * scales, cmp = 3 * elements + scales, "
+    "mul = elements + scales * (1 + 2 * factored)",
+)
+def fake_quantize_backward(grad: Tensor, x: Tensor, scale: Tensor, *, grad_factor: float) -> Quantities:
+    """With v = x / scale, q = round(v + zero) within two bounds: grad_x = g, or 0 outside of them; grad_scale sums
+    g (q - zero - v), or g (q - zero) outside; grad_zero = -scale sum of g outside. Both are multiplied with the factor
+    unless it is 1. Source: Esser et al. 2020, Learned Step Size Quantization; Bhalgat et al. 2020, LSQ+."""
+    elements = x.numel()
+    return {
+        "elements": elements,
+        "scales": scale.numel() if elements else 0,
+        "factored": int(grad_factor != 1),
+    }

@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-import torch
-
 from fxcount._torch import Operator
 from fxcount.errors import FormulaError
 from fxcount.formulas.formula import EachFormula, Formula, Measure, OperatorFormula

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 
+from fxcount._torch import Operator, schema_of
 
-def operator_name(operator: torch._ops.OpOverload) -> str:
+
+@functools.cache
+def operator_name(operator: Operator) -> str:
     """``aten.conv2d`` for ``torch.ops.aten.conv2d.default``: an operator's overloads share one name."""
-    namespace, _, name = operator._schema.name.partition("::")
-    return f"{namespace}.{name}"
+    return str(operator.overloadpacket)
 
 
-def functional_names(operator: torch._ops.OpOverload) -> list[str]:
+def functional_names(operator: Operator) -> list[str]:
     """The names under which the formula of an operator may stand: its own, then that of its functional form.
 
     A ``_foreach_`` operator does to each of many tensors what the operator for one does.
     """
     name = operator_name(operator).replace("._foreach_", ".")
-    in_place = name.endswith("_") and not name.endswith("__") and operator._schema.is_mutable
+    in_place = name.endswith("_") and not name.endswith("__") and schema_of(operator).is_mutable
     return [name, name[:-1]] if in_place else [name]
 
 
-def is_free(operator: torch._ops.OpOverload) -> bool:
+def is_free(operator: Operator) -> bool:
     """Whether the schema alone says that no arithmetic is done, so that the operator needs no row of its own."""
     return _gives_a_view(operator) or _creates(operator) or _packs(operator)
 
 
-def _gives_a_view(operator: torch._ops.OpOverload) -> bool:
+def _gives_a_view(operator: Operator) -> bool:
     """A result is an argument seen in another shape, a copy of that, or the argument itself in another shape."""
     if operator.is_view or torch.Tag.inplace_view in operator.tags:
         return True
@@ -40,13 +44,13 @@ def _is_view(name: str) -> bool:
     return packet is not None and any(getattr(packet, overload).is_view for overload in packet.overloads())
 
 
-def _creates(operator: torch._ops.OpOverload) -> bool:
+def _creates(operator: Operator) -> bool:
     """An operator of torch that takes no tensor makes its result of numbers. One of somebody else's may compute."""
-    inputs = [argument for argument in operator._schema.arguments if not argument.is_out]
+    inputs = [argument for argument in schema_of(operator).arguments if not argument.is_out]
     return operator.namespace == "aten" and not any("Tensor" in str(argument.type) for argument in inputs)
 
 
-def _packs(operator: torch._ops.OpOverload) -> bool:
+def _packs(operator: Operator) -> bool:
     """All that it returns is a weight, rearranged for the kernels that take it in this form."""
-    returns = operator._schema.returns
+    returns = schema_of(operator).returns
     return bool(returns) and all(str(result.type).endswith("ParamsBase") for result in returns)

@@ -12,6 +12,7 @@ from typing import TypeGuard
 
 import torch
 
+from fxcount._torch import entry_count, entry_indices, entry_values
 from fxcount.cost import Cost, Equation, Quantities, Size
 from fxcount.formulas.arithmetic import Arithmetic
 from fxcount.formulas.formula import RefusedError
@@ -36,7 +37,7 @@ def stored_values(x: Tensor) -> Tensor:
         return x
     if x.is_meta:
         raise RefusedError("how many values a sparse tensor stores is not known on the meta device")
-    return x._values() if x.layout is torch.sparse_coo else x.values()
+    return entry_values(x) if x.layout is torch.sparse_coo else x.values()
 
 
 def stored(x: Tensor) -> Size:
@@ -48,7 +49,7 @@ def _met(a: torch.Tensor, b: torch.Tensor) -> Size:
     """How many pairs of stored values meet in the product of two sparse matrices: for each k, those in column k of
     ``a`` times those in row k of ``b``."""
     stored_values(a), stored_values(b)
-    columns, rows = a.to_sparse_coo()._indices()[1], b.to_sparse_coo()._indices()[0]
+    columns, rows = entry_indices(a.to_sparse_coo())[1], entry_indices(b.to_sparse_coo())[0]
     length = a.shape[1]
     pairs = torch.bincount(columns, minlength=length) * torch.bincount(rows, minlength=length)
     return int(pairs.sum())
@@ -73,7 +74,7 @@ def products(a: Tensor, b: Tensor) -> Size:
 ADDED = "macs = products, add = outputs * added, mul = outputs * scales"
 
 
-def added_products(x: Tensor | None, a: Tensor, b: Tensor, beta: float, alpha: float, outputs: Size) -> Quantities:
+def added_products(x: Tensor | None, a: Tensor, b: Tensor, beta: complex, alpha: complex, outputs: Size) -> Quantities:
     """The quantities of ``ADDED``: beta x + alpha (a b) for a sparse operand."""
     return {
         "products": products(a, b),
@@ -83,7 +84,7 @@ def added_products(x: Tensor | None, a: Tensor, b: Tensor, beta: float, alpha: f
     }
 
 
-def added_product_cost(x: Tensor | None, a: Tensor, b: Tensor, beta: float, alpha: float, outputs: Size) -> Cost:
+def added_product_cost(x: Tensor | None, a: Tensor, b: Tensor, beta: complex, alpha: complex, outputs: Size) -> Cost:
     """What beta x + alpha (a b) costs for a sparse operand, for operators that also take dense ones."""
     cost = Equation(ADDED).cost(added_products(x, a, b, beta, alpha, outputs))
     return Arithmetic.of((x, a, b)).perform(cost)
@@ -96,13 +97,13 @@ def sparse_product(a: Tensor, b: Tensor) -> Quantities:
 
 
 @formula("_sparse_addmm sspaddmm", ADDED)
-def sparse_added_product(x: Tensor, a: Tensor, b: Tensor, *, beta: float, alpha: float, out: Tensor) -> Quantities:
+def sparse_added_product(x: Tensor, a: Tensor, b: Tensor, *, beta: complex, alpha: complex, out: Tensor) -> Quantities:
     """beta x + alpha (a b) by stored values. A beta of 0 drops x."""
     return added_products(x, a, b, beta, alpha, stored(out))
 
 
 @formula("sparse_sampled_addmm", ADDED)
-def sampled_product(x: Tensor, a: Tensor, b: Tensor, *, beta: float, alpha: float) -> Quantities:
+def sampled_product(x: Tensor, a: Tensor, b: Tensor, *, beta: complex, alpha: complex) -> Quantities:
     """alpha (a b) at the places that the sparse x stores, each a sum of products over K, plus beta x."""
     outputs = stored(x)
     return {
@@ -129,13 +130,15 @@ def reduced_product(a: Tensor, b: Tensor, *, reduce: str = "sum", out: Tensor | 
 
 
 @formula("_sparse_mm_reduce_impl_backward", "macs = products * gradients, div = averaged")
-def reduced_product_backward(x: Any, grad: Any, weight: Any, reduce: str, *, output_mask: Sequence[bool]) -> Quantities:
+def reduced_product_backward(
+    x: torch.Tensor, grad: Tensor, weight: Tensor, reduce: str, *, output_mask: Sequence[bool]
+) -> Quantities:
     """y_ik = reduce_j x_ij w_jk over the stored x_ij. Of a sum every stored value is contracted over the columns of
     grad_y, and every row of grad_w over the stored values; a mean divides grad_y by the row's count first. Of a
     maximum or minimum only the product that was selected has a gradient, one for each element of y."""
     every = reduce in ("sum", "mean")
     return {
-        "products": x._nnz() * grad.shape[-1] if every else grad.numel(),
+        "products": entry_count(x) * grad.shape[-1] if every else grad.numel(),
         "gradients": sum(output_mask),
         "averaged": grad.numel() if reduce == "mean" else 0,
     }
@@ -180,7 +183,7 @@ def half_sparse_mm(a: Tensor, *, out: Tensor) -> Quantities:
 
 
 @formula("_sparse_semi_structured_addmm", "macs = outputs * kept, add = outputs * added, mul = outputs * scales")
-def half_sparse_addmm(x: Tensor, a: Tensor, *, alpha: float, beta: float, out: Tensor) -> Quantities:
+def half_sparse_addmm(x: Tensor, a: Tensor, *, alpha: complex, beta: complex, out: Tensor) -> Quantities:
     """beta x + alpha (A b) for an A [outputs, K / 2] of which two of four values are stored."""
     return {
         "outputs": out.numel(),
@@ -218,9 +221,9 @@ def _lines(x: torch.Tensor, dim: int) -> Size:
         return elements // max(1, x.shape[dim])
     if not elements:
         return 0
-    indices = x._indices().clone()
+    indices = entry_indices(x).clone()
     indices[dim] = 0
-    lines: Size = torch.unique(indices, dim=1).shape[1] * (elements // x._nnz())
+    lines: Size = torch.unique(indices, dim=1).shape[1] * (elements // entry_count(x))
     return lines
 
 
@@ -241,9 +244,9 @@ def sparse_softmax(x: torch.Tensor, dim: int) -> Quantities:
         "special = stored, mul = stored, add = 2 * stored": "_sparse_log_softmax_backward_data",
     }
 )
-def sparse_softmax_backward(grad: Any, y: Any) -> Quantities:
+def sparse_softmax_backward(grad: Tensor, y: torch.Tensor) -> Quantities:
     """As along a dense axis, for stored values; how they lie on lines is data, so each is added to its line's sum."""
-    return {"stored": y._nnz() * prod(y.shape[y.dim() - y.dense_dim() :])}
+    return {"stored": entry_count(y) * prod(y.shape[y.dim() - y.dense_dim() :])}
 
 
 @formula(

@@ -7,6 +7,7 @@ import torch
 
 from fxcount.cost import Cost
 from fxcount.formulas import REFUSED, find_formula
+from tests.costing import formula_cost
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch deprecates its own quantised tensors
 
@@ -83,3 +84,15 @@ def test_observed_fake_quantise(per_row: bool, ranges: int) -> None:
     args = (one, one, state, state.clone(), state.clone(), torch.zeros(ranges, dtype=torch.int32), 0.01, 0, 255, 0)
     observed = Cost(cmp=2 * (F - ranges) + 5 * ranges, add=4 * ranges + 2 * ranges, mul=2 * ranges, div=2 * ranges)
     assert priced(helper, torch.rand(5, 7), *args, per_row) == observed + FAKE
+
+
+@pytest.mark.parametrize(("factor", "factored"), [(1.0, 0), (0.5, 1)])
+def test_learnable_fake_quantization(factor: float, factored: int) -> None:
+    x = torch.empty(3, 5, device="meta")
+    # per element x / s, + zero, round, two bounds, - zero, - v, g *; two sums; per scale -s *, and the factor twice
+    tensor = aten._fake_quantize_learnable_per_tensor_affine_backward.default
+    cost = formula_cost(tensor, x, x, torch.empty(1, device="meta"), torch.empty(1, device="meta"), 0, 255, factor)
+    assert cost == 15 * Cost(div=1, add=3, cmp=3, mul=1) + Cost(add=2 * (15 - 1), mul=1 + 2 * factored, cmp=1)
+    channel = aten._fake_quantize_learnable_per_channel_affine_backward.default
+    cost = formula_cost(channel, x, x, torch.empty(5, device="meta"), torch.empty(5, device="meta"), 1, 0, 255, factor)
+    assert cost == 15 * Cost(div=1, add=3, cmp=3, mul=1) + Cost(add=2 * (15 - 5), mul=5 * (1 + 2 * factored), cmp=5)

@@ -100,7 +100,7 @@ class TestRegistration:
         aliases({"relu": "made_up mine.made_up"})
         relu, alias = FORMULAS["aten.relu"], formula_named("mine.made_up")
         assert alias is not None
-        assert (alias.measure, alias.family, alias.equation_text) == (relu.measure, "pointwise", "cmp = outputs")
+        assert (alias.measure, alias.family, alias.equation_text) == (relu.measure, relu.family, "cmp = outputs")
         assert formula_named("aten.made_up") is not None
         assert not alias.complex_stated
 
