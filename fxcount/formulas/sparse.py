@@ -72,6 +72,7 @@ def products(a: Tensor, b: Tensor) -> Size:
 
 
 ADDED = "macs = products, add = outputs * added, mul = outputs * scales"
+ADDED_EQUATION = Equation(ADDED)
 
 
 def added_products(x: Tensor | None, a: Tensor, b: Tensor, beta: complex, alpha: complex, outputs: Size) -> Quantities:
@@ -86,7 +87,7 @@ def added_products(x: Tensor | None, a: Tensor, b: Tensor, beta: complex, alpha:
 
 def added_product_cost(x: Tensor | None, a: Tensor, b: Tensor, beta: complex, alpha: complex, outputs: Size) -> Cost:
     """What beta x + alpha (a b) costs for a sparse operand, for operators that also take dense ones."""
-    cost = Equation(ADDED).cost(added_products(x, a, b, beta, alpha, outputs))
+    cost = ADDED_EQUATION.cost(added_products(x, a, b, beta, alpha, outputs))
     return Arithmetic.of((x, a, b)).perform(cost)
 
 
