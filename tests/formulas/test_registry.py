@@ -136,7 +136,7 @@ class TestRegistration:
     @pytest.mark.parametrize(
         ("name", "error"),
         [
-            ("relu", r"aten\.relu has a formula already, in fxcount\.formulas\.pointwise"),
+            ("relu", r"aten\.relu has a formula already, in fxcount\.formulas\.activations"),
             ("quantized.linear_relu", r"has a formula already, that of aten\.linear and aten\.relu"),
             ("choose_qparams_optimized", r"aten\.choose_qparams_optimized is refused already"),
         ],
