@@ -20,7 +20,7 @@ from fxcount._torch import (
 from fxcount.cost import OperatorCost
 from fxcount.engine.counter import OperatorCounter
 from fxcount.engine.node_annotation import Annotation, annotation
-from fxcount.engine.repeated_calls import Repeats, new_or_shared
+from fxcount.engine.repeated_calls import new_or_shared
 from fxcount.formulas.custom import call_cost, custom_formulas
 
 
@@ -29,7 +29,7 @@ class Calls:
 
     def __init__(self, counter: OperatorCounter) -> None:
         self._counter = counter
-        self._repeats: Repeats[Annotation] = new_or_shared("calls", own=custom_formulas())
+        self._repeats = new_or_shared(own=custom_formulas())
 
     def run(
         self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], run: Callable[[], Any], *, repeats: bool

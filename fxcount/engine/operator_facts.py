@@ -24,12 +24,6 @@ class OperatorFacts:
 
     name: str
     """Such as ``aten.conv2d``."""
-    is_torchs_own: bool
-    """Whether it is one of torch's own library, ``aten``."""
-    is_mutable: bool
-    """Whether it writes to an argument."""
-    changes_shapes: bool
-    """Whether it changes the shape of a tensor that it is given, such as ``unsqueeze_``."""
     creates: bool
     """Whether it makes a tensor out of nothing: it names a device and takes no tensor."""
     lifts: bool
@@ -43,11 +37,6 @@ class OperatorFacts:
     """The positions and names of the arguments that it writes to."""
     shape: Callable[[Sequence[Any], Any], Any] | None
     """Makes the result of a call by shape alone; None where torch does it well on the meta device."""
-
-    @property
-    def may_repeat(self) -> bool:
-        """Whether a call may be one that was made before."""
-        return not (self.changes_shapes or self.creates or self.lifts)
 
     def tensors_written(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
         """The tensors that a call writes to."""
@@ -63,9 +52,6 @@ def facts_on(operator: Operator) -> OperatorFacts:
     names_device = any(argument.name == "device" and argument.kwarg_only for argument in schema.arguments)
     return OperatorFacts(
         name=operator_name(operator),
-        is_torchs_own=operator.namespace == "aten",
-        is_mutable=schema.is_mutable,
-        changes_shapes=torch.Tag.inplace_view in tags,
         creates=names_device and not takes_tensor,
         lifts=operator is torch.ops.aten.lift_fresh.default,
         may_return_views=bool(schema.returns) and all(each.alias_info is not None for each in schema.returns),

@@ -1,4 +1,4 @@
-"""`Repeats`: a call that ran before on the same shapes need not run again.
+"""`Repeats`: a call of a node that ran before on the same shapes need not run again.
 
 In deep networks three of four calls repeat, and in the next count of a like network all do. What a call on the meta
 device returns, and what it costs, depends on what is called, the shapes, strides and dtypes of its tensors, its other
@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import torch
 from torch.fx.immutable_collections import immutable_list  # what the arguments of a node hold in the place of a list
 
 from fxcount._torch import Operator, make_subclass
+from fxcount.engine.node_annotation import Annotation
 from fxcount.engine.surrounding_modes import Modes
 from fxcount.formulas.arithmetic import tensors
 
-Note = TypeVar("Note")
 AsShape = Callable[[torch.Tensor], torch.Tensor | None]
 """A tensor to what has its shape and no data; None if its values count."""
 
@@ -29,21 +29,21 @@ _HASHED = frozenset(
 _NUMBERS = frozenset({int, float, bool, complex})
 
 
-class Repeats(Generic[Note]):
-    """The results of the calls so far and a note on each, by what they depend on; the oldest go when there are too
+class Repeats:
+    """The results of the calls so far and their annotations, by what they depend on; the oldest go when there are too
     many."""
 
     LIMIT = 2**14
 
     def __init__(self) -> None:
-        self._known: dict[Hashable, tuple[Callable[[Sequence[Any]], Any], Note]] = {}
+        self._known: dict[Hashable, tuple[Callable[[Sequence[Any]], Any], Annotation]] = {}
 
-    def find(self, key: Hashable, args: Sequence[Any]) -> tuple[Any, Note] | None:
-        """The result, in new tensors, and the note of a call that ran before; None if none did."""
+    def find(self, key: Hashable, args: Sequence[Any]) -> tuple[Any, Annotation] | None:
+        """The result, in new tensors, and the annotation of a call that ran before; None if none did."""
         found = self._known.get(key)
         return None if found is None else (found[0](args), found[1])
 
-    def add(self, key: Hashable, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any, note: Note) -> None:
+    def add(self, key: Hashable, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any, note: Annotation) -> None:
         """Remembers a call, unless its result holds data or is an object."""
         make = _maker(out, args, kwargs)
         if make is not None:
@@ -53,8 +53,8 @@ class Repeats(Generic[Note]):
 
 
 @functools.cache
-def repeats_of(kind: str, settings: Hashable) -> Repeats[Any]:
-    """Those of one kind of call in all counts of this process; no model and no tensor with data is kept."""
+def repeats_of(settings: Hashable) -> Repeats:
+    """Those of all counts of this process under these settings; no model and no tensor with data is kept."""
     return Repeats()
 
 
@@ -71,12 +71,12 @@ def settings_of_torch() -> Hashable:
     )
 
 
-def new_or_shared(kind: str, own: bool) -> Repeats[Any]:
+def new_or_shared(own: bool) -> Repeats:
     """The repeats of all counts; with ``own``, or under a mode of somebody else, which may change what a call returns,
     those of one count."""
     if own or Modes():
         return Repeats()
-    return repeats_of(kind, settings_of_torch())
+    return repeats_of(settings_of_torch())
 
 
 class _MoreThanShapeError(Exception):

@@ -134,51 +134,6 @@ def broadcast(x: Any, y: Any) -> Any:
     return _empty(torch.broadcast_shapes(x.shape, y.shape), x) if fits else NotImplemented
 
 
-@shape_of("mean sum amax amin")
-def reduction(x: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
-    """Without the axes that are reduced, or with one place in each of them."""
-    if not x.dtype.is_floating_point or dtype is not None or not x.is_contiguous():
-        return NotImplemented
-    axes = dim if isinstance(dim, list | tuple) else () if dim is None else (dim,)
-    if not all(isinstance(axis, int) and -x.dim() <= axis < x.dim() for axis in axes) or not x.numel():
-        return NotImplemented
-    reduced = {axis % x.dim() for axis in axes} or set(range(x.dim()))
-    kept = [1 if axis in reduced else size for axis, size in enumerate(x.shape) if keepdim or axis not in reduced]
-    return _empty(kept, x) if len(reduced) == (len(axes) or x.dim()) else NotImplemented
-
-
-@shape_of("cat")
-def concatenation(parts: Sequence[Any], dim: int = 0) -> Any:
-    """The sizes along one axis are added."""
-    first = parts[0] if parts else None
-    if first is None or not -first.dim() <= dim < first.dim() or not first.numel():
-        return NotImplemented
-    axis, sizes, along = dim % first.dim(), list(first.shape), 0
-    for part in parts:
-        others = [*part.shape[:axis], sizes[axis], *part.shape[axis + 1 :]]
-        if others != sizes or part.dtype != first.dtype or not part.is_contiguous():
-            return NotImplemented
-        along += part.shape[axis]
-    sizes[axis] = along
-    return _empty(sizes, first)
-
-
-@shape_of("conv1d conv2d conv3d")
-def convolution(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int = 1) -> Any:
-    """Along each axis as many outputs as there are places for the kernel."""
-    windows = x.shape[2:]
-    if isinstance(padding, str) or not (x.is_contiguous() and weight.is_contiguous()):
-        return NotImplemented
-    if not 2 + len(stride) == 2 + len(padding) == 2 + len(dilation) == x.dim() == weight.dim():
-        return NotImplemented
-    fits = x.dtype == weight.dtype and x.shape[1] == weight.shape[1] * groups and weight.shape[0] % groups == 0
-    fits = fits and (bias is None or (bias.shape == weight.shape[:1] and bias.dtype == x.dtype))
-    sizes = zip(windows, weight.shape[2:], stride, padding, dilation, strict=True)
-    outputs = [(size + 2 * pad - apart * (kernel - 1) - 1) // step + 1 for size, kernel, step, pad, apart in sizes]
-    fits = fits and x.numel() > 0 and weight.numel() > 0 and min(outputs) > 0
-    return _empty((x.shape[0], weight.shape[0], *outputs), x) if fits else NotImplemented
-
-
 @shape_of("linear")
 def linear(x: Any, weight: Any, bias: Any) -> Any:
     """The last axis becomes the output features."""

@@ -10,16 +10,13 @@ import torch
 from torch import nn
 
 from fxcount._torch import Operator
-from fxcount.cost import OperatorCost
 from fxcount.engine.counter import OperatorCounter, memory
 from fxcount.engine.operator_facts import facts_on
-from fxcount.engine.repeated_calls import Repeats, key_of, new_or_shared
+from fxcount.engine.repeated_calls import key_of
 from fxcount.engine.shape_functions import reads_values
 from fxcount.errors import NO_VALUES, DataNeededError
 from fxcount.faults import for_the_model
-from fxcount.formulas import find_formula
 from fxcount.formulas.arithmetic import tensors
-from fxcount.formulas.custom import custom_formulas
 
 
 class WithoutData(OperatorCounter):
@@ -37,43 +34,12 @@ class WithoutData(OperatorCounter):
         super().__init__()
         self._stand_ins: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._overwritten_unseen: set[int] = set()
-        self._repeats = Repeats[tuple[OperatorCost, ...]]()
-        self._repeats_of_torch = new_or_shared("operators", own=custom_formulas())
 
     def represent(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor.detach() if self.knows(tensor) else _shape_of(tensor)
 
-    def _count(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Any:
-        facts = facts_on(func)
-        repeats = self._repeats_of_torch if facts.is_torchs_own else self._repeats
-        key = self._key_of_call(func, args, kwargs) if facts.may_repeat else None
-        found = None if key is None else repeats.find(key, args)
-        if found is not None:
-            out, calls = found
-            self.calls += calls
-            return out
-        before = len(self.calls)
-        out = super()._count(func, args, kwargs)
-        if key is not None and (not facts.is_mutable or key == self._key_of_call(func, args, kwargs)):
-            repeats.add(key, args, kwargs, out, tuple(self.calls[before:]))
-        return out
-
     def key_of(self, func: Hashable, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable | None:
         return key_of(func, args, kwargs, self._as_shape)
-
-    def _key_of_call(self, func: Operator, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable | None:
-        """The key of a call that runs on shapes: known tensors beside unknown ones are then shapes too, unless it reads
-        their values or writes to them."""
-        key = self.key_of(func, args, kwargs)
-        if key is not None or facts_on(func).is_mutable or reads_values(func, args) or find_formula(func) is None:
-            return key
-        if all(map(self.knows, tensors((args, tuple(kwargs.values()))))):
-            return None
-        return key_of(func, args, kwargs, self._shape_of_known)
-
-    def _shape_of_known(self, tensor: torch.Tensor) -> torch.Tensor | None:
-        shape = self._as_shape(tensor)
-        return tensor if shape is None and _has_strides(tensor) else shape
 
     def _as_shape(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """What has the shape of a tensor that has no data or is to have none; None if its values are known."""
