@@ -1,7 +1,5 @@
 """`count_graph`: from a model and an example input to the costs of its graph."""
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import threading

@@ -1,7 +1,5 @@
 """Whose fault an error is: the model's, or ours."""
 
-from __future__ import annotations
-
 import functools
 import sys
 import traceback

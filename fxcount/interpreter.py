@@ -1,7 +1,5 @@
 """`CostInterpreter`: runs a traced graph on shapes, and writes what each node costs into ``node.meta``."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from torch import fx

@@ -1,7 +1,5 @@
 """`read_cost`: from an interpreted trace to the `GraphCost` that people get."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import chain

@@ -1,7 +1,5 @@
 """Budgets: what a model may cost at most, such as ``5G``."""
 
-from __future__ import annotations
-
 import re
 from decimal import Decimal
 

@@ -1,7 +1,5 @@
 """The command ``fxcount``: the name of a model in, a view of its costs out."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys

@@ -1,7 +1,5 @@
 """The model that a name on the command line means, built without weights, and an example call for it."""
 
-from __future__ import annotations
-
 import ast
 import contextlib
 import difflib

@@ -1,7 +1,5 @@
 """What can be asked for on the command line, and how it is asked for."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A line that shows, on a terminal, that long work goes on."""
 
-from __future__ import annotations
-
 import contextlib
 import shutil
 import sys

@@ -1,7 +1,5 @@
 """The network that the tutorial works out by hand."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

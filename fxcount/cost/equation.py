@@ -1,7 +1,5 @@
 """Equations over named quantities: the one place where a formula's arithmetic is written."""
 
-from __future__ import annotations
-
 import ast
 import functools
 import re

@@ -1,7 +1,5 @@
 """`OperatorCost`: the record of one call of one operator."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

@@ -6,8 +6,6 @@ called. One that has a formula is costed as a whole; one that has none is taken 
 are costed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`counting`: a counter at work, and torch set so that operators reach it as the model calls them."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """Higher-order operators, whose arguments are functions: branches, loops and attention with a score function."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial

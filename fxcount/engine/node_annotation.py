@@ -1,7 +1,5 @@
 """What a node of a costed graph carries in ``node.meta``, written by whoever runs the node."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`Calls`: what a node calls is run and costed, once for all nodes whose calls are equal."""
 
-from __future__ import annotations
-
 import marshal
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any

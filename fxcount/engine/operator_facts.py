@@ -1,7 +1,5 @@
 """`OperatorFacts`: what the schema and the tags of an operator say about all its calls, read off once."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ device returns, and what it costs, depends on what is called, the shapes, stride
 arguments and the settings of torch, and on nothing else.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any

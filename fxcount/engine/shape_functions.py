@@ -4,8 +4,6 @@ A function here returns ``NotImplemented`` for a call that it does not describe,
 runs it, and says what is wrong.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`Modes`: how many modes of torch are at work; each sees every call, and may change what it returns."""
 
-from __future__ import annotations
-
 from fxcount._torch import dispatch_mode_count, function_mode_count
 
 

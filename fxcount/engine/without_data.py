@@ -1,7 +1,5 @@
 """`WithoutData`: the counter that computes on shapes, and on values only where they are known."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Scattering with a sum, or another reduction: one step per element that is accumulated into a place."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import zip_longest
 from math import prod

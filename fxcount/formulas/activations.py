@@ -4,8 +4,6 @@ The gradient of y = f(x) is g f'(x), g the gradient of y. f' is computed from wh
 expression that occurs twice is computed once; of two branches the longer one counts, for every element.
 """
 
-from __future__ import annotations
-
 from fxcount.cost import Quantities
 from fxcount.formulas.arithmetic import first_tensor
 from fxcount.formulas.registry import formula, formulas

@@ -4,8 +4,6 @@ A gradient is counted for what its arguments leave to compute: what the forward 
 computed again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 

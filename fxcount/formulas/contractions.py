@@ -1,7 +1,5 @@
 """What convolutions and matrix products have in common: every output is a sum of products over a contracted axis."""
 
-from __future__ import annotations
-
 from fxcount.cost import Size
 from fxcount.formulas.tensor import Tensor
 

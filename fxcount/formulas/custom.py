@@ -1,7 +1,5 @@
 """Your own formulas: for a module class, a function or an operator, for good or for one count."""
 
-from __future__ import annotations
-
 import contextlib
 import inspect
 import sys

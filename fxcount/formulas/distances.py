@@ -1,7 +1,5 @@
 """Distances between points: differences, and their p-norm (sum |x - y|^p)^(1/p); and their gradients."""
 
-from __future__ import annotations
-
 from math import prod
 
 import torch

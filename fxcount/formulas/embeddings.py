@@ -1,7 +1,5 @@
 """Embeddings: rows of a table that are gathered, bags of them that come down to one, and the gradients of both."""
 
-from __future__ import annotations
-
 from fxcount.cost import Quantities
 from fxcount.formulas.arithmetic import first_tensor
 from fxcount.formulas.registry import formula

@@ -6,8 +6,6 @@ Complex Fourier Series", 1965). A real transform takes half. Where n is not a po
 normalisation other than none is one multiplication for each real number of the output.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from fxcount.cost import Quantities, Size

@@ -1,7 +1,5 @@
 """`Formula`: the sizes that a call's arguments state, put into an equation."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence

@@ -3,8 +3,6 @@
 Operators whose schema says so, such as one that returns a view, need no row here: `fxcount.formulas.schema`.
 """
 
-from __future__ import annotations
-
 from fxcount.cost import Quantities
 from fxcount.formulas.registry import formula, refuse
 

@@ -1,7 +1,5 @@
 """Contractions of vendor libraries with an activation or a sum fused onto them."""
 
-from __future__ import annotations
-
 from math import prod
 
 from fxcount.cost import Cost, Quantities, Size

@@ -1,7 +1,5 @@
 """Affine grids and samples of an image at the places of a grid, with their gradients."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 

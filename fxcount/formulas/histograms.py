@@ -1,7 +1,5 @@
 """Histograms, and the search for the bin or the place among sorted edges that a value has."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

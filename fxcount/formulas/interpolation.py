@@ -1,7 +1,5 @@
 """Interpolation: outputs that are weighted sums of the nearest inputs, or of those under a filter, with gradients."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from fractions import Fraction
 from math import prod

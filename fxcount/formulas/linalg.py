@@ -10,8 +10,6 @@ lower order, the search for pivots among them, are left out. The sources, by the
   not count (its sections 7.5, 8.3 and 8.6), and least squares (section 5.5).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 

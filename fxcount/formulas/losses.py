@@ -4,8 +4,6 @@ The equations are those in the documentation of ``torch.nn``. Losses that are no
 L1, hinge, triplet and so on) are made of the same operators on every device, and cost what those cost.
 """
 
-from __future__ import annotations
-
 from math import prod
 
 import torch

@@ -4,8 +4,6 @@ A product a * b that the forward operator accumulates appears once in the gradie
 gradient of a product is a product with as many multiply-accumulates as the forward operator.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 

@@ -3,8 +3,6 @@
 A batch norm over several processes (``torch.nn.SyncBatchNorm``) is made of parts that are operators of their own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 

@@ -4,8 +4,6 @@ A fused step costs what the step costs operator by operator (``_single_tensor_ad
 step counters and what is computed once per tensor or per call (bias corrections, learning rates) are not counted.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from fxcount.cost import Quantities, Size

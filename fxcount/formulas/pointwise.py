@@ -1,7 +1,5 @@
 """Operators that compute every output element on its own."""
 
-from __future__ import annotations
-
 from math import prod
 
 import torch

@@ -1,7 +1,5 @@
 """Pooling: outputs that are the maximum or the mean of a window of the input, and their gradients."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 

@@ -1,7 +1,5 @@
 """Quantising and dequantising, where they are operators of their own."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from fxcount.cost import Quantities

@@ -5,8 +5,6 @@ on these numbers costs: as much as its floating-point counterpart. How a kernel 
 an operator is not counted.
 """
 
-from __future__ import annotations
-
 import functools
 from typing import Protocol
 

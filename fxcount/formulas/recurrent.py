@@ -4,8 +4,6 @@ The equations are those in the documentation of ``torch.nn.LSTM``, ``torch.nn.GR
 costs what its steps cost when they are written by hand: linear layers, sigmoids, tanhs, products and sums.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 from typing import NamedTuple

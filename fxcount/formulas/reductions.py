@@ -3,8 +3,6 @@
 Without elements there is nothing to reduce and nothing to pay.
 """
 
-from __future__ import annotations
-
 from fxcount.cost import Quantities, Size
 from fxcount.formulas.arithmetic import first_tensor
 from fxcount.formulas.registry import formula, formulas

@@ -4,8 +4,6 @@ Families register their formulas when they are imported, in any order: an alias 
 asked for.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

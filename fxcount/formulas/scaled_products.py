@@ -1,7 +1,5 @@
 """Matrix products of numbers of few bits, and the scales that are operands of the call."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """What the schema of an operator says about its cost: whether it is a variant of another, or free."""
 
-from __future__ import annotations
-
 import functools
 
 import torch

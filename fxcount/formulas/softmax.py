@@ -1,7 +1,5 @@
 """Softmax, log-softmax and masked softmax along an axis, and their gradients."""
 
-from __future__ import annotations
-
 from fxcount.cost import Quantities
 from fxcount.formulas.reductions import lines
 from fxcount.formulas.registry import formula, formulas

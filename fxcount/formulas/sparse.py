@@ -4,8 +4,6 @@ A sparse tensor costs what is done with the values that it stores: zeros that ar
 How many values are stored is in the tensor's data, so a sparse tensor on the meta device cannot be counted.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 from typing import TypeGuard

@@ -1,7 +1,5 @@
 """Orthogonal polynomials by their recurrence, and the multivariate log-gamma function."""
 
-from __future__ import annotations
-
 from fxcount.cost import Quantities
 from fxcount.formulas.registry import formula, formulas
 from fxcount.formulas.tensor import Tensor

@@ -1,7 +1,5 @@
 """`Tensor`: what a formula may ask of an argument or a result of a call: its sizes and its dtype, never its values."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Protocol
 

@@ -1,7 +1,5 @@
 """The operators of torchvision. They exist once ``torchvision`` is imported; their formulas stand by name."""
 
-from __future__ import annotations
-
 from math import prod
 
 from fxcount.cost import Quantities, Size

@@ -1,7 +1,5 @@
 """`ModuleCost`: what one module costs; `Submodule`: a module as the trace met it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from fxcount.cost import Convention, Cost

@@ -1,7 +1,5 @@
 """Dotted paths of modules: what lies around what, and which module a parameter belongs to."""
 
-from __future__ import annotations
-
 from collections.abc import Container, Iterable
 
 from fxcount.result.node_cost import NodeCost

@@ -1,7 +1,5 @@
 """`NodeCost`: what one node of the graph costs."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from fxcount.cost import Convention, Cost, OperatorCost

@@ -1,7 +1,5 @@
 """`OperatorTotal`: what all calls of one operator cost."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from fxcount.cost import Convention, Cost

@@ -1,7 +1,5 @@
 """`Attributes`: the names under which a graph refers to what belongs to the model, or is met while it runs."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any

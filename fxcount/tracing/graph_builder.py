@@ -1,7 +1,5 @@
 """`GraphBuilder`: writes the calls of a run into a graph; which node made a tensor is known by its identity."""
 
-from __future__ import annotations
-
 import operator
 from typing import Any
 

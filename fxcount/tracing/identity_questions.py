@@ -1,7 +1,5 @@
 """Whether code may ask what a value is in a way that no proxy sees, such as ``type(x)`` and ``x is y``."""
 
-from __future__ import annotations
-
 import dis
 import functools
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The leaf rule, one for all tracers: which modules are one node."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -1,7 +1,5 @@
 """`ModelDevice`: where a model is, and what it is told about where its tensors are."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

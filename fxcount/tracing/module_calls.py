@@ -1,7 +1,5 @@
 """`ModuleCalls`: sees which modules of a model are called, and by which others."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import threading

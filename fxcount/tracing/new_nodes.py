@@ -1,7 +1,5 @@
 """`NewNodes`: makes the nodes of a graph, without the work of `torch.fx` for each node that a trace has no use for."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

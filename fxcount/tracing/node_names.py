@@ -1,7 +1,5 @@
 """`NodeNames`: the names of a graph's nodes, those that `torch.fx` gives, made without its regular expressions."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from torch import fx

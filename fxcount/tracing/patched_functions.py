@@ -1,7 +1,5 @@
 """How functions and methods are seen and named: those of torch, and Python functions that are to be one node."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import operator

@@ -6,8 +6,6 @@ and methods of torch by a `TorchFunctionMode`, and what neither sees (inside ``t
 the dispatcher. Tensors are matched to nodes by identity.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import sys

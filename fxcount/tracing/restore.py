@@ -1,7 +1,5 @@
 """What a count must leave as it was: the model, its state, the settings of torch and the random generators."""
 
-from __future__ import annotations
-
 import contextlib
 import inspect
 import operator

@@ -1,7 +1,5 @@
 """`Trace`: what every tracer makes of a model and an example."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

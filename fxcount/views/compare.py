@@ -1,7 +1,5 @@
 """Two counts side by side, module by module."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

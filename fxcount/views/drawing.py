@@ -1,7 +1,5 @@
 """The graph itself as a drawing, by `torch.fx`'s own drawer, with what each node costs."""
 
-from __future__ import annotations
-
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Why a node or a module costs what it costs: its shapes, its equations with the numbers put in, its parameters."""
 
-from __future__ import annotations
-
 import difflib
 import re
 import textwrap

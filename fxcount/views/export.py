@@ -1,7 +1,5 @@
 """A count as dict, JSON, CSV and data frame, and back from JSON."""
 
-from __future__ import annotations
-
 import csv
 import importlib
 import io

@@ -1,7 +1,5 @@
 """What the numbers of a table mean: the convention, the other conventions, and what is not counted."""
 
-from __future__ import annotations
-
 from fxcount.cost import CONVENTIONS, Convention
 from fxcount.result import CostedGraph
 

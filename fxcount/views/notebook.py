@@ -1,7 +1,5 @@
 """What a notebook shows of a count: the same table as ``print``, in HTML."""
 
-from __future__ import annotations
-
 from fxcount.result import CostedGraph
 from fxcount.views.table import overview
 

@@ -1,7 +1,5 @@
 """One self-contained page: the picture, the module tree and the operators, under every convention."""
 
-from __future__ import annotations
-
 import html
 import json
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """The rows of every view, with column names that stay the same: of nodes, of modules and of operators."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The tables of nodes, modules and operators, as text."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 

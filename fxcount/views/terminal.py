@@ -1,7 +1,5 @@
 """What the place that text is printed to can show."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 

@@ -1,7 +1,5 @@
 """A table as text, in any format of tabulate and in a given width, with a sign wherever something is left out."""
 
-from __future__ import annotations
-
 import html
 import textwrap
 from collections.abc import Sequence
