@@ -43,10 +43,18 @@ def test_examples(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
                 assert program == "fxcount"
                 assert stripped(printed(lambda arguments=arguments: main(arguments))) == stripped(expected)
         else:
-            assert (page.name, language) == ("README.md", "sh")
+            assert language == "sh"
+            assert page.name in ("README.md", "contributing.md")
 
 
 def test_the_two_commands_of_the_readme() -> None:
     """Both are whole: they make their environment, install, and run."""
     commands = re.findall(r"^```sh\n(.*)\n```$", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert [command.split(" && ")[-1] for command in commands] == [".venv/bin/fxcount", ".venv/bin/python -m pytest"]
+
+
+def test_the_formula_that_contributing_shows_is_in_the_code() -> None:
+    text = (ROOT / "docs" / "contributing.md").read_text()
+    (shown,) = re.findall(r"^   ```python\n(.*?)^   ```$", text, re.MULTILINE | re.DOTALL)
+    code = "".join(line.removeprefix("   ") for line in shown.splitlines(keepends=True))
+    assert any(code in path.read_text() for path in (ROOT / "fxcount" / "formulas").glob("*.py"))

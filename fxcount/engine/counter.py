@@ -7,6 +7,7 @@ are costed.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -45,7 +46,7 @@ class OperatorCounter(DispatchMode):
         self.running += 1
         try:
             if isinstance(func, HigherOrderOperator):
-                out = HIGHER_ORDER.get(func.name(), undescribed)(self, func, args, kwargs)
+                out = HIGHER_ORDER.get(func.name(), undescribed)(self, HigherOrderCall(func, args, kwargs))
             else:
                 out = self._count(func, args, kwargs)
         finally:
@@ -132,8 +133,21 @@ def memory(tensor: torch.Tensor) -> int:
         return 0
 
 
-HigherOrderRule = Callable[[OperatorCounter, HigherOrderOperator, Sequence[Any], Mapping[str, Any]], Any]
-"""Runs a higher-order operator so that what its functions do is counted, and returns its result."""
+@dataclass(frozen=True)
+class HigherOrderCall:
+    """A call of an operator that takes functions."""
+
+    operator: HigherOrderOperator
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+
+    def run(self) -> Any:
+        """Its result, run as it is and not counted."""
+        return for_the_model(self.operator, *self.args, **self.kwargs)
+
+
+HigherOrderRule = Callable[[OperatorCounter, HigherOrderCall], Any]
+"""Runs a call so that what its functions do is counted, and returns its result."""
 
 HIGHER_ORDER: dict[str, HigherOrderRule] = {}
 """The rules, by the name of the operator; each registers itself by ``higher_order``."""
@@ -149,9 +163,8 @@ def higher_order(*operators: str) -> Callable[[HigherOrderRule], HigherOrderRule
     return register
 
 
-def undescribed(
-    counter: OperatorCounter, operator: HigherOrderOperator, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> Any:
+def undescribed(counter: OperatorCounter, call: HigherOrderCall) -> Any:
     """One that has no rule runs as it is, and is not counted."""
-    counter.calls.append(OperatorCost(f"higher_order.{operator.name()}", Cost(), uncounted="no rule for it is known"))
-    return for_the_model(operator, *args, **kwargs)
+    name = f"higher_order.{call.operator.name()}"
+    counter.calls.append(OperatorCost(name, Cost(), uncounted="no rule for it is known"))
+    return call.run()

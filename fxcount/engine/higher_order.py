@@ -1,6 +1,6 @@
 """Higher-order operators, whose arguments are functions: branches, loops and attention with a score function."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from math import prod
@@ -8,9 +8,8 @@ from typing import Any
 
 import torch
 
-from fxcount._torch import HigherOrderOperator
 from fxcount.cost import Cost, Equation, OperatorCost, total_cost
-from fxcount.engine.counter import OperatorCounter, higher_order
+from fxcount.engine.counter import HigherOrderCall, OperatorCounter, higher_order
 from fxcount.faults import for_the_model
 from fxcount.formulas.arithmetic import tensors
 from fxcount.formulas.attention import ATTENTION, attention_quantities
@@ -19,21 +18,17 @@ ATTENTION_EQUATION = Equation(ATTENTION)
 
 
 @higher_order("tag_activation_checkpoint", "wrap")
-def inlined(
-    counter: OperatorCounter, operator: HigherOrderOperator, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> Any:
+def inlined(counter: OperatorCounter, call: HigherOrderCall) -> Any:
     """A region that is marked, such as a checkpoint, costs what its function does."""
-    function, *operands = args
+    function, *operands = call.args
     with counter:
         return for_the_model(function, *operands)
 
 
 @higher_order("while_loop")
-def loop(
-    counter: OperatorCounter, operator: HigherOrderOperator, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> Any:
+def loop(counter: OperatorCounter, call: HigherOrderCall) -> Any:
     """``while_loop(cond_fn, body_fn, carried, additional)`` runs as long as its condition says, if that is known."""
-    condition, body, carried, additional = args
+    condition, body, carried, additional = call.args
     with counter:
         while for_the_model(condition, *carried, *additional):
             carried = for_the_model(body, *carried, *additional)
@@ -41,44 +36,42 @@ def loop(
 
 
 @higher_order("scan")
-def scan(
-    counter: OperatorCounter, operator: HigherOrderOperator, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> Any:
+def scan(counter: OperatorCounter, call: HigherOrderCall) -> Any:
     """``scan(combine_fn, init, xs, additional)`` takes one step for each element of the first axis."""
-    combine, init, xs, additional = args
-    steps = xs[0].shape[0]
-    results, calls = counter.measure(partial(combine, *init, *(x[0] for x in xs), *additional))
-    counter.calls += [replace(call, cost=steps * call.cost) for call in calls]
+    combine, init, xs, additional = call.args
+    results = _times(counter, xs[0].shape[0], combine, *init, *_first_of(xs), *additional)
     if not _on_shapes(init, xs):
-        return for_the_model(operator, *args, **kwargs)
-    outputs = [y.new_empty((steps, *y.shape)) for y in results[len(init) :]]
+        return call.run()
+    outputs = [y.new_empty((xs[0].shape[0], *y.shape)) for y in results[len(init) :]]
     return [*results[: len(init)], *outputs]
 
 
 @higher_order("associative_scan")
-def associative_scan(
-    counter: OperatorCounter, operator: HigherOrderOperator, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> Any:
+def associative_scan(counter: OperatorCounter, call: HigherOrderCall) -> Any:
     """``associative_scan(combine_fn, xs, additional)`` combines each element of the first axis but one with those
     before it, whatever the order in which a kernel does so."""
-    combine, xs, additional = args
-    _, calls = counter.measure(partial(combine, *(x[0] for x in xs), *(x[0] for x in xs), *additional))
-    counter.calls += [replace(call, cost=max(xs[0].shape[0] - 1, 0) * call.cost) for call in calls]
-    return [x.new_empty(x.shape) for x in xs] if _on_shapes(xs) else for_the_model(operator, *args, **kwargs)
+    combine, xs, additional = call.args
+    _times(counter, max(xs[0].shape[0] - 1, 0), combine, *_first_of(xs), *_first_of(xs), *additional)
+    return [x.new_empty(x.shape) for x in xs] if _on_shapes(xs) else call.run()
 
 
 @higher_order("map_impl")
-def mapped(
-    counter: OperatorCounter, operator: HigherOrderOperator, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> Any:
+def mapped(counter: OperatorCounter, call: HigherOrderCall) -> Any:
     """``map(f, xs, additional)`` calls its function once for each element of the first axis."""
-    function, xs, additional = args
-    count = xs[0].shape[0]
-    results, calls = counter.measure(partial(function, *(x[0] for x in xs), *additional))
+    function, xs, additional = call.args
+    results = _times(counter, xs[0].shape[0], function, *_first_of(xs), *additional)
+    return tuple(y.new_empty((xs[0].shape[0], *y.shape)) for y in results) if _on_shapes(xs) else call.run()
+
+
+def _times(counter: OperatorCounter, count: int, function: Callable[..., Any], *operands: Any) -> Any:
+    """The result of one call of a function that costs ``count`` times what the call costs."""
+    results, calls = counter.measure(partial(function, *operands))
     counter.calls += [replace(call, cost=count * call.cost) for call in calls]
-    if not _on_shapes(xs):
-        return for_the_model(operator, *args, **kwargs)
-    return tuple(y.new_empty((count, *y.shape)) for y in results)
+    return results
+
+
+def _first_of(xs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    return [x[0] for x in xs]
 
 
 def _on_shapes(*values: Any) -> bool:
@@ -86,16 +79,11 @@ def _on_shapes(*values: Any) -> bool:
 
 
 @higher_order("cond")
-def costlier_branch(
-    counter: OperatorCounter,
-    operator: HigherOrderOperator,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-) -> Any:
+def costlier_branch(counter: OperatorCounter, call: HigherOrderCall) -> Any:
     """``torch.cond(pred, true_fn, false_fn, operands)`` costs what its costlier branch does, whatever the value."""
-    pred, true_fn, false_fn, operands = args
+    pred, true_fn, false_fn, operands = call.args
     branches = [counter.measure(partial(branch, *operands)) for branch in (true_fn, false_fn)]
-    costs = [total_cost(call.cost for call in calls).under("arithmetic") for _, calls in branches]
+    costs = [total_cost(each.cost for each in calls).under("arithmetic") for _, calls in branches]
     costlier = costs.index(max(costs))
     counter.calls += branches[costlier][1]
     counter.calls.append(OperatorCost(f"higher_order.cond (the costlier branch, {str(not costlier).lower()})", Cost()))
@@ -104,17 +92,12 @@ def costlier_branch(
 
 
 @higher_order("flex_attention")
-def attention(
-    counter: OperatorCounter,
-    operator: HigherOrderOperator,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-) -> Any:
+def attention(counter: OperatorCounter, call: HigherOrderCall) -> Any:
     """``flex_attention``: attention as it is defined, and the score function once per score."""
-    query, key, value, score_mod, block_mask, *_ = args
+    query, key, value, score_mod, block_mask, *_ = call.args
     scalar = query.new_zeros(1)
     index = query.new_zeros(1, dtype=torch.int)
-    buffers = args[7] if len(args) > 7 else kwargs.get("score_mod_other_buffers", ())
+    buffers = call.args[7] if len(call.args) > 7 else call.kwargs.get("score_mod_other_buffers", ())
     _, modified = counter.measure(partial(score_mod, scalar, index, index, index, index, *buffers))
     unmasked = block_mask[-1].__name__ == "noop_mask"
     quantities = attention_quantities(
@@ -122,8 +105,8 @@ def attention(
     )
     cost = ATTENTION_EQUATION.cost(quantities)
     counter.calls.append(OperatorCost("higher_order.flex_attention", cost, ATTENTION_EQUATION.text, quantities))
-    counter.calls += [OperatorCost(call.name, call.cost * quantities["scores"]) for call in modified]
+    counter.calls += [OperatorCost(each.name, each.cost * quantities["scores"]) for each in modified]
     if not query.is_meta:
-        return for_the_model(operator, *args, **kwargs)
+        return call.run()
     rows = query.new_empty(query.shape[:-1], dtype=torch.float32)
     return query.new_empty((*query.shape[:-1], value.shape[-1])), rows, torch.empty_like(rows)

@@ -21,28 +21,10 @@ def annotation(result: Any, operators: tuple[OperatorCost, ...] = ()) -> Annotat
     return {**entries, "tensor_meta": described} if found else entries
 
 
-def describe(tensor: torch.Tensor) -> TensorMetadata:
-    """What `ShapeProp` writes about a tensor; it asks for memory formats in Python, which takes most of its time."""
-    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_nested:
-        return tensor_metadata(tensor)
-    return TensorMetadata(
-        tensor.shape, tensor.dtype, tensor.requires_grad, tensor.stride(), _memory_format(tensor), False, {}
-    )
-
-
-def _memory_format(tensor: torch.Tensor) -> torch.memory_format | None:
-    if tensor.is_contiguous():
-        return torch.contiguous_format
-    channels_last = {4: torch.channels_last, 5: torch.channels_last_3d}.get(tensor.dim())
-    if channels_last is not None and tensor.is_contiguous(memory_format=channels_last):
-        return channels_last
-    return None
-
-
 def _described(value: Any) -> tuple[Any, bool]:
     """``value`` with the metadata of each tensor in its place, and whether there is any tensor."""
     if isinstance(value, torch.Tensor):
-        return describe(value), True
+        return tensor_metadata(value), True
     if isinstance(value, Mapping):
         parts = {key: _described(part) for key, part in value.items()}
         return {key: part for key, (part, _) in parts.items()}, any(found for _, found in parts.values())

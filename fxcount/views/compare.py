@@ -61,7 +61,14 @@ def compare(
     format: str = "simple",
     width: int | None = None,
 ) -> str:
-    """What `GraphCost.compare` describes."""
+    """A count beside another one, of another model or of the same on another input, module by module.
+
+    Modules are the same where their paths are; FLOPs of both are read under the convention of the first. What lies
+    inside a module is shown down to ``depth``, where it differs. ``format`` and ``width`` are as for `table`.
+
+    Raises:
+        InputError: ``other`` is no count, or the format is unknown.
+    """
     if not isinstance(other, CostedGraph):
         raise InputError(f"a count is compared with another count, not with {type(other).__name__}")
     tree = grow(_opened(_pairs(cost, other)), lambda pair: pair.is_container)

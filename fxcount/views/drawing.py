@@ -13,7 +13,15 @@ FORMATS = ("svg", "png", "pdf", "dot")
 
 
 def draw(cost: CostedGraph, path: str | PathLike[str]) -> None:
-    """What `GraphCost.draw` describes."""
+    """Draws the graph, every node with its shapes, FLOPs and parameters; for graphs of up to some hundred nodes.
+
+    Args:
+        path: the file to write; its ending says how: .svg, .png and .pdf need graphviz, .dot does not.
+
+    Raises:
+        InputError: the path has another ending.
+        FxcountError: pydot or graphviz is not installed; ``fxcount[draw]`` brings pydot, the system graphviz.
+    """
     ending = Path(path).suffix.removeprefix(".")
     if ending not in FORMATS:
         raise InputError(f"a drawing is a file that ends in .{', .'.join(FORMATS)}, not {fspath(path)!r}")

@@ -13,6 +13,7 @@ from fxcount.formulas import formula_named
 from fxcount.formulas.arithmetic import Arithmetic
 from fxcount.result import CostedGraph, NodeCost, Shape
 from fxcount.views.table import SHOWN, branch_rows, rendered, shapes_text
+from fxcount.views.terminal import terminal_width
 from fxcount.views.tree import module_tree
 
 UNITS = {
@@ -31,8 +32,17 @@ AT_MOST = 20
 """How many kinds of calls, or parameters, an explanation of a module works out."""
 
 
-def explain(cost: CostedGraph, name: str, width: int = WIDTH) -> str:
-    """What `GraphCost.explain` describes."""
+def explain(cost: CostedGraph, name: str) -> str:
+    """Why a node or a module costs what it costs, worked out in words and numbers.
+
+    Input and output shapes, the equation of every operator with the numbers put in, the parameters, and what each
+    convention reads off the cost; for a module also what lies inside it. ``name`` is that of a node or the path of
+    a module, "" for the model itself; where it is both, both are explained.
+
+    Raises:
+        InputError: there is no such node or module; the message names close ones.
+    """
+    width = min(terminal_width() or WIDTH, WIDTH)
     nodes = [node for node in cost.nodes if node.name == name]
     calls = [node for node in cost.nodes if node.op == "call_module" and node.target == name]
     one_node = len(calls) == 1 and nodes in ([], calls)

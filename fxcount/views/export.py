@@ -20,7 +20,11 @@ AnyCostedGraph = TypeVar("AnyCostedGraph", bound=CostedGraph)
 
 
 def to_dict(cost: CostedGraph) -> dict[str, Any]:
-    """What `GraphCost.to_dict` describes."""
+    """The count in plain dicts, lists, texts and exact integers: totals, nodes, modules, operators.
+
+    ``schema`` is the version of the keys, which keep their names. The rows are those of `to_csv`; each node also
+    has the operators that it reached, with their equations and the quantities put into them.
+    """
     return {
         "schema": SCHEMA,
         "tracer": cost.tracer,
@@ -56,7 +60,7 @@ def _operator(operator: OperatorCost) -> dict[str, Any]:
 
 
 def to_json(cost: CostedGraph, indent: int | None = None) -> str:
-    """What `GraphCost.to_json` describes."""
+    """`to_dict` as JSON; `from_json` reads it."""
     return json.dumps(to_dict(cost), indent=indent)
 
 
@@ -117,7 +121,14 @@ def _records(cost: CostedGraph, by: str) -> list[dict[str, Any]]:
 
 
 def to_csv(cost: CostedGraph, by: str = "node") -> str:
-    """What `GraphCost.to_csv` describes."""
+    """The rows by ``node``, ``module`` or ``operator`` as CSV, with a header.
+
+    The counts of nodes and of operators add up to the total, and so do the columns ``own_...`` of modules, whose
+    other counts include all that a module contains. ``convention`` says how ``flops`` is read.
+
+    Raises:
+        InputError: there is no such view.
+    """
     records = _records(cost, by)
     text = io.StringIO()
     writer = csv.DictWriter(text, (*COLUMNS[by], "convention"), lineterminator="\n")
@@ -128,7 +139,12 @@ def to_csv(cost: CostedGraph, by: str = "node") -> str:
 
 
 def to_dataframe(cost: CostedGraph, by: str = "node") -> Any:
-    """What `GraphCost.to_dataframe` describes."""
+    """The rows of `to_csv` as a ``pandas.DataFrame``; shapes are tuples.
+
+    Raises:
+        FxcountError: pandas is not installed.
+        InputError: there is no such view.
+    """
     try:
         pandas = importlib.import_module("pandas")
     except ImportError as error:

@@ -33,7 +33,17 @@ class Box:
 
 
 def figure(cost: CostedGraph, by: str = "module", value: str = "flops", kind: str = "icicle") -> Figure:
-    """What `GraphCost.plot` describes."""
+    """An interactive picture, a plotly figure: boxes lie in one another as modules do, as large as what they cost.
+
+    Args:
+        by: ``module`` or ``operator``.
+        value: what makes a box large: ``flops``, ``params`` (by module only), or a field of `Cost`.
+        kind: ``icicle`` or ``treemap``.
+
+    Raises:
+        InputError: an argument is none of these.
+        FxcountError: plotly is not installed; ``fxcount[plot]`` brings it.
+    """
     _check("by", by, BOXES)
     _check("kind", kind, ("icicle", "treemap"))
     known = ("flops", *FIELDS) if by == "operator" else ("flops", "params", *FIELDS)

@@ -53,7 +53,23 @@ def table(
     format: str = "simple",
     width: int | None = None,
 ) -> str:
-    """What `GraphCost.table` describes."""
+    """The costs as a table of text, its rows adding up to the total, and what its numbers mean.
+
+    Args:
+        by: ``node``, ``operator``, or ``module`` for the tree of modules, in which equal siblings are one row, such
+            as ``layers.0-31  x32``, and ``(own)`` is what a module does and holds besides its submodules.
+        depth: the levels of the module tree to show, 0 for the model alone; None for all.
+        top: how many rows to show, in the module tree of each module's children; the rest is added up in one row.
+        sort: the column to sort by, numbers from the largest down; None for the order of the graph, or, with
+            ``top``, for ``flops``. The module tree sorts each module's children.
+        columns: the columns to show; an unknown one lists what there is.
+        format: any format of ``tabulate``, such as ``github`` or ``html``.
+        width: shorten names and shapes to fit this many characters, and leave out columns, with a sign for all
+            that is missing; None for as wide as it is.
+
+    Raises:
+        InputError: a view, column or format is unknown, or a number negative.
+    """
     check_view(by)
     if depth is not None and by != "module":
         raise InputError(f"depth is for the tree of modules, by='module', not for by={by!r}")

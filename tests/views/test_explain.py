@@ -138,7 +138,7 @@ def test_an_unknown_name_finds_close_ones(name: str, message: str) -> None:
 
 
 def test_every_node_and_module_can_be_explained_in_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fxcount.graph_cost.terminal_width", lambda: 80)
+    monkeypatch.setattr("fxcount.views.explain.terminal_width", lambda: 80)
     cost = count_graph(
         nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2), torch.empty(1, 3, 8)
     )
