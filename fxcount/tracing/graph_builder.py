@@ -28,8 +28,8 @@ class GraphBuilder:
 
     def add(self, op: str, target: Any, args: Any, kwargs: Any, result: Any, note: Annotation) -> None:
         """A node for a call; the tensors in ``result`` are what it computes from now on."""
-        named = self._argument(kwargs) if kwargs else kwargs
-        self.bind(result, self._node(op, target, self._argument(args), named, note))
+        positional, named = self._argument(args), self._argument(kwargs) if kwargs else kwargs
+        self.bind(result, self._node(op, target, positional, named, note))
 
     def placeholder(self, name: str, tensor: torch.Tensor) -> None:
         """A node for an input."""
