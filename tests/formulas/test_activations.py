@@ -1,18 +1,108 @@
 """Activations and their gradients against the cost model: so much per element."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fxcount import Cost
 from tests.costing import cost_of, formula_cost
+from tests.formulas.operands import OPERANDS
 
 meta = partial(torch.empty, device="meta")
 aten = torch.ops.aten
+mul, add, div, cmp, special = (Cost(**{field: 1}) for field in ("mul", "add", "div", "cmp", "special"))
+
+PER_ELEMENT: list[tuple[Cost, list[Callable[[Any], Any]]]] = [
+    (cmp, [torch.relu, lambda x: F.threshold(x, 1, 0)]),
+    (2 * cmp, [F.hardtanh, F.relu6, F.hardshrink]),
+    # x - l above l, x + l below -l
+    (2 * cmp + add, [F.softshrink]),
+    (special, [torch.tanh]),
+    (special + add + div, [torch.sigmoid, F.sigmoid, torch.special.expit]),
+    (special + add + div + mul, [F.silu]),
+    (2 * special + add, [F.logsigmoid, F.softplus]),
+    (3 * mul + add + special, [F.gelu]),
+    (6 * mul + 2 * add + special, [lambda x: F.gelu(x, approximate="tanh")]),
+    (cmp + mul, [F.leaky_relu, lambda x: F.prelu(x, x.new_empty(1))]),
+    (cmp + special + add + mul, [F.elu, F.celu, F.selu]),
+    (add + 2 * cmp + div, [F.hardsigmoid]),
+    (add + 2 * cmp + div + mul, [F.hardswish]),
+    (3 * special + add + mul, [F.mish]),
+]
+
+
+@pytest.mark.parametrize("x", OPERANDS.values(), ids=OPERANDS)
+@pytest.mark.parametrize(("per_element", "functions"), PER_ELEMENT, ids=[str(cost) for cost, _ in PER_ELEMENT])
+def test_per_element(per_element: Cost, functions: list[Callable[[Any], Any]], x: Tensor) -> None:
+    assert [cost_of(function, x) for function in functions] == [per_element * x.numel()] * len(functions)
+
+
+x, out = meta(3, 5), meta(3, 5)
+
+FORMS: dict[str, tuple[Cost, list[Callable[[], Any]]]] = {
+    "relu": (
+        cmp,
+        [
+            lambda: F.relu(x),
+            lambda: F.relu(x.clone(), inplace=True),
+            lambda: x.relu(),
+            lambda: x.clone().relu_(),
+            partial(nn.ReLU(), x),
+            lambda: nn.ReLU(inplace=True)(x.clone()),
+            lambda: torch.ops.aten.relu.out(x, out=out),
+        ],
+    ),
+    "hardtanh": (
+        2 * cmp,
+        [
+            lambda: F.hardtanh(x),
+            lambda: F.hardtanh(x.clone(), inplace=True),
+            partial(nn.Hardtanh(), x),
+            partial(nn.ReLU6(), x),
+            lambda: x.clamp(0, 6),
+            lambda: x.clone().clamp_(0, 6),
+            lambda: torch.clamp(x, 0, 6, out=out),
+        ],
+    ),
+    "sigmoid": (
+        special + add + div,
+        [
+            lambda: torch.sigmoid(x),
+            lambda: x.sigmoid(),
+            lambda: x.clone().sigmoid_(),
+            partial(nn.Sigmoid(), x),
+            lambda: torch.sigmoid(x, out=out),
+        ],
+    ),
+    "silu": (
+        special + add + div + mul,
+        [
+            lambda: F.silu(x),
+            lambda: F.silu(x.clone(), inplace=True),
+            partial(nn.SiLU(), x),
+            lambda: x * torch.sigmoid(x),
+        ],
+    ),
+    "gelu": (3 * mul + add + special, [lambda: F.gelu(x), partial(nn.GELU(), x), lambda: torch.ops.aten.gelu_(out)]),
+    "elu": (
+        cmp + special + add + mul,
+        [lambda: F.elu(x), lambda: F.elu(x.clone(), inplace=True), partial(nn.ELU(), x), partial(nn.SELU(), x)],
+    ),
+}
+
+
+@pytest.mark.parametrize(("per_element", "forms"), FORMS.values(), ids=FORMS)
+def test_every_form_costs_the_same(per_element: Cost, forms: list[Callable[[], Any]]) -> None:
+    assert [cost_of(form) for form in forms] == [15 * per_element] * len(forms)
+
+
+def test_a_slope_for_each_channel() -> None:
+    assert cost_of(F.prelu, meta(2, 3, 5), meta(3)) == 30 * (cmp + mul)
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from fxcount import Cost
 from tests.costing import cost_of, formula_cost
+from tests.formulas.operands import OPERANDS
 
 meta = partial(torch.empty, device="meta")
 aten = torch.ops.aten
@@ -19,7 +20,7 @@ ONE = {field: Cost(**{field: 1}) for field in ("mul", "add", "div", "cmp", "spec
 mul, add, div, cmp, special = ONE.values()
 
 SPECIAL = (
-    "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf "
+    "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt sin cos tan asin acos atan sinh cosh asinh acosh atanh erf "
     "erfc erfinv lgamma digamma"
 )
 
@@ -56,7 +57,6 @@ PER_ELEMENT: list[tuple[Cost, list[Callable[[Any], Any]]]] = [
     (
         cmp,
         [
-            torch.relu,
             torch.neg,
             lambda x: -x,
             torch.abs,
@@ -81,29 +81,41 @@ PER_ELEMENT: list[tuple[Cost, list[Callable[[Any], Any]]]] = [
             lambda x: torch.clamp(x, min=0),
             lambda x: torch.clamp(x, max=x),
             lambda x: torch.clamp_min(x, 0),
-            lambda x: F.threshold(x, 1, 0),
         ],
     ),
     (
         2 * cmp,
-        [lambda x: torch.clamp(x, 0, 1), lambda x: torch.clip(x, x, x), F.hardtanh, F.relu6, lambda x: x.clamp(0, 6)],
+        [lambda x: torch.clamp(x, 0, 1), lambda x: torch.clip(x, x, x), lambda x: x.clamp(0, 6)],
     ),
     (
         special,
         [getattr(torch, name) for name in SPECIAL.split()] + [lambda x: torch.atan2(x, x)],
     ),
-    (special + add + div, [torch.sigmoid, F.sigmoid, torch.special.expit]),
-    (special + add + div + mul, [F.silu]),
-    (2 * special + add, [F.logsigmoid, F.softplus]),
-    (3 * mul + add + special, [F.gelu]),
-    (6 * mul + 2 * add + special, [lambda x: F.gelu(x, approximate="tanh")]),
-    (cmp + mul, [F.leaky_relu, lambda x: F.prelu(x, x.new_empty(1))]),
-    (cmp + special + add + mul, [F.elu, F.celu, F.selu]),
-    (add + 2 * cmp + div, [F.hardsigmoid]),
-    (add + 2 * cmp + div + mul, [F.hardswish]),
-    (3 * special + add + mul, [F.mish]),
     (mul, [lambda x: F.dropout(x, 0.3), lambda x: torch.dropout(x, 0.3, True)]),
     (Cost(), [lambda x: F.dropout(x, 0.3, training=False), lambda x: torch.dropout(x, 0.3, False)]),
+    # a x + b, where a and b are what the mask says
+    (mul + add, [lambda x: F.alpha_dropout(x, 0.3, True)]),
+    (Cost(), [lambda x: F.alpha_dropout(x, 0.3), lambda x: torch.alpha_dropout(x, 0.0, True)]),
+    # a quotient, rounded
+    (div + cmp, [lambda x: x // x, lambda x: torch.div(x, 2, rounding_mode="trunc")]),
+    # x - y round(x / y)
+    (div + cmp + mul + add, [lambda x: torch.fmod(x, x), lambda x: x % 3]),
+    # x - trunc(x)
+    (cmp + add, [torch.frac]),
+    # other numbers for NaN, for infinity and for minus infinity
+    (3 * cmp, [torch.nan_to_num]),
+    # sqrt(x^2 + y^2)
+    (2 * mul + add + special, [lambda x: torch.hypot(x, x)]),
+    # log(exp x + exp y), and the same for powers of 2
+    (3 * special + add, [lambda x: torch.logaddexp(x, x), lambda x: torch.logaddexp2(x, x)]),
+    # x log y, and x log(1 + y)
+    (special + mul, [lambda x: torch.xlogy(x, x), torch.special.entr]),
+    (special + mul + add, [lambda x: torch.special.xlog1py(x, x)]),
+    # sin(p) / p for p = pi x
+    (mul + special + div, [torch.sinc]),
+    # log(x / (1 - x)), of an x between two bounds
+    (add + div + special, [torch.logit]),
+    (2 * cmp + add + div + special, [lambda x: torch.logit(x, 0.1)]),
     # x^n: floor(log2 n) squarings, and a product for each further set bit
     (Cost(), [lambda x: x**0, lambda x: x**1, lambda x: torch.pow(x, 1.0)]),
     (mul, [lambda x: x**2, lambda x: x**2.0, lambda x: torch.pow(x, 2), lambda x: torch.float_power(x, 2)]),
@@ -143,18 +155,6 @@ PER_ELEMENT: list[tuple[Cost, list[Callable[[Any], Any]]]] = [
     ),
 ]
 
-OPERANDS: dict[str, Tensor] = {
-    "three axes": meta(2, 3, 5),
-    "scalar": meta(()),
-    "empty": meta(3, 0, 5),
-    "axes of one": meta(1, 7, 1),
-    "transposed": meta(5, 3, 2).transpose(0, 2),
-    "strided": meta(4, 6)[::2, 1::2],
-    "expanded": meta(3, 1).expand(3, 5),
-    "half": meta(3, 5, dtype=torch.float16),
-    "bfloat16": meta(3, 5, dtype=torch.bfloat16),
-}
-
 
 @pytest.mark.parametrize("x", OPERANDS.values(), ids=OPERANDS)
 @pytest.mark.parametrize(("per_element", "functions"), PER_ELEMENT, ids=[str(cost) for cost, _ in PER_ELEMENT])
@@ -172,7 +172,6 @@ BROADCAST: dict[str, tuple[Callable[[], Any], Cost]] = {
     "clamp": (partial(torch.clamp, meta(5), meta(3, 1), meta(2, 1, 1)), 60 * cmp),
     "pow": (partial(torch.pow, meta(3, 1), meta(5)), 15 * special),
     "lerp": (partial(torch.lerp, meta(5), meta(3, 1), 0.5), 15 * (2 * add + mul)),
-    "prelu per channel": (partial(F.prelu, meta(2, 3, 5), meta(3)), 30 * (cmp + mul)),
 }
 
 
@@ -225,54 +224,6 @@ FORMS: dict[str, tuple[Cost, list[Callable[[], Any]]]] = {
     ),
     "div": (div, [lambda: torch.div(x, y), lambda: x / y, lambda: torch.div(x, y, out=out), augmented("truediv")]),
     "pow": (mul, [lambda: x**2, lambda: x.pow(2), lambda: x.clone().pow_(2), lambda: torch.pow(x, 2, out=out)]),
-    "relu": (
-        cmp,
-        [
-            lambda: F.relu(x),
-            lambda: F.relu(x.clone(), inplace=True),
-            lambda: x.relu(),
-            lambda: x.clone().relu_(),
-            partial(nn.ReLU(), x),
-            lambda: nn.ReLU(inplace=True)(x.clone()),
-            lambda: torch.ops.aten.relu.out(x, out=out),
-        ],
-    ),
-    "hardtanh": (
-        2 * cmp,
-        [
-            lambda: F.hardtanh(x),
-            lambda: F.hardtanh(x.clone(), inplace=True),
-            partial(nn.Hardtanh(), x),
-            partial(nn.ReLU6(), x),
-            lambda: x.clamp(0, 6),
-            lambda: x.clone().clamp_(0, 6),
-            lambda: torch.clamp(x, 0, 6, out=out),
-        ],
-    ),
-    "sigmoid": (
-        special + add + div,
-        [
-            lambda: torch.sigmoid(x),
-            lambda: x.sigmoid(),
-            lambda: x.clone().sigmoid_(),
-            partial(nn.Sigmoid(), x),
-            lambda: torch.sigmoid(x, out=out),
-        ],
-    ),
-    "silu": (
-        special + add + div + mul,
-        [
-            lambda: F.silu(x),
-            lambda: F.silu(x.clone(), inplace=True),
-            partial(nn.SiLU(), x),
-            lambda: x * torch.sigmoid(x),
-        ],
-    ),
-    "gelu": (3 * mul + add + special, [lambda: F.gelu(x), partial(nn.GELU(), x), lambda: torch.ops.aten.gelu_(out)]),
-    "elu": (
-        cmp + special + add + mul,
-        [lambda: F.elu(x), lambda: F.elu(x.clone(), inplace=True), partial(nn.ELU(), x), partial(nn.SELU(), x)],
-    ),
     "exp": (special, [lambda: x.exp(), lambda: torch.exp(x, out=out), lambda: x.clone().exp_()]),
     "compare": (cmp, [lambda: x > y, lambda: x.gt(y), lambda: torch.gt(x, y), lambda: x.clone().gt_(y)]),
     "dropout": (
@@ -333,6 +284,11 @@ OTHERS: dict[str, tuple[Callable[[], Any], Cost]] = {
     "isclose": (partial(torch.isclose, x, meta(5)), 15 * Cost(mul=1, add=2, cmp=3)),
     "isclose, integers": (partial(torch.isclose, meta(3, dtype=torch.int64), meta(3, dtype=torch.int64)), Cost()),
     "frexp": (partial(torch.frexp, x), Cost(cmp=15)),
+    "alpha dropout of channels": (partial(torch.feature_alpha_dropout, x, 0.3, True), 15 * (mul + add)),
+    # (a2 b3 - a3 b2, ...)
+    "cross": (partial(torch.linalg.cross, meta(5, 3), meta(5, 3)), 15 * Cost(mul=2, add=1)),
+    # r cos(t) + i r sin(t)
+    "polar": (partial(torch.polar, x, y), 15 * Cost(special=2, mul=2)),
     "fused dropout": (partial(torch._fused_dropout, x, 0.5), Cost(mul=15)),
     "masked scale": (partial(torch._masked_scale, x, meta(3, 5, dtype=torch.uint8), 2.0), Cost(mul=15)),
 }
@@ -341,6 +297,11 @@ OTHERS: dict[str, tuple[Callable[[], Any], Cost]] = {
 @pytest.mark.parametrize(("call", "expected"), OTHERS.values(), ids=OTHERS)
 def test_other_operators(call: Callable[[], Any], expected: Cost) -> None:
     assert cost_of(call) == expected
+
+
+@pytest.mark.parametrize(("alpha", "scaled"), [(1, 0), (3, 1)])
+def test_a_sum_and_a_rectifier(alpha: int, scaled: int) -> None:
+    assert formula_cost(aten._add_relu.Tensor, x, y, alpha=alpha, out=out) == 15 * Cost(add=1, mul=scaled, cmp=1)
 
 
 def test_whether_all_pairs_are_close() -> None:
