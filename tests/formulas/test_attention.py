@@ -308,6 +308,8 @@ def test_the_fast_path_of_multi_head_attention(need_weights: bool, average: bool
     assert cost_of(fused, m, X, **options) == cost_of(m, X, X, X, **options)
     masked = cost_of(fused, m, X, mask=PADDING, mask_type=1, **options)
     assert masked == cost_of(fused, m, X, **options) + Cost(cmp=B * H * L * L)
+    numbers = cost_of(fused, m, X, mask=meta(L, L), mask_type=0, **options)
+    assert numbers == cost_of(fused, m, X, **options) + Cost(add=B * H * L * L)
 
 
 def test_the_fast_path_is_what_torch_takes() -> None:
@@ -351,6 +353,8 @@ def test_the_fast_path_of_an_encoder_layer(activation: str, norm_first: bool) ->
     assert cost_of(aten._transformer_encoder_layer_fwd, X, *call) == expected
     masked = cost_of(aten._transformer_encoder_layer_fwd, X, *call, PADDING, 1)
     assert masked == expected + Cost(cmp=B * H * L * L)
+    numbers = cost_of(aten._transformer_encoder_layer_fwd, X, *call, meta(L, L), 0)
+    assert numbers == expected + Cost(add=B * H * L * L)
     assert cost_of(aten._transformer_encoder_layer_fwd, meta(0, L, D), *call) == Cost()
 
 

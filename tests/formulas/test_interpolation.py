@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from fxcount import Cost
-from tests.costing import cost_of
+from tests.costing import cost_of, formula_cost
 
 meta = partial(torch.empty, device="meta")
 aten = torch.ops.aten
@@ -83,3 +83,17 @@ def test_gradient_with_antialiasing_spreads_over_a_filter_as_wide_as_the_scale()
     # side of the centre and itself, cut at the borders: 2, 3, 3, 2
     cost = cost_of(aten._upsample_bilinear2d_aa_backward, meta(1, 2, 3, 3), [3, 3], [1, 2, 6, 6], False)
     assert cost == 2 * (3 + 4 + 3) ** 2 * Cost(mul=1, add=1)
+
+
+# Antialiased, 8 to 4 and 6 to 3: centres of 1, 3, 5, 7, and a filter of twice its radius to either side, cut at the
+# borders. Taps of an axis: a radius of 2 gives 5 + 7 + 7 + 5 and 5 + 6 + 5, of 3 it gives 7 + 8 + 8 + 7 and 6 + 6 + 6.
+FILTERS = {"bicubic": 24 * 16, "lanczos": 30 * 18}
+
+
+@pytest.mark.parametrize(("filtered", "taps"), FILTERS.items())
+def test_wide_filters(filtered: str, taps: int) -> None:
+    x, y = meta(2, 5, 8, 6), meta(2, 5, 4, 3)
+    forward = getattr(aten, f"_upsample_{filtered}2d_aa").default
+    assert formula_cost(forward, x, [4, 3], False, out=y) == Cost(mul=10 * taps, add=10 * (taps - 4 * 3))
+    backward = getattr(aten, f"_upsample_{filtered}2d_aa_backward").default
+    assert formula_cost(backward, y, [4, 3], [2, 5, 8, 6], False, out=x) == 10 * taps * Cost(mul=1, add=1)

@@ -66,6 +66,11 @@ PRODUCTS: dict[str, tuple[Callable[[], Any], Cost]] = {
         partial(F.bilinear, meta(2, 3), meta(2, 4), meta(7, 3, 4), meta(7)),
         Cost(macs=2 * (7 * 4 * 3 + 7 * 4), add=2 * 7),
     ),
+    # sum over i and j of a_bi w_kij c_bj: 2 * 7 * 3 * 4 products of three numbers
+    "trilinear": (
+        partial(aten._trilinear, meta(2, 3), meta(7, 3, 4), meta(2, 4), [1, 3], [0], [1, 2], [2, 3]),
+        Cost(macs=2 * (2 * 7 * 3 * 4)),
+    ),
     "outer": (partial(torch.outer, meta(3), meta(5)), Cost(mul=3 * 5)),
 }
 

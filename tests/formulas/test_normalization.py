@@ -190,6 +190,10 @@ def test_synchronized_batch_norm() -> None:
     assert formula_cost(aten.batch_norm_stats.default, x, 1e-5, out=(channels, channels)) == Cost(
         mul=n, div=2 * 5, add=3 * n - 2 * 5 + 5, special=5
     )
+    # without eps and a root
+    assert formula_cost(aten.batch_norm_update_stats.default, x, channels, channels, 0.1, out=(channels, channels)) == (
+        Cost(mul=n, div=2 * 5, add=(n - 5) + n + (n - 5))
+    )
     parts = meta(4, 5)  # of four processes
     assert formula_cost(
         aten.batch_norm_gather_stats.default, x, parts, parts, None, None, 0.1, 1e-5, 9, out=(channels, channels)

@@ -47,6 +47,7 @@ def step_cost(optimizer: Callable[..., Any], **settings: Any) -> Cost:
         (torch.optim.SGD, {"maximize": True}, SGD + Cost(cmp=E)),
         (torch.optim.Adagrad, {}, ADAGRAD),
         (torch.optim.Adagrad, {"weight_decay": 0.1}, ADAGRAD + Cost(mul=E, add=E)),
+        (torch.optim.Adagrad, {"maximize": True}, ADAGRAD + Cost(cmp=E)),
     ],
 )
 def test_step(optimizer: Callable[..., Any], settings: dict[str, Any], cost: Cost) -> None:
@@ -76,8 +77,16 @@ def test_first_step_keeps_the_gradient() -> None:
 
 
 def test_scaled_gradients_are_divided() -> None:
-    settings = {"weight_decay": 0.0, "amsgrad": False, "maximize": False, "grad_scale": meta()}
-    assert priced(aten._fused_adam_.default, *[LISTS] * 6, **settings) == ADAM + Cost(div=E)
+    settings = {"weight_decay": 0.0, "maximize": False, "grad_scale": meta()}
+    assert priced(aten._fused_adam_.default, *[LISTS] * 6, amsgrad=False, **settings) == ADAM + Cost(div=E)
+    assert priced(aten._fused_adagrad_.default, *[LISTS] * 4, **settings) == ADAGRAD + Cost(div=E)
+    plain = {"momentum": 0.0, "dampening": 0.0, "nesterov": False, "is_first_step": False}
+    assert priced(aten._fused_sgd_.default, LISTS, LISTS, [], **plain, **settings) == SGD + Cost(div=E)
+
+
+def test_a_gradient_is_added_to_the_one_before() -> None:
+    accumulate = torch.ops.inductor.accumulate_grad_.default
+    assert priced(accumulate, meta(3, 5), meta(3, 5), meta(3, 5)) == Cost(add=15)
 
 
 def test_gradient_scaling() -> None:

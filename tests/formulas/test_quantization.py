@@ -77,6 +77,15 @@ def test_range_of_values() -> None:
     assert "aten.choose_qparams_optimized" in REFUSED
 
 
+@pytest.mark.parametrize("bits", ["byte", "4bit", "2bit"])
+def test_rows_of_an_embedding(bits: str) -> None:
+    prepack = getattr(torch.ops.quantized, f"embedding_bag_{bits}_prepack").default
+    # of each row of 7 the smallest and the largest (6 each), their difference, the scale; of each element a
+    # difference, a quotient, a rounding
+    rows = 5 * Cost(cmp=6 + 6, add=1, div=1)
+    assert priced(prepack, torch.rand(5, 7), out=torch.empty(5, 15)) == rows + F * Cost(add=1, div=1, cmp=1)
+
+
 @pytest.mark.parametrize(("per_row", "ranges"), [(False, 1), (True, 5)])
 def test_observed_fake_quantise(per_row: bool, ranges: int) -> None:
     one, state = torch.ones(1, dtype=torch.long), torch.ones(ranges)

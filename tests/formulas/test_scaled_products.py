@@ -67,6 +67,11 @@ def test_grouped_product(a: Any, b: Any, out: Any, macs: int) -> None:
     assert priced(aten._grouped_mm.default, a, b, None, out=out) == Cost(macs=macs)
 
 
+def test_grouped_product_with_a_bias() -> None:
+    a, b, out = meta(7, 16), meta(3, 16, 8), meta(7, 8)
+    assert priced(aten._grouped_mm.default, a, b, meta(3), meta(3, 8), out=out) == Cost(macs=7 * 16 * 8, add=7 * 8)
+
+
 def test_products_of_small_integers() -> None:
     a, b = meta(5, 16, dtype=torch.int8), meta(16, 8, dtype=torch.int8)
     assert priced(aten._int_mm.default, a, b, out=meta(5, 8, dtype=torch.int32)) == Cost(macs=5 * 16 * 8)

@@ -1,14 +1,64 @@
 """Softmaxes and their gradients against counts worked out by hand."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
+import pytest
 import torch
+from torch import nn
+from torch.nn import functional as F
 
 from fxcount import Cost
 from tests.costing import cost_of, formula_cost
 
 meta = partial(torch.empty, device="meta")
 aten = torch.ops.aten
+x = meta(3, 5, 7)  # along an axis of 5: 105 elements in 21 lines
+
+FORMS: dict[str, tuple[Cost, list[Callable[[], Any]]]] = {
+    # maximum; subtract it; exp; sum; divide
+    "softmax": (
+        Cost(cmp=84, add=105 + 84, special=105, div=105),
+        [
+            lambda: F.softmax(x, 1),
+            lambda: x.softmax(1),
+            lambda: torch.softmax(x, 1),
+            lambda: torch.special.softmax(x, 1),
+            lambda: torch._softmax(x, 1, False),
+            partial(nn.Softmax(1), x),
+            lambda: torch.softmax(x, dim=-2),
+        ],
+    ),
+    # maximum; subtract it; exp; sum; log of it; subtract it
+    "log_softmax": (
+        Cost(cmp=84, add=105 + 84 + 105, special=105 + 21),
+        [
+            lambda: F.log_softmax(x, 1),
+            lambda: x.log_softmax(1),
+            lambda: torch._log_softmax(x, 1, False),
+            partial(nn.LogSoftmax(1), x),
+        ],
+    ),
+    # the softmax of -x
+    "softmin": (Cost(cmp=105 + 84, add=105 + 84, special=105, div=105), [lambda: F.softmin(x, 1)]),
+}
+
+
+@pytest.mark.parametrize(("expected", "forms"), FORMS.values(), ids=FORMS)
+def test_every_form_costs_the_same(expected: Cost, forms: list[Callable[[], Any]]) -> None:
+    assert [cost_of(form) for form in forms] == [expected] * len(forms)
+
+
+@pytest.mark.parametrize("function", [F.softmax, F.log_softmax])
+def test_nothing_along_an_axis(function: Callable[..., Any]) -> None:
+    assert cost_of(function, meta(0, 5), dim=1) == Cost()
+    assert cost_of(function, meta(5, 0), dim=0) == Cost()
+
+
+def test_scalars_along_an_axis() -> None:
+    assert cost_of(torch.softmax, meta(()), 0) == Cost(add=1, special=1, div=1)
+    assert cost_of(torch.log_softmax, meta(()), 0) == Cost(add=2, special=2)
 
 
 def test_masked_softmax_is_a_selection_and_a_softmax() -> None:
