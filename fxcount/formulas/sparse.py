@@ -143,7 +143,7 @@ def reduced_product_backward(
     }
 
 
-HALF = "macs = outputs * kept, add = biases, mul = outputs * scales, cmp = outputs * rectified"
+HALF = "macs = outputs * kept, add = biases, mul = outputs * scales"
 """Two of four weights are stored: kept = K / 2 products for each output element."""
 
 
@@ -155,11 +155,13 @@ def half_sparse_product(a: Tensor, b: Tensor, bias: Tensor | None, alpha: Tensor
         "kept": b.shape[0] // 2,
         "biases": 0 if bias is None else out.numel(),
         "scales": int(alpha is not None),
-        "rectified": 0,
     }
 
 
-@formula("_sparse_semi_structured_linear", f"{HALF}, div = outputs * sigmoid, special = outputs * sigmoid")
+@formula(
+    "_sparse_semi_structured_linear",
+    f"{HALF}, cmp = outputs * rectified, div = outputs * sigmoid, special = outputs * sigmoid",
+)
 def half_sparse_linear(
     x: Tensor, weight: Tensor, *, bias: Tensor | None, activation: str | None, out: Tensor
 ) -> Quantities:

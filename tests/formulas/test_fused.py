@@ -79,6 +79,11 @@ def test_convolution(operator: Any, args: Any, cost: Cost) -> None:
             (None, NONE, NONE, ONE, ONE, 1, "leaky_relu", [0.1], ""),
             Cost(mul=2 * 6 * 99, cmp=2 * 6 * 99),
         ),
+        (
+            mkldnn._convolution_transpose_pointwise.default,
+            (B, NONE, NONE, ONE, ONE, 1, "swish", [], ""),  # x / (1 + exp(-x))
+            2 * 6 * 99 * Cost(add=1 + 1, special=1, div=1, mul=1),
+        ),
     ],
 )
 def test_transposed_convolution(operator: Any, args: Any, cost: Cost) -> None:

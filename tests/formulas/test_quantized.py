@@ -58,6 +58,16 @@ def test_convolution_of_other_ranks() -> None:
     assert priced(quantized.conv3d.new, quint8(1, 4, 5, 5, 5), cube, 0.1, 0) == Cost(macs=outputs * 4 * 3 * 2 * 1)
 
 
+@pytest.mark.parametrize(("operator", "rectified"), [(quantized.conv2d_add, 0), (quantized.conv2d_add_relu, 1)])
+@pytest.mark.parametrize(("bias", "biased"), [(None, 0), (BIAS, 1)])
+def test_convolution_and_a_sum(operator: Any, rectified: int, bias: Any, biased: int) -> None:
+    packed = quantized.conv2d_prepack(qint8(6, 2, 3, 4), bias, [2, 1], [0, 0], [1, 1], 2)
+    added = quint8(1, 6, 4, 2)
+    assert priced(operator.default, quint8(1, 4, 9, 5), added, packed, 0.1, 0, out=added) == CONVOLVED * Cost(
+        macs=TAPS, add=biased + 1, cmp=rectified
+    )
+
+
 def test_transposed_convolution() -> None:
     packed = quantized.conv_transpose2d_prepack(qint8(4, 6, 3, 5), BIAS, [2, 1], [1, 1], [0, 0], [1, 1], 1)
     x = quint8(1, 4, 5, 7)  # to [1, 6, (5-1)*2-2+3, 7-1-2+5]
@@ -85,6 +95,36 @@ def test_dynamic_linear_costs_what_a_linear_costs() -> None:
     assert priced(quantized.linear_dynamic.default, torch.rand(2, 3, 4), packed) == Cost(macs=2 * 3 * 6 * 4)
     halves = quantized.linear_prepack_fp16(torch.rand(6, 4), BIAS)
     assert priced(quantized.linear_dynamic_fp16.default, torch.rand(3, 4), halves) == Cost(macs=3 * 6 * 4, add=3 * 6)
+
+
+LINEAR = Cost(macs=3 * 6 * 4, add=3 * 6)
+HALF, BYTES = torch.rand(6, 4).half(), torch.zeros(6, 4, dtype=torch.int8)
+FLOAT, ONE = torch.rand(3, 4), torch.ones(1)
+
+
+@pytest.mark.parametrize(
+    ("operator", "arguments"),
+    [
+        (quantized.linear_dynamic_fp16_unpacked_weight.default, (HALF, BIAS)),
+        (torch.ops.onednn.linear_dynamic_fp16.default, (HALF, BIAS)),
+        (aten.fbgemm_linear_fp16_weight.default, (HALF, BIAS)),
+        (aten.fbgemm_linear_int8_weight.default, (BYTES, BYTES, ONE, 0.1, 0, BIAS)),
+        (aten._wrapped_quantized_linear_prepacked.default, (ONE, ONE, BYTES, ONE, ONE, 6)),
+        (torch.ops._quantized.wrapped_quantized_linear.default, (ONE, ONE, BYTES, ONE, ONE, BIAS, ONE, ONE, 6)),
+    ],
+)
+def test_linear_of_floating_point_numbers(operator: Any, arguments: Any) -> None:
+    assert priced(operator, FLOAT, *arguments, out=torch.rand(3, 6)) == LINEAR
+
+
+def test_linear_of_floating_point_numbers_with_a_rectifier() -> None:
+    rectified = LINEAR + Cost(cmp=3 * 6)
+    out = torch.rand(3, 6)
+    assert priced(torch.ops.onednn.linear_relu_dynamic_fp16.default, FLOAT, HALF, BIAS, out=out) == rectified
+    packed = quantized.linear_prepack(qint8(6, 4), BIAS)
+    plain, rectifying = (f"linear_with_input_q_dq_qweight_dq_{name}output_fp32" for name in ("", "relu_"))
+    assert priced(getattr(quantized, plain).default, FLOAT, 0.1, 0, packed, out=out) == LINEAR
+    assert priced(getattr(quantized, rectifying).default, FLOAT, 0.1, 0, packed, out=out) == rectified
 
 
 def test_a_weight_that_cannot_be_read_is_refused() -> None:
@@ -115,11 +155,29 @@ SIGMOID = Cost(special=N, add=N, div=N)
         (quantized.elu.default, (0.1, 0), Cost(cmp=N, special=N, add=N, mul=N)),
         (quantized.threshold.default, (0.1, 0.0), Cost(cmp=N)),
         (quantized.dropout.default, (0.1, 0, 0.5, False), Cost()),
+        (quantized.dropout.default, (0.1, 0, 0.5, True), Cost(mul=N)),
+        (quantized.add_out.default, (quint8(*X), quint8(*X)), Cost(add=N)),
+        (aten._saturate_weight_to_fp16.default, (), Cost(cmp=2 * N)),  # the bounds of half precision
+        # over lines of 7: maximum; subtract it; exp; sum; divide
+        (quantized.softmax.default, (-1, 0.1, 0), Cost(cmp=N - 15, add=N + N - 15, special=N, div=N)),
     ],
 )
 def test_pointwise(operator: Any, arguments: Any, cost: Cost) -> None:
     x = quint8(*X)
     assert priced(operator, x, *arguments, out=x) == cost
+
+
+def test_concatenation_and_a_rectifier() -> None:
+    out = quint8(3, 5, 9)
+    assert priced(quantized.cat_relu.default, [quint8(3, 5, 7), quint8(3, 5, 2)], 2, 0.1, 0, out=out) == Cost(
+        cmp=3 * 5 * 9
+    )
+
+
+def test_matrix_product() -> None:
+    assert priced(quantized.matmul.default, quint8(2, 3, 5), quint8(2, 5, 7), 0.1, 0, out=quint8(2, 3, 7)) == Cost(
+        macs=2 * 3 * 7 * 5
+    )
 
 
 def test_normalisation() -> None:
@@ -137,6 +195,10 @@ def test_normalisation() -> None:
     )
     assert priced(quantized.instance_norm.default, quint8(2, 3, 7, 1), None, None, 1e-5, 0.1, 0) == Cost(
         mul=42, div=42 + 2 * m, add=3 * 42 - m, special=m
+    )
+    x, weight, m = quint8(2, 6, 5), torch.ones(6), 2 * 3  # in groups of two channels
+    assert priced(quantized.group_norm.default, x, 3, weight, weight, 1e-5, 0.1, 0) == Cost(
+        mul=2 * 60, div=60 + 2 * m, add=3 * 60 - m + 60, special=m
     )
 
 

@@ -55,6 +55,9 @@ ADDED = torch.rand(3, 7)
         (lambda: torch.nn.functional.linear(torch.rand(2, 5), CSR), Cost(macs=2 * 4)),
         # columns 0, 2, 4 of the one and rows 0, 2, 4 of the other have 1, 2, 1 values
         (lambda: torch.sparse.mm(COO, MATRIX.t().to_sparse()), Cost(macs=1 * 1 + 2 * 2 + 1 * 1)),
+        (lambda: aten._sparse_sparse_matmul(COO, MATRIX.t().to_sparse()), Cost(macs=1 * 1 + 2 * 2 + 1 * 1)),
+        (lambda: torch.smm(COO, DENSE), Cost(macs=4 * 7)),
+        (lambda: torch.hspmm(COO, DENSE), Cost(macs=4 * 7)),
         (lambda: torch.sparse.addmm(ADDED, COO, DENSE), Cost(macs=4 * 7, add=21)),
         (lambda: torch.addmm(ADDED, CSR, DENSE), Cost(macs=4 * 7, add=21)),
         (lambda: torch.addmm(ADDED, CSR, DENSE, beta=0, alpha=2), Cost(macs=4 * 7, mul=21)),
@@ -87,6 +90,7 @@ def test_values_of_one_place_are_added() -> None:
     [
         (lambda: torch.sparse.sum(COO), Cost(add=4 - 1)),
         (lambda: torch.sparse.sum(COO, 1), Cost(add=4 - 3)),
+        (lambda: torch._sparse_csr_prod(CSR, [1], keepdim=True), Cost(mul=4 - 3)),
         # rows of 1, 2, 1 values
         (lambda: torch.sparse.softmax(COO, 1), Cost(cmp=4 - 3, add=4 + 4 - 3, special=4, div=4)),
         # columns of 1, 2, 1 values
@@ -146,10 +150,16 @@ OUT = 5 * 3
             Cost(macs=OUT * 8, add=OUT, mul=OUT),
         ),
         (aten._cslt_sparse_mm.default, (meta(5, 9), meta(16, 3)), {"bias": meta(5)}, Cost(macs=OUT * 8, add=OUT)),
+        (aten._cslt_sparse_mm.default, (meta(5, 9), meta(16, 3)), {"alpha": meta(5)}, Cost(macs=OUT * 8, mul=OUT)),
     ],
 )
 def test_two_of_four(operator: Any, args: Any, kwargs: Any, cost: Cost) -> None:
     assert priced(operator, *args, out=meta(5, 3), **kwargs) == cost
+
+
+def test_tiles_are_put_in_an_order() -> None:
+    # log2 16 comparisons for each of the 16 values of a tile
+    assert formula_cost(aten._sparse_semi_structured_tile.default, meta(12, 20)) == 3 * 5 * Cost(cmp=16 * 4)
 
 
 def test_nested_softmax_counts_padding() -> None:
