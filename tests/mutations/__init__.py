@@ -8,4 +8,5 @@ mutant, those tests run to which it gives another cost, the most specific first,
 
 Operators with one formula are one use of one equation. An equation that has a name in its module may have several uses,
 one for each measure that gives it quantities: each must be computed by a test, and each term be noticed in one of them.
+Other names of operators, which have the equations of these, are uses as well, one for each row of a table of aliases.
 """

@@ -202,10 +202,13 @@ def test_a_suite_that_proves_nothing(name: str, text: str, error: str, suite: Ca
 
 
 def test_what_is_one_equation() -> None:
-    """What operators share, also over the quantities of several measures if it has a name; a free operator has none."""
+    """What operators share, also over the quantities of several measures if it has a name, and under other names; a
+    free operator has none."""
     written = {operator: each for each in written_equations() for use in each.uses for operator in use.operators}
-    assert written["aten.relu"] is written["aten.neg"]
+    assert written["aten.relu"] is written["aten.threshold"]
     assert written["aten.gru"] is written["aten.lstm"]
     assert len(written["aten.gru"].uses) > 1
+    assert written["quantized.relu6"] is written["aten.hardtanh"]
+    assert [use.operators for use in written["quantized.linear_tanh"].uses] == [["quantized.linear_tanh"]]
     assert "fxcount.engine.higher_order.ATTENTION_EQUATION" in written
     assert "aten.view" not in written

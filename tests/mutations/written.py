@@ -7,20 +7,25 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 
+import torch
+
 from fxcount.cost import Equation
-from fxcount.formulas import FORMULAS
+from fxcount.formulas import FORMULAS, find_formula
+from fxcount.formulas.registry import ALIASES
 
 
 @dataclass(frozen=True)
 class Use:
-    """An equation over the quantities of one measure, with all operators that share both."""
+    """An equation over the quantities of one measure, with all operators that share both. Other names of operators are
+    a use of their own, one for each row of a table of aliases."""
 
     operators: list[str] = field(default_factory=list)
     stated: set[Equation] = field(default_factory=set)
     """The objects that are computed."""
 
     def add(self, operator: str, equation: Equation) -> None:
-        self.operators.append(operator)
+        if operator not in self.operators:
+            self.operators.append(operator)
         self.stated.add(equation)
 
     def __str__(self) -> str:
@@ -39,21 +44,37 @@ class Written:
 def written_equations() -> list[Written]:
     """The equations of all formulas, and those that a module of fxcount holds."""
     found: dict[Hashable, dict[Hashable, Use]] = defaultdict(lambda: defaultdict(Use))
-    for operator, measure, module, equation in _stated():
+    for operator, use, measure, module, equation in (*_stated(), *_stated_by_aliases()):
         key = equation.text if equation.text in _named(module) else (equation.text, measure)
-        found[key][measure].add(operator, equation)
+        found[key][use].add(operator, equation)
     return [Written(next(iter(first.stated)), [first, *others]) for first, *others in map(dict.values, found.values())]
 
 
-def _stated() -> Iterator[tuple[str, Hashable, str, Equation]]:
-    """Each equation with who uses it, what it is measured by, and the module where it is put to use."""
+Stated = tuple[str, Hashable, Hashable, str, Equation]
+"""An operator, what tells its use from others, the measure, the module where that is, and the equation."""
+
+
+def _stated() -> Iterator[Stated]:
     for operator, formula in FORMULAS.items():
         if formula.equation is not None and formula.equation.terms:
-            yield operator, formula.measure, formula.measure.__module__, formula.equation
+            yield operator, formula.measure, formula.measure, formula.measure.__module__, formula.equation
     for module in sorted(name for name in sys.modules if name.partition(".")[0] == "fxcount"):
         for name, value in vars(sys.modules[module]).items():
             if isinstance(value, Equation):
-                yield f"{module}.{name}", value, module, value
+                yield f"{module}.{name}", value, value, module, value
+
+
+def _stated_by_aliases() -> Iterator[Stated]:
+    """Each overload of an alias has an equation of its own."""
+    for operator, alias in ALIASES.items():
+        measure = FORMULAS[alias.operators[0]].measure
+        namespace, _, name = operator.partition(".")
+        packet = getattr(getattr(torch.ops, namespace), name, None)
+        for overload in packet.overloads() if packet is not None else ():
+            fitted = find_formula(getattr(packet, overload))
+            if fitted is not None and fitted.formula.equation is not None:
+                row = (*alias.operators, alias.adapt)
+                yield operator, row, measure, measure.__module__, fitted.formula.equation
 
 
 def _named(module: str) -> set[str]:
