@@ -100,18 +100,9 @@ assertion = torch._assert
 
 # Containers
 
-tree_flatten = torch.utils._pytree.tree_flatten
-"""The leaves of nested containers, also of those that a library registered, such as the outputs of transformers, and
-how they are nested. No public name reaches into these."""
-
-tree_unflatten = torch.utils._pytree.tree_unflatten
-"""The opposite of ``tree_flatten``."""
-
-tree_map = torch.utils._pytree.tree_map
-"""The same containers with each leaf replaced."""
-
-tree_map_with_path = torch.utils._pytree.tree_map_with_path
-"""As ``tree_map``, for a function that is also told under which keys the leaf lies."""
+pytree = torch.utils._pytree
+"""Takes nested containers apart and makes them again, also those that a library registered, such as the outputs of
+transformers. No public name reaches into these."""
 
 # Modules
 

@@ -338,11 +338,11 @@ class Pair(NamedTuple):
 
 def test_nested_containers() -> None:
     nested = {"a": [1, (2, None)], "b": Pair(3, {"c": 4})}
-    leaves, spec = _torch.tree_flatten(nested)
+    leaves, spec = _torch.pytree.tree_flatten(nested)
     assert leaves == [1, 2, None, 3, 4]
-    assert _torch.tree_unflatten([10, 20, 0, 30, 40], spec) == {"a": [10, (20, 0)], "b": Pair(30, {"c": 40})}
-    assert _torch.tree_map(str, nested) == {"a": ["1", ("2", "None")], "b": Pair("3", {"c": "4"})}
-    assert _torch.tree_flatten(object)[0] == [object]  # what is no container is its own leaf
+    assert _torch.pytree.tree_unflatten([10, 20, 0, 30, 40], spec) == {"a": [10, (20, 0)], "b": Pair(30, {"c": 40})}
+    assert _torch.pytree.tree_map(str, nested) == {"a": ["1", ("2", "None")], "b": Pair("3", {"c": "4"})}
+    assert _torch.pytree.tree_flatten(object)[0] == [object]  # what is no container is its own leaf
 
 
 def test_the_paths_of_leaves() -> None:
@@ -354,7 +354,7 @@ def test_the_paths_of_leaves() -> None:
         ]
         return -leaf
 
-    assert _torch.tree_map_with_path(note, {"a": [1], "b": Pair(2, 3)}) == {"a": [-1], "b": Pair(-2, -3)}
+    assert _torch.pytree.tree_map_with_path(note, {"a": [1], "b": Pair(2, 3)}) == {"a": [-1], "b": Pair(-2, -3)}
     assert paths == {1: ["a", 0], 2: ["b", "first"], 3: ["b", "second"]}
 
 

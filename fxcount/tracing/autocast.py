@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from fxcount._torch import DispatchMode, disabled_torch_function, make_wrapper_subclass, tree_map
+from fxcount._torch import DispatchMode, disabled_torch_function, make_wrapper_subclass, pytree
 from fxcount.faults import for_the_model
 
 
@@ -82,11 +82,11 @@ class AsOn(DispatchMode):
 
     def show(self, value: Any) -> Any:
         """``value`` with each floating-point stand-in shown on the device, the same one each time."""
-        return tree_map(self._show_tensor, value)
+        return pytree.tree_map(self._show_tensor, value)
 
     def hide(self, value: Any) -> Any:
         """The opposite of ``show``."""
-        return tree_map(lambda leaf: leaf.stand_in if type(leaf) is ShownStandIn else leaf, value)
+        return pytree.tree_map(lambda leaf: leaf.stand_in if type(leaf) is ShownStandIn else leaf, value)
 
     def _show_tensor(self, leaf: Any) -> Any:
         if not isinstance(leaf, torch.Tensor) or not leaf.is_meta or not leaf.is_floating_point():

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import fx
 
-from fxcount._torch import Operator, tree_flatten, tree_unflatten
+from fxcount._torch import Operator, pytree
 
 PLAIN = frozenset(
     {str, int, float, bool, complex, type(None), type(...), torch.dtype, torch.layout, torch.memory_format}
@@ -82,9 +82,9 @@ def rebuild(value: Any) -> tuple[Callable[..., Any], list[Any]] | None:
     """
     if isinstance(value, torch.Size):
         return _named(lambda *sizes: torch.Size(sizes), value), list(value)
-    leaves, spec = tree_flatten(value)
+    leaves, spec = pytree.tree_flatten(value)
     if len(leaves) != 1 or leaves[0] is not value:
-        return _named(lambda *parts: tree_unflatten(list(parts), spec), value), leaves
+        return _named(lambda *parts: pytree.tree_unflatten(list(parts), spec), value), leaves
     attributes = getattr(value, "__dict__", None)
     if not attributes or isinstance(value, type | torch.nn.Module) or callable(value):
         return None

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from fxcount._torch import tree_flatten, tree_map_with_path
+from fxcount._torch import pytree
 from fxcount.errors import InputError
 
 
@@ -42,7 +42,7 @@ class ExampleCall:
 
     def tensors(self) -> tuple[torch.Tensor, ...]:
         """The tensors among the arguments, also nested ones, in order."""
-        leaves, _ = tree_flatten((self.args, self.kwargs))
+        leaves, _ = pytree.tree_flatten((self.args, self.kwargs))
         return tuple(leaf for leaf in leaves if isinstance(leaf, torch.Tensor))
 
     def replace_tensors(self, replace: Callable[[str, torch.Tensor], Any], function: Callable[..., Any]) -> ExampleCall:
@@ -76,7 +76,7 @@ def _replace(name: str, value: Any, replace: Callable[[str, torch.Tensor], Any],
             return leaf
         return replace(_new_name("_".join((name, *map(_key_text, path))), taken), leaf)
 
-    return tree_map_with_path(replace_leaf, value)
+    return pytree.tree_map_with_path(replace_leaf, value)
 
 
 def _key_text(key: Any) -> str:
