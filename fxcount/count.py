@@ -8,7 +8,7 @@ from typing import Any
 
 from fxcount.cost import Convention
 from fxcount.errors import FormulaError, InputError, UncountedError
-from fxcount.faults import is_own_fault
+from fxcount.faults import REPORT, is_own_fault
 from fxcount.formulas.custom import formulas_for_one_count
 from fxcount.graph_cost import GraphCost
 from fxcount.interpreter import CostInterpreter
@@ -115,7 +115,7 @@ def costed_trace(model: CountedModel, call: ExampleCall, tracer: str) -> tuple[T
                 return TRACERS[name](model, call), gave_up
             except Exception as error:
                 if is_own_fault(error):
-                    error.add_note("a fault of fxcount and not of the model: please report it")
+                    error.add_note(REPORT)
                     raise
                 if isinstance(error, FormulaError) or name == names[-1]:
                     raise

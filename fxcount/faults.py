@@ -11,6 +11,9 @@ from fxcount.errors import FxcountError
 
 Result = TypeVar("Result")
 
+REPORT = "a fault of fxcount and not of the model: please report it"
+"""The note that an error of our own gets."""
+
 _NOT_THE_MODELS = frozenset({"torch", "fxcount", *sys.stdlib_module_names})
 
 

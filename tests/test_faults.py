@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from fxcount import GraphCost, TracingError, count_graph
+from fxcount.cli.main import main
 from fxcount.engine import without_data
 from fxcount.engine.repeated_calls import repeats_of
-from fxcount.faults import for_the_model, is_own_fault
+from fxcount.faults import REPORT, for_the_model, is_own_fault
 from fxcount.formulas.formula import Formula
 from fxcount.tracing import graph_builder
 from fxcount.tracing.attribute_paths import Attributes
@@ -22,7 +23,6 @@ from fxcount.tracing.symbolic import SymbolicTracer
 
 X = torch.randn(2, 4)
 TRACERS = ("auto", "symbolic", "recorded", "executed")
-NOTE = "a fault of fxcount and not of the model: please report it"
 
 
 class Block(nn.Module):
@@ -74,7 +74,7 @@ def test_a_fault_of_ours_is_raised(
     for tracer in tracers:
         with pytest.raises((AttributeError, ValueError)) as raised:
             count_graph(model(lambda y: y.split(2, 1)), torch.randn(3, 2, 4), tracer=tracer)
-        assert NOTE in raised.value.__notes__
+        assert REPORT in raised.value.__notes__
         assert "no_such_attribute" in "".join(traceback.format_exception(raised.value))
 
 
@@ -128,7 +128,7 @@ def test_a_models_own_error_is_none_of_ours(wrong: Callable[[Tensor], Any], trac
         model(X)
     with pytest.raises(type(expected.value)) as raised:
         count_graph(model, X, tracer=tracer)
-    assert NOTE not in getattr(raised.value, "__notes__", ())
+    assert REPORT not in getattr(raised.value, "__notes__", ())
 
 
 def test_the_result_says_which_tracers_gave_up_and_why() -> None:
@@ -163,3 +163,10 @@ def test_whose_fault_an_error_is() -> None:
     assert not is_own_fault(caught(for_the_model, torch.matmul, X, X))
     assert not is_own_fault(caught(for_the_model, raises, X))
     assert is_own_fault(caught(for_the_model, ours, X))
+
+
+def test_the_command_shows_the_traceback_of_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    repeats_of.cache_clear()
+    monkeypatch.setattr(Formula, "apply", faulty_in("fxcount.formulas.somewhere"))
+    with pytest.raises(AttributeError, match="no_such_attribute"):
+        main(["torch.nn:Linear(4, 3)", "--input", "2,4"])

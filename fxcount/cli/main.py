@@ -18,6 +18,7 @@ from fxcount.cli.progress import progress
 from fxcount.cli.worked_example import worked_example, worked_example_input
 from fxcount.count import count_graph
 from fxcount.errors import FxcountError, InputError
+from fxcount.faults import REPORT
 from fxcount.graph_cost import GraphCost
 from fxcount.tracing import ExampleCall
 from fxcount.views.page import page
@@ -85,6 +86,8 @@ def working(on: str, options: Options) -> Iterator[None]:
         except InputError:
             raise
         except Exception as error:
+            if REPORT in getattr(error, "__notes__", ()):  # whoever reports it needs the traceback
+                raise
             raise ModelError(_message(error, on)) from error
 
 
