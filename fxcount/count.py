@@ -13,8 +13,12 @@ from fxcount.formulas.custom import formulas_for_one_count
 from fxcount.graph_cost import GraphCost
 from fxcount.interpreter import CostInterpreter
 from fxcount.reading import read_cost
-from fxcount.tracing import CountedModel, ExampleCall, Trace, execute, record, trace_symbolically
+from fxcount.tracing.counted_model import CountedModel
+from fxcount.tracing.example_call import ExampleCall
+from fxcount.tracing.recorder import execute, record
 from fxcount.tracing.restore import unchanged
+from fxcount.tracing.symbolic import trace_symbolically
+from fxcount.tracing.trace import Trace
 
 
 def count_graph(

@@ -4,7 +4,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Self
 
-from fxcount.result import CostedGraph
+from fxcount.result.costed_graph import CostedGraph
 from fxcount.views.compare import compare
 from fxcount.views.drawing import draw
 from fxcount.views.explain import explain

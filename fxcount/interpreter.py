@@ -10,7 +10,7 @@ from fxcount.engine.node_annotation import Annotation, annotation, place_of, sha
 from fxcount.engine.node_calls import Calls
 from fxcount.engine.without_data import WithoutData
 from fxcount.faults import for_the_model
-from fxcount.tracing import Trace
+from fxcount.tracing.trace import Trace
 
 
 class CostInterpreter(ShapeProp):

@@ -11,8 +11,11 @@ from torch.fx.passes.shape_prop import TensorMetadata
 from fxcount._torch import parameters_of, submodules_of
 from fxcount.cost import Convention
 from fxcount.graph_cost import GraphCost
-from fxcount.result import NodeCost, Shape, Submodule, holder_of, leaf_paths, parent_of
-from fxcount.tracing import CountedModel, Trace, TracedModule
+from fxcount.result.module_cost import Submodule
+from fxcount.result.module_paths import holder_of, leaf_paths, parent_of
+from fxcount.result.node_cost import NodeCost, Shape
+from fxcount.tracing.counted_model import CountedModel
+from fxcount.tracing.trace import Trace, TracedModule
 
 
 def read_cost(model: CountedModel, trace: Trace, convention: Convention, gave_up: Mapping[str, str]) -> GraphCost:

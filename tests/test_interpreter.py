@@ -12,7 +12,10 @@ from torch.fx.passes.shape_prop import TensorMetadata
 
 from fxcount import Cost, count_graph
 from fxcount.interpreter import CostInterpreter
-from fxcount.tracing import CountedModel, ExampleCall, Trace, trace_symbolically
+from fxcount.tracing.counted_model import CountedModel
+from fxcount.tracing.example_call import ExampleCall
+from fxcount.tracing.symbolic import trace_symbolically
+from fxcount.tracing.trace import Trace
 
 X = torch.randn(2, 4)
 

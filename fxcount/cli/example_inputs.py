@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from fxcount.errors import InputError
-from fxcount.tracing import ExampleCall
+from fxcount.tracing.example_call import ExampleCall
 
 
 @dataclass(frozen=True)

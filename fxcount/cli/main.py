@@ -20,7 +20,7 @@ from fxcount.count import count_graph
 from fxcount.errors import FxcountError, InputError
 from fxcount.faults import REPORT
 from fxcount.graph_cost import GraphCost
-from fxcount.tracing import ExampleCall
+from fxcount.tracing.example_call import ExampleCall
 from fxcount.views.page import page
 from fxcount.views.table import overview
 from fxcount.views.terminal import terminal_width

@@ -20,7 +20,7 @@ from torch import nn
 
 from fxcount.cli.example_inputs import default_call, image_call
 from fxcount.errors import InputError
-from fxcount.tracing import ExampleCall
+from fxcount.tracing.example_call import ExampleCall
 
 KINDS = "torchvision/NAME, timm/NAME, hf/CONFIG, FILE.py:NAME, PROGRAM.pt2 or MODULE:CALLABLE"
 

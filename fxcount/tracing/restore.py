@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from fxcount.tracing import CountedModel, hooks_of_call
+from fxcount.tracing.counted_model import CountedModel
+from fxcount.tracing.module_calls import hooks_of_call
 
 
 @contextlib.contextmanager

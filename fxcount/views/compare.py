@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from fxcount.cost import Convention
 from fxcount.errors import InputError
-from fxcount.result import CostedGraph, parent_of
+from fxcount.result.costed_graph import CostedGraph
+from fxcount.result.module_paths import parent_of
 from fxcount.views.folding import grow, lines
 from fxcount.views.legend import other_conventions, uncounted
 from fxcount.views.text_table import Column, text_table

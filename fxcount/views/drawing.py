@@ -6,7 +6,8 @@ from typing import Any
 
 from fxcount._torch import METHOD_OF_LABEL
 from fxcount.errors import FxcountError, InputError
-from fxcount.result import CostedGraph, NodeCost
+from fxcount.result.costed_graph import CostedGraph
+from fxcount.result.node_cost import NodeCost
 from fxcount.views.table import shapes_text
 
 FORMATS = ("svg", "png", "pdf", "dot")

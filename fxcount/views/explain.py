@@ -11,7 +11,8 @@ from fxcount.cost.equation import FUNCTIONS, Equation
 from fxcount.errors import InputError
 from fxcount.formulas import formula_named
 from fxcount.formulas.arithmetic import Arithmetic
-from fxcount.result import CostedGraph, NodeCost, Shape
+from fxcount.result.costed_graph import CostedGraph
+from fxcount.result.node_cost import NodeCost, Shape
 from fxcount.views.table import SHOWN, branch_rows, rendered, shapes_text
 from fxcount.views.terminal import terminal_width
 from fxcount.views.tree import module_tree

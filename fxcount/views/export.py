@@ -9,7 +9,9 @@ from typing import Any, NoReturn, TypeVar
 
 from fxcount.cost import FIELDS, Convention, Cost, OperatorCost
 from fxcount.errors import FxcountError
-from fxcount.result import CostedGraph, NodeCost, Submodule
+from fxcount.result.costed_graph import CostedGraph
+from fxcount.result.module_cost import Submodule
+from fxcount.result.node_cost import NodeCost
 from fxcount.views.rows import COLUMNS, Row, module_rows, node_rows, numbers, operator_rows, rows_by
 from fxcount.views.table import shapes_text
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
-from fxcount.result import depth_of, parent_of
+from fxcount.result.module_paths import depth_of, parent_of
 
 T = TypeVar("T", bound=Hashable)
 

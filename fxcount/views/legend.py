@@ -1,7 +1,7 @@
 """What the numbers of a table mean: the convention, the other conventions, and what is not counted."""
 
 from fxcount.cost import CONVENTIONS, Convention
-from fxcount.result import CostedGraph
+from fxcount.result.costed_graph import CostedGraph
 
 
 def legend(cost: CostedGraph) -> list[str]:

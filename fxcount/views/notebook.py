@@ -1,6 +1,6 @@
 """What a notebook shows of a count: the same table as ``print``, in HTML."""
 
-from fxcount.result import CostedGraph
+from fxcount.result.costed_graph import CostedGraph
 from fxcount.views.table import overview
 
 

@@ -7,7 +7,7 @@ from importlib import resources
 from string import Template
 
 from fxcount.cost import CONVENTIONS, Convention, Cost
-from fxcount.result import CostedGraph
+from fxcount.result.costed_graph import CostedGraph
 from fxcount.views.folding import lines
 from fxcount.views.legend import legend
 from fxcount.views.plot import figure

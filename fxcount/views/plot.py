@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fxcount.cost import FIELDS, Cost
 from fxcount.errors import FxcountError, InputError
-from fxcount.result import CostedGraph
+from fxcount.result.costed_graph import CostedGraph
 from fxcount.views.folding import lines
 from fxcount.views.table import share
 from fxcount.views.tree import module_tree

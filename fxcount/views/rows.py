@@ -5,7 +5,10 @@ from typing import Any
 
 from fxcount.cost import FIELDS, Convention, Cost
 from fxcount.errors import InputError
-from fxcount.result import CostedGraph, ModuleCost, NodeCost, OperatorTotal
+from fxcount.result.costed_graph import CostedGraph
+from fxcount.result.module_cost import ModuleCost
+from fxcount.result.node_cost import NodeCost
+from fxcount.result.operator_total import OperatorTotal
 
 Row = Mapping[str, Any]
 """Column name to a text, an exact integer or a tuple of shapes."""

@@ -5,7 +5,8 @@ from typing import Any, TypeVar
 
 from fxcount.cost import Cost
 from fxcount.errors import InputError
-from fxcount.result import CostedGraph, Shape
+from fxcount.result.costed_graph import CostedGraph
+from fxcount.result.node_cost import Shape
 from fxcount.views.folding import FOLDED, Branch
 from fxcount.views.legend import legend
 from fxcount.views.rows import COLUMNS, COUNTS, UNUSED, Row, check_view, numbers, rows_by

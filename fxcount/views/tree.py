@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fxcount.cost import Cost
-from fxcount.result import CostedGraph, ModuleCost, parent_of
+from fxcount.result.costed_graph import CostedGraph
+from fxcount.result.module_cost import ModuleCost
+from fxcount.result.module_paths import parent_of
 from fxcount.views.folding import Branch, grow, lines
 from fxcount.views.rows import Row, numbers
 

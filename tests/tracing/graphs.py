@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from fxcount import GraphCost, count_graph
-from fxcount.tracing import ExampleCall
+from fxcount.tracing.example_call import ExampleCall
 
 TRACERS = ("symbolic", "recorded", "executed")
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from fxcount import Cost, InputError, count_graph
-from fxcount.tracing import ExampleCall
+from fxcount.tracing.example_call import ExampleCall
 from tests.tracing.graphs import TRACERS, checked_count
 
 X, Y = torch.randn(2, 4), torch.randn(2, 4)

@@ -14,7 +14,8 @@ from torchvision import models
 
 from fxcount import Cost, GraphCost, count_graph
 from fxcount.cost import total_cost
-from fxcount.result import CostedGraph, depth_of, parent_of
+from fxcount.result.costed_graph import CostedGraph
+from fxcount.result.module_paths import depth_of, parent_of
 from fxcount.views.folding import lines
 from fxcount.views.tree import module_tree
 

@@ -4,7 +4,7 @@ import torch
 from torch import fx, nn
 
 from fxcount import CONVENTIONS, Cost, GraphCost, NodeCost, count_graph
-from fxcount.result import Submodule
+from fxcount.result.module_cost import Submodule
 from fxcount.views.folding import grow, lines
 from fxcount.views.tree import module_tree
 from tests.views import tower

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from fxcount import FxcountError, GraphCost, count_graph
-from fxcount.tracing import ExampleCall
+from fxcount.tracing.example_call import ExampleCall
 from tests.zoo.entry import Entry, Published
 from tests.zoo.flop_counter import count_as_torch_does
 

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from fxcount.engine.counting import counting
 from fxcount.formulas import find_formula, operator_name
-from fxcount.tracing import ExampleCall
+from fxcount.tracing.example_call import ExampleCall
 
 
 @dataclass(frozen=True)
