@@ -108,13 +108,10 @@ transformers. No public name reaches into these."""
 
 parameters_of: Callable[[nn.Module], dict[str, nn.Parameter | None]] = attrgetter("_parameters")
 """The parameters of a module itself by name. ``named_parameters(recurse=False)`` is a stack of generators, which takes
-longer than all else that is done with most modules; so do the two that follow."""
+longer than all else that is done with most modules; so does the one that follows."""
 
 buffers_of: Callable[[nn.Module], dict[str, torch.Tensor | None]] = attrgetter("_buffers")
 """The buffers of a module itself by name."""
-
-submodules_of: Callable[[nn.Module], dict[str, nn.Module | None]] = attrgetter("_modules")
-"""The modules that a module itself holds by name."""
 
 forward_pre_hooks_of: Callable[[nn.Module], dict[int, Callable[..., object]]] = attrgetter("_forward_pre_hooks")
 """What a call of a module runs before its forward. In public, hooks are registered and removed, and not listed."""

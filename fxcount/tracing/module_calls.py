@@ -39,7 +39,6 @@ class ModuleCalls:
         self._attributes = attributes
         self._call_leaf = call_leaf
         self._on_enter = on_enter
-        self._leaves: dict[type, bool] = {}
         self._callers: list[str] = []
 
     @property
@@ -66,7 +65,7 @@ class ModuleCalls:
                 return for_the_model(original, module, *args, **kwargs)
             path = self._attributes.path_of(module)
             self.called.append((path, type(module).__name__))
-            if self._is_leaf(module) and self._attributes.has_parameters_of(module):
+            if is_leaf(module, self._model.run) and self._attributes.has_parameters_of(module):
                 self._attributes.use(module)
                 return self._call_leaf(module, path, functools.partial(original, module), args, kwargs)
             self._on_enter(module)
@@ -82,14 +81,6 @@ class ModuleCalls:
         finally:
             lasts = False  # who compiled a module meanwhile has kept ``watched``
             setattr(nn.Module, name, original)
-
-    def _is_leaf(self, module: nn.Module) -> bool:
-        if module is self._model.run:
-            return is_leaf(module, module)
-        kind = type(module)
-        if kind not in self._leaves:
-            self._leaves[kind] = is_leaf(module, self._model.run)
-        return self._leaves[kind]
 
 
 def _calls_as_most_do(module: nn.Module) -> bool:
