@@ -9,7 +9,6 @@ from fxcount.views.compare import compare
 from fxcount.views.drawing import draw
 from fxcount.views.explain import explain
 from fxcount.views.export import from_json, to_csv, to_dataframe, to_dict, to_json
-from fxcount.views.notebook import notebook_html
 from fxcount.views.page import page
 from fxcount.views.plot import figure
 from fxcount.views.table import overview, table
@@ -28,7 +27,9 @@ class GraphCost(CostedGraph):
             f"{len(self.nodes)} nodes, {self.tracer})"
         )
 
-    _repr_html_ = notebook_html
+    def _repr_html_(self) -> str:  # where a notebook is narrow the table scrolls, and nothing is cut
+        return f'<div style="overflow-x: auto">\n{overview(self, format="html")}\n</div>'
+
     table = table
     explain = explain
     compare = compare
