@@ -30,6 +30,7 @@ class GraphCost(CostedGraph):
     def _repr_html_(self) -> str:  # where a notebook is narrow the table scrolls, and nothing is cut
         return f'<div style="overflow-x: auto">\n{overview(self, format="html")}\n</div>'
 
+    # The functions of the views, whose first argument is the count.
     table = table
     explain = explain
     compare = compare
