@@ -2,13 +2,15 @@
 
 import contextlib
 import gc
+import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from fxcount.cost import Convention
 from fxcount.errors import FormulaError, InputError, UncountedError
-from fxcount.faults import REPORT, is_own_fault
+from fxcount.faults import REPORT, origin_of_fault
 from fxcount.formulas.custom import formulas_for_one_count
 from fxcount.graph_cost import GraphCost
 from fxcount.interpreter import CostInterpreter
@@ -113,16 +115,19 @@ def costed_trace(model: CountedModel, call: ExampleCall, tracer: str) -> tuple[T
     model is left as it was."""
     names = [tracer] if tracer != "auto" else [name for name in TRACERS if name != "executed" or model.has_data(call)]
     gave_up: dict[str, str] = {}
+    before = sys.exception()
     with unchanged(model, (call.args, call.kwargs)) as put_back:
         for name in names:
             try:
                 return TRACERS[name](model, call), gave_up
             except Exception as error:
-                if is_own_fault(error):
+                origin, is_last = origin_of_fault(error, before), name == names[-1]
+                # All tracers apply the same formulas, and on data it is known whether torch accepts the call.
+                if origin and (is_last or not origin.startswith("fxcount.formulas")):
                     error.add_note(REPORT)
                     raise
-                if isinstance(error, FormulaError) or name == names[-1]:
+                if isinstance(error, FormulaError) or is_last:
                     raise
-                gave_up[name] = f"{type(error).__name__}: {error}".partition("\n")[0]
+                gave_up[name] = traceback.format_exception_only(error)[0].strip()
                 put_back()
     raise AssertionError("the last tracer returns or raises")

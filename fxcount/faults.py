@@ -18,9 +18,9 @@ _NOT_THE_MODELS = frozenset({"torch", "fxcount", *sys.stdlib_module_names})
 
 
 @functools.cache
-def is_model_code(module_name: str) -> bool:
+def is_model_code(module_name: object) -> bool:
     """Whether code of the Python module of that name is the model's, and not torch's, ours or Python's own."""
-    return module_name.partition(".")[0] not in _NOT_THE_MODELS
+    return str(module_name).partition(".")[0] not in _NOT_THE_MODELS
 
 
 def for_the_model(function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Result:
@@ -38,16 +38,28 @@ _NOBODYS_FAULT = (FxcountError, RecursionError, MemoryError)
 """What we raise on purpose, and what any code may be the last to cause."""
 
 
-def is_own_fault(error: BaseException) -> bool:
-    """Whether an error, or the one that it came of, arose in our own code, or in a library that our code called for
-    itself: the innermost frame that is no library's tells."""
-    if not isinstance(error, Exception) or isinstance(error, _NOBODYS_FAULT):
-        return False
+def origin_of_fault(error: BaseException, before: BaseException | None = None) -> str:
+    """The module of ours in which an error, or the one that it came of, arose, or whose call of a library raised it;
+    "" if it is the model's. What was being handled ``before`` the count has no part in it."""
+    met: list[BaseException] = []
+    following: BaseException | None = error
+    while isinstance(following, Exception) and not any(following is each for each in (before, *met)):
+        if isinstance(following, _NOBODYS_FAULT):
+            return ""
+        if module := _innermost_of_ours(following):
+            return module
+        met.append(following)
+        hidden = following.__context__ if not following.__suppress_context__ else None
+        following = following.__cause__ if following.__cause__ is not None else hidden
+    return ""
+
+
+def _innermost_of_ours(error: BaseException) -> str:
+    """The module of the innermost frame that is no library's, if that is ours."""
     for frame, _ in reversed([*traceback.walk_tb(error.__traceback__)]):
-        module_name = frame.f_globals.get("__name__", "")
-        if frame.f_code is _FOR_THE_MODEL or is_model_code(module_name):
-            break
-        if module_name.partition(".")[0] == __name__.partition(".")[0]:
-            return True
-    origin = error.__cause__ or error.__context__
-    return origin is not None and is_own_fault(origin)
+        module = frame.f_globals.get("__name__")
+        if frame.f_code is _FOR_THE_MODEL or is_model_code(module):
+            return ""
+        if str(module).partition(".")[0] == __name__.partition(".")[0]:
+            return str(module)
+    return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ from fxcount import GraphCost, TracingError, count_graph
 from fxcount.cli.main import main
 from fxcount.engine import without_data
 from fxcount.engine.repeated_calls import repeats_of
-from fxcount.faults import REPORT, for_the_model, is_own_fault
+from fxcount.faults import REPORT, for_the_model, origin_of_fault
 from fxcount.formulas.formula import Formula
 from fxcount.tracing import graph_builder
 from fxcount.tracing.attribute_paths import Attributes
@@ -145,24 +146,121 @@ def test_the_result_says_which_tracers_gave_up_and_why() -> None:
     assert "the value of a traced value was asked for" in recorded.gave_up["symbolic"]
     executed = count_graph(by_value, X)
     assert list(executed.gave_up) == ["symbolic", "recorded"]
-    assert executed.gave_up["recorded"].startswith("DataNeededError: aten._local_scalar_dense needs the values")
+    assert executed.gave_up["recorded"].startswith(
+        "fxcount.errors.DataNeededError: aten._local_scalar_dense needs the values"
+    )
     assert GraphCost.from_json(executed.to_json()).gave_up == executed.gave_up
     with pytest.raises(TracingError, match=r"^cannot be traced symbolically: the value of a traced value"):
         count_graph(by_shape, X, tracer="symbolic")
 
 
-def test_whose_fault_an_error_is() -> None:
-    def caught(function: Callable[..., Any], *args: Any) -> Exception:
-        with pytest.raises(Exception) as raised:  # noqa: PT011  # each has another
-            function(*args)
-        return raised.value
+def caught(function: Callable[..., Any], *args: Any) -> Exception:
+    with pytest.raises(Exception) as raised:  # noqa: PT011  # each has another
+        function(*args)
+    return raised.value
 
+
+def test_whose_fault_an_error_is() -> None:
     ours = faulty_in("fxcount.views.table")
-    assert is_own_fault(caught(ours, X))
-    assert not is_own_fault(caught(raises, X))
-    assert not is_own_fault(caught(for_the_model, torch.matmul, X, X))
-    assert not is_own_fault(caught(for_the_model, raises, X))
-    assert is_own_fault(caught(for_the_model, ours, X))
+    assert origin_of_fault(caught(ours, X)) == "fxcount.views.table"
+    assert origin_of_fault(caught(for_the_model, ours, X)) == "fxcount.views.table"
+    assert not origin_of_fault(caught(raises, X))
+    assert not origin_of_fault(caught(for_the_model, torch.matmul, X, X))
+    assert not origin_of_fault(caught(for_the_model, raises, X))
+
+
+def test_what_an_error_came_of() -> None:
+    ours, other = caught(faulty_in("fxcount.views.table"), X), ValueError("the model's")
+    other.__context__ = ours
+    assert origin_of_fault(other) == "fxcount.views.table"
+    assert not origin_of_fault(other, before=ours)  # it was being handled before the count
+    other.__suppress_context__ = True  # raised from None
+    assert not origin_of_fault(other)
+    other.__cause__ = other
+    assert not origin_of_fault(other)
+
+
+def of_generator(x: Tensor) -> Tensor:
+    return x * torch.rand(4, generator=torch.Generator())
+
+
+def of_compressed_rows(x: Tensor) -> Tensor:
+    values = torch.sparse_csr_tensor(torch.tensor([0, 1, 2, 2, 2]), torch.tensor([0, 1]), x[:, 0], (4, 4))
+    return values @ torch.ones(4, 3)
+
+
+def of_another_pair(x: Tensor) -> Tensor:
+    return torch.cat(Pair(x, x))
+
+
+class Pair(tuple[Tensor, Tensor]):
+    def __new__(cls, one: Tensor, two: Tensor) -> Pair:
+        return super().__new__(cls, (one, two))
+
+
+def of_a_caught_error(x: Tensor) -> Tensor:
+    try:
+        return x.softmax(3)
+    except IndexError:
+        return x.exp()
+
+
+def of_an_error_that_has_no_text(x: Tensor) -> Tensor:
+    if "Guarded" in f"{x}":
+        raise WordlessError
+    return x.exp()
+
+
+class WordlessError(Exception):
+    def __str__(self) -> str:
+        return 7  # type: ignore[return-value]
+
+
+def of_an_error_of_itself(x: Tensor) -> Tensor:
+    if "Guarded" in f"{x}":
+        try:
+            raise ValueError("no")
+        except ValueError as error:
+            raise error from error
+    return x.exp()
+
+
+halved = functools.partial(nn.functional.leaky_relu, negative_slope=0.5)
+torch.fx.wrap("halved")
+
+
+def of_a_wrapped_object(x: Tensor) -> Tensor:
+    return halved(x)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        of_generator, of_compressed_rows, of_another_pair, of_a_caught_error, of_an_error_that_has_no_text,
+        of_an_error_of_itself, of_a_wrapped_object,
+    ],
+)  # fmt: skip
+def test_what_one_tracer_cannot_do_another_does(model: Callable[[Tensor], Tensor]) -> None:
+    assert count_graph(model, X).gave_up
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda x: x.softmax(3),
+        lambda x: x.sort(4)[0],
+        lambda x: x.repeat_interleave(torch.tensor([1, 2, 3]), dim=0),
+        lambda x: torch.geqrf(x[0])[0],
+        lambda x: torch.lstm(x[None], [], [], True, 1, 0.0, False, False, False)[0],
+    ],
+)
+def test_a_call_that_torch_refuses_on_data_is_no_fault(wrong: Callable[[Tensor], Any]) -> None:
+    with pytest.raises(Exception) as expected:  # noqa: PT011  # each has another
+        wrong(X)
+    with pytest.raises(type(expected.value)) as raised:
+        count_graph(wrong, X)
+    assert str(raised.value) == str(expected.value)
+    assert REPORT not in getattr(raised.value, "__notes__", ())
 
 
 def test_the_command_shows_the_traceback_of_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,8 +57,15 @@ class Equation:
         return frozenset(node.id for node in nodes if isinstance(node, ast.Name)) - FUNCTIONS.keys()
 
     def cost(self, quantities: Quantities) -> Cost:
-        """The cost of a call with these quantities."""
-        return Cost(*eval(self._code, _GLOBALS, quantities))
+        """The cost of a call with these quantities.
+
+        Raises:
+            FormulaError: one is missing, or no number.
+        """
+        try:
+            return Cost(*eval(self._code, _GLOBALS, quantities))
+        except (NameError, TypeError) as error:
+            raise FormulaError(f"the quantities {dict(quantities)} do not fit {self.text!r}: {error}") from None
 
     @functools.cached_property
     def _code(self) -> CodeType:

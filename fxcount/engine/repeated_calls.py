@@ -94,7 +94,7 @@ def key_of(func: Hashable, args: Iterable[Any], kwargs: Mapping[str, Any], as_sh
 def _part(value: Any, as_shape: AsShape) -> Hashable:
     kind = type(value)
     if kind in _TENSORS:
-        shape = value if value.is_meta else as_shape(value)
+        shape = as_shape(value)
         if shape is not None:
             return (shape.shape, shape.stride(), shape.dtype)
     elif kind in _HASHED:
@@ -133,7 +133,7 @@ def _tensor_maker(
     out: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Callable[[Sequence[Any]], Any] | None:
     """An argument that is returned is the later call's own; anything else is a tensor like ``out``."""
-    if not out.is_meta:
+    if not out.is_meta or out.layout is not torch.strided:
         return None
     for position, value in enumerate(args):
         if out is value:

@@ -42,7 +42,7 @@ class WithoutData(OperatorCounter):
     def _as_shape(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """What has the shape of a tensor that has no data or is to have none; None if its values are known."""
         if tensor.is_meta:
-            return tensor
+            return tensor if tensor.layout is torch.strided else None
         if (type(tensor) is not nn.Parameter and self.knows(tensor)) or not _has_strides(tensor):
             return None
         stand_in = self._stand_ins.get(id(tensor))
@@ -106,14 +106,20 @@ class WithoutData(OperatorCounter):
         if not reads_values(func, args):
             args, kwargs = self._without_data(args), self._without_data(kwargs)
         args, kwargs = _moved(func, args, kwargs, "meta")
-        facts = facts_on(func)
+        facts, fault = facts_on(func), None
         try:
             out = NotImplemented if facts.shape is None else facts.shape(args, kwargs)
-            return args, kwargs, for_the_model(func, *args, **kwargs) if out is NotImplemented else out
+        except Exception as error:  # ours, unless the call is one that torch refuses too
+            out, fault = NotImplemented, error
+        try:
+            out = for_the_model(func, *args, **kwargs) if out is NotImplemented else out
         except (NotImplementedError, RuntimeError) as error:
             if facts.needs_values or isinstance(error, NotImplementedError):
                 raise DataNeededError(f"{facts.name} {NO_VALUES}") from error
             raise
+        if fault is not None:
+            raise fault
+        return args, kwargs, out
 
     def _without_data(self, value: Any, but_integers: bool = False) -> Any:
         """``value`` with a stand-in for each tensor that has data, also inside lists, tuples and mappings."""

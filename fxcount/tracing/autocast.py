@@ -82,11 +82,11 @@ class AsOn(DispatchMode):
 
     def show(self, value: Any) -> Any:
         """``value`` with each floating-point stand-in shown on the device, the same one each time."""
-        return pytree.tree_map(self._show_tensor, value)
+        return for_the_model(pytree.tree_map, self._show_tensor, value)
 
     def hide(self, value: Any) -> Any:
         """The opposite of ``show``."""
-        return pytree.tree_map(lambda leaf: leaf.stand_in if type(leaf) is ShownStandIn else leaf, value)
+        return for_the_model(pytree.tree_map, lambda leaf: leaf.stand_in if type(leaf) is ShownStandIn else leaf, value)
 
     def _show_tensor(self, leaf: Any) -> Any:
         if not isinstance(leaf, torch.Tensor) or not leaf.is_meta or not leaf.is_floating_point():

@@ -11,6 +11,7 @@ import torch
 from torch import fx
 
 from fxcount._torch import Operator, pytree
+from fxcount.faults import for_the_model
 
 PLAIN = frozenset(
     {str, int, float, bool, complex, type(None), type(...), torch.dtype, torch.layout, torch.memory_format}
@@ -82,7 +83,7 @@ def rebuild(value: Any) -> tuple[Callable[..., Any], list[Any]] | None:
     """
     if isinstance(value, torch.Size):
         return _named(lambda *sizes: torch.Size(sizes), value), list(value)
-    leaves, spec = pytree.tree_flatten(value)
+    leaves, spec = for_the_model(pytree.tree_flatten, value)
     if len(leaves) != 1 or leaves[0] is not value:
         return _named(lambda *parts: pytree.tree_unflatten(list(parts), spec), value), leaves
     attributes = getattr(value, "__dict__", None)

@@ -12,6 +12,7 @@ import torch
 
 from fxcount._torch import pytree
 from fxcount.errors import InputError
+from fxcount.faults import for_the_model
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class ExampleCall:
 
     def tensors(self) -> tuple[torch.Tensor, ...]:
         """The tensors among the arguments, also nested ones, in order."""
-        leaves, _ = pytree.tree_flatten((self.args, self.kwargs))
+        leaves, _ = for_the_model(pytree.tree_flatten, (self.args, self.kwargs))
         return tuple(leaf for leaf in leaves if isinstance(leaf, torch.Tensor))
 
     def replace_tensors(self, replace: Callable[[str, torch.Tensor], Any], function: Callable[..., Any]) -> ExampleCall:
@@ -76,7 +77,7 @@ def _replace(name: str, value: Any, replace: Callable[[str, torch.Tensor], Any],
             return leaf
         return replace(_new_name("_".join((name, *map(_key_text, path))), taken), leaf)
 
-    return pytree.tree_map_with_path(replace_leaf, value)
+    return for_the_model(pytree.tree_map_with_path, replace_leaf, value)
 
 
 def _key_text(key: Any) -> str:

@@ -19,26 +19,15 @@ CallLeaf = Callable[[nn.Module, str, Callable[..., Any], tuple[Any, ...], dict[s
 
 
 class ModuleCalls:
-    """The calls of modules during a trace.
+    """The calls of modules during a trace."""
 
-    ``call_leaf`` makes the call of a module that is one node, ``on_enter`` is told of every other before it runs.
-    """
-
-    def __init__(
-        self,
-        model: CountedModel,
-        attributes: Attributes,
-        call_leaf: CallLeaf,
-        on_enter: Callable[[nn.Module], object] = lambda module: None,
-    ) -> None:
+    def __init__(self, model: CountedModel, attributes: Attributes) -> None:
         self.called: list[tuple[str, str]] = []
         """Every call, in order: the module's path and its class name."""
         self.inside_a_node = False
         """Whether a call is part of what a node calls, and is not looked at."""
         self._model = model
         self._attributes = attributes
-        self._call_leaf = call_leaf
-        self._on_enter = on_enter
         self._callers: list[str] = []
 
     @property
@@ -47,8 +36,12 @@ class ModuleCalls:
         return self._callers[-1] if self._callers else ""
 
     @contextlib.contextmanager
-    def watching(self) -> Iterator[None]:
+    def watching(
+        self, call_leaf: CallLeaf, on_enter: Callable[[nn.Module], object] = lambda module: None
+    ) -> Iterator[None]:
         """While it lasts, every call of a module in this thread is seen.
+
+        ``call_leaf`` makes the call of a module that is one node, ``on_enter`` is told of every other before it runs.
 
         Setting ``nn.Module.__call__`` makes Python look through all classes of modules, a thousand once a library of
         models is imported, which takes long beside a small model. So what ``__call__`` calls is set, unless a module
@@ -58,7 +51,7 @@ class ModuleCalls:
         name = CALL_OF_MODULE if all(map(_calls_as_most_do, self._model.modules.values())) else "__call__"
         original = getattr(nn.Module, name)
 
-        def watched(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        def watched(module: nn.Module, /, *args: Any, **kwargs: Any) -> Any:
             # A tracer of torch.fx inside the model sets ``__call__``, and sees the calls instead.
             sees_another = name != "__call__" and nn.Module.__call__ is not call
             if sees_another or not lasts or threading.get_ident() != thread or self.inside_a_node:
@@ -67,8 +60,8 @@ class ModuleCalls:
             self.called.append((path, type(module).__name__))
             if is_leaf(module, self._model.run) and self._attributes.has_parameters_of(module):
                 self._attributes.use(module)
-                return self._call_leaf(module, path, functools.partial(original, module), args, kwargs)
-            self._on_enter(module)
+                return call_leaf(module, path, functools.partial(original, module), args, kwargs)
+            on_enter(module)
             self._callers.append(path)
             try:
                 return for_the_model(original, module, *args, **kwargs)

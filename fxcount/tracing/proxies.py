@@ -61,11 +61,11 @@ class Text(str):
 
     __eq__ = __ne__ = __hash__ = __contains__ = startswith = endswith = _refuse
 
-    def __add__(self, other: str) -> Text:
-        return Text(str.__add__(self, other))
+    def __add__(self, other: Any) -> Any:
+        return Text(str.__add__(self, other)) if isinstance(other, str) else NotImplemented
 
-    def __radd__(self, other: str) -> Text:
-        return Text(other.__add__(self))
+    def __radd__(self, other: Any) -> Any:
+        return Text(str.__add__(other, self)) if isinstance(other, str) else NotImplemented
 
 
 class _Guarded:
@@ -97,7 +97,7 @@ class _Guarded:
 
     @__class__.setter
     def __class__(self, value: Any) -> None:
-        raise TypeError("a proxy keeps its class")
+        refuse("a change of the class")
 
     def __hash__(self) -> int:
         if _model_asks():

@@ -109,7 +109,7 @@ class Recorder(TorchFunctionMode):
         super().__init__()
         self._device = ModelDevice(device)
         attributes = Attributes(model)
-        self.modules = ModuleCalls(model, attributes, self._call_leaf)
+        self.modules = ModuleCalls(model, attributes)
         self.graph = GraphBuilder(attributes, self.modules, self._device)
         self._counter = counter
         self._calls = Calls(counter)
@@ -126,7 +126,11 @@ class Recorder(TorchFunctionMode):
         """While it lasts, calls of modules, functions and operators become nodes; then torch is as it was."""
         self._counter.on_call = self._operator_ran
         try:
-            with self.modules.watching(), self, replaced_functions(python_functions(), self._call_function):
+            with (
+                self.modules.watching(self._call_leaf),
+                self,
+                replaced_functions(python_functions(), self._call_function),
+            ):
                 self._modes = Modes()
                 yield
         finally:
@@ -135,7 +139,7 @@ class Recorder(TorchFunctionMode):
     def _call_leaf(self, module: nn.Module, path: str, call: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         return self._record_aside("call_module", path, args, kwargs, call, module)
 
-    def _call_function(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def _call_function(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """A Python function that has a formula is one node."""
         if self.modules.inside_a_node:
             return for_the_model(function, *args, **kwargs)

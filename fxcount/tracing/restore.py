@@ -87,8 +87,8 @@ class _Contents:
         """Notes what these hold now."""
         for each in containers:
             if each:
-                kind = next(kind for kind in _CONTAINERS if isinstance(each, kind))
-                self._filled.append((each, kind.copy(each)))
+                kind = next((kind for kind in (dict, set) if isinstance(each, kind)), list)
+                self._filled.append((each, dict.copy(each) if kind is dict else kind(each)))
             else:
                 self._empty.append(each)
 

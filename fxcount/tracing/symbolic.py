@@ -57,7 +57,7 @@ class SymbolicTracer(fx.Tracer):
     def __init__(self, model: CountedModel, call: ExampleCall) -> None:
         super().__init__(autowrap_modules=())  # type: ignore[arg-type]  # math needs values: recorded
         self.attributes = Attributes(model)
-        self.modules = ModuleCalls(model, self.attributes, self._call_leaf, self._refuse_questions)
+        self.modules = ModuleCalls(model, self.attributes)
         self._model = model
         self._call = call
         self._device = model.device(call)
@@ -92,7 +92,9 @@ class SymbolicTracer(fx.Tracer):
         traced = EveryTensorIsTraced(self, nothing_runs)
         methods = watched_methods(self._call_method)
         try:
-            with nothing_runs, self.modules.watching(), methods, traced, functions, wrapped_functions():
+            modules = self.modules.watching(self._call_leaf, self._refuse_questions)
+            with nothing_runs, modules, methods, traced, functions, contextlib.ExitStack() as stack:
+                for_the_model(stack.enter_context, wrapped_functions())  # which a library may have told of what is gone
                 self._modes = Modes()
                 yield
         except Exception:
@@ -109,7 +111,7 @@ class SymbolicTracer(fx.Tracer):
         if self._questions.may_come_from_call_of(module):
             refuse("the type or identity")
 
-    def call_function(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def call_function(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """A Python function that has a formula is one node."""
         if contains(TRACED, args, kwargs):
             return self.create_proxy("call_function", function, args, kwargs)
@@ -127,6 +129,8 @@ class SymbolicTracer(fx.Tracer):
         """A node that knows the module that makes the call, and none of what else a `torch.fx.Tracer` notes."""
         if kind in _CALLS and self._modes.have_grown():
             raise CannotTrace("a mode of the model's own sees calls of tensors, and not those of traced values")
+        if not isinstance(target, str) and not hasattr(target, "__name__"):
+            raise CannotTrace(f"{type(target).__name__} has no name in a graph")
         meta = {}
         if self._began_in_autocast or autocast_chooses(self._device_type):
             meta["autocast"] = Autocast.now(self._device)
@@ -162,8 +166,8 @@ class SymbolicTracer(fx.Tracer):
             return self.create_node("call_function", made[0], tuple(map(self.create_arg, made[1])), {})
         try:
             return super().create_arg(a)
-        except NotImplementedError as error:
-            raise CannotTrace(str(error)) from None
+        except Exception as error:
+            raise CannotTrace(f"{type(a).__name__} has no place in a graph: {error}") from None
 
 
 _ASK_FOR_VALUES = frozenset(
@@ -242,7 +246,8 @@ class EveryTensorIsTraced(TorchFunctionMode):
 
 
 def _rows(input: torch.Tensor, dim: int = 0) -> int:
-    return input.size(dim)
+    size: Callable[[int], int] = input.size  # which returns all sizes only if it is asked for none
+    return for_the_model(size, dim)
 
 
 class NothingRuns(DispatchMode):

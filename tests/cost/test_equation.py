@@ -1,5 +1,8 @@
 """Equations: what they compute, and what they refuse."""
 
+import re
+from typing import Any
+
 import pytest
 
 from fxcount import Cost
@@ -79,3 +82,15 @@ def test_the_error_shows_what_is_wrong() -> None:
 )
 def test_ceil_log2(n: int, halvings: int) -> None:
     assert ceil_log2(n) == halvings
+
+
+@pytest.mark.parametrize(
+    ("quantities", "message"),
+    [
+        ({"elements": 1}, "{'elements': 1} do not fit 'cmp = outputs': name 'outputs' is not defined"),
+        ({"outputs": None}, "{'outputs': None} do not fit"),
+    ],
+)
+def test_quantities_that_do_not_fit(quantities: Any, message: str) -> None:
+    with pytest.raises(FormulaError, match=re.escape(message)):
+        Equation("cmp = 2 * outputs" if "outputs" in quantities else "cmp = outputs").cost(quantities)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import gc
 import pickle
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -447,3 +449,32 @@ def test_a_model_on_the_meta_device_does_what_it_does_on_the_cpu() -> None:
         cost = count_graph(forward, x, tracer="recorded")
         assert cost.total == Cost(mul=8, add=8)
         assert cost.graph(x).device == x.device  # the graph is for where the model is
+
+
+@pytest.mark.parametrize("tracer", ["symbolic", "recorded", "executed"])
+def test_nothing_of_a_run_outlives_its_count(tracer: str) -> None:
+    """Whatever the collector of garbage is told: a count of a large model would keep all its results until it comes."""
+    layer, results = nn.Linear(4, 4), []
+
+    def hook(module: nn.Module, args: Any, out: Any) -> None:
+        results.append(weakref.ref(out))
+
+    class Calls(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x: Tensor) -> Tensor:
+            hook(self, (), y := self.layer(x).exp())
+            return y.sum()
+
+    model, alive = Calls(), []
+    gc.disable()
+    try:
+        cost = count_graph(model, X, tracer=tracer)
+        alive.append(weakref.ref(model))
+        assert [each for each in results if each() is not None] == [] or tracer == "symbolic"  # which has proxies
+        del cost, model
+        assert alive[0]() is None
+    finally:
+        gc.enable()

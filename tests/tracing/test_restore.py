@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch._subclasses import FakeTensorMode
 
+import fxcount
 from fxcount import TracingError, count_graph
 
 TRACERS = ("auto", "symbolic", "recorded", "executed")
@@ -218,3 +219,26 @@ def test_counts_in_threads_take_turns() -> None:
         costs = pool.map(lambda tracer: count_graph(Slow(), torch.rand(2, 4), tracer=tracer), TRACERS)
         assert [cost.macs for cost in costs] == [2 * 4 * 4] * 4
     assert (nn.Module.__call__, nn.Module.__getattr__, torch.backends.mha.get_fastpath_enabled()) == before
+
+
+class Window(deque[int]):
+    """A queue that is made in another way than others."""
+
+    def __init__(self, *, size: int) -> None:
+        super().__init__(maxlen=size)
+
+
+def test_a_container_with_a_constructor_of_its_own() -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.window = Window(size=2)
+            self.window.append(1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.window.append(2)
+            return x.exp()
+
+    model = Model()
+    assert count_graph(model, torch.rand(3)).total == fxcount.Cost(special=3)
+    assert list(model.window) == [1]
