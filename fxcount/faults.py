@@ -60,6 +60,6 @@ def _innermost_of_ours(error: BaseException) -> str:
         module = frame.f_globals.get("__name__")
         if frame.f_code is _FOR_THE_MODEL or is_model_code(module):
             return ""
-        if str(module).partition(".")[0] == __name__.partition(".")[0]:
+        if module != "fxcount._torch" and str(module).partition(".")[0] == "fxcount":
             return str(module)
     return ""

@@ -244,6 +244,12 @@ def test_what_one_tracer_cannot_do_another_does(model: Callable[[Tensor], Tensor
     assert count_graph(model, X).gave_up
 
 
+def test_what_a_library_wraps_and_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It concerns every model of the process."""
+    monkeypatch.setattr(torch.fx._symbolic_trace, "_wrapped_fns_to_patch", {(id(globals()), "missing"): globals()})
+    assert "missing" in count_graph(torch.exp, X).gave_up["symbolic"]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

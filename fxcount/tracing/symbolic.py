@@ -129,7 +129,7 @@ class SymbolicTracer(fx.Tracer):
         """A node that knows the module that makes the call, and none of what else a `torch.fx.Tracer` notes."""
         if kind in _CALLS and self._modes.have_grown():
             raise CannotTrace("a mode of the model's own sees calls of tensors, and not those of traced values")
-        if not isinstance(target, str) and not hasattr(target, "__name__"):
+        if not isinstance(target, str) and (not hasattr(target, "__name__") or type(target).__hash__ is None):
             raise CannotTrace(f"{type(target).__name__} has no name in a graph")
         meta = {}
         if self._began_in_autocast or autocast_chooses(self._device_type):
