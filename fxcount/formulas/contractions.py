@@ -13,6 +13,11 @@ def bias_additions(bias: Tensor | None, out: Tensor) -> Size:
     return 0 if bias is None else out.numel()
 
 
+def scaled_sum(beta: complex, alpha: complex, outputs: Size) -> dict[str, Size]:
+    """beta x + alpha y for every output: a beta of 0 drops x, and a factor of 1 is not multiplied with."""
+    return {"outputs": outputs, "added": int(beta != 0), "scales": int(beta not in (0, 1)) + int(alpha != 1)}
+
+
 def additions_over_rows(grad: Tensor, channels: Size) -> Size:
     """The additions that sum ``grad`` down to one value per channel."""
     return grad.numel() - channels if grad.numel() else 0

@@ -9,7 +9,7 @@ from math import prod
 
 from fxcount.cost import Quantities
 from fxcount.formulas.contractions import GRADIENTS, additions_over_rows, bias_additions
-from fxcount.formulas.registry import formula
+from fxcount.formulas.registry import aliases, formula, given
 from fxcount.formulas.tensor import Tensor
 
 
@@ -71,17 +71,14 @@ def convolution_backward(
 
 
 @formula("mps_convolution_backward", GRADIENTS)
-def mps_convolution_backward(x: Tensor, grad: Tensor, weight: Tensor, *, output_mask: Sequence[bool]) -> Quantities:
-    """As ``convolution_backward``."""
-    return convolution_backward(grad, x, weight, output_mask=output_mask)
-
-
-@formula("mps_convolution_transpose_backward", GRADIENTS)
-def mps_transposed_convolution_backward(
-    x: Tensor, grad: Tensor, weight: Tensor, *, output_mask: Sequence[bool]
+def mps_convolution_backward(
+    x: Tensor, grad: Tensor, weight: Tensor, *, transposed: bool = False, output_mask: Sequence[bool]
 ) -> Quantities:
-    """As ``convolution_backward`` of a transposed convolution."""
-    return convolution_backward(grad, x, weight, transposed=True, output_mask=output_mask)
+    """As ``convolution_backward``."""
+    return convolution_backward(grad, x, weight, transposed=transposed, output_mask=output_mask)
+
+
+aliases({"mps_convolution_backward": "mps_convolution_transpose_backward"}, adapt=given(transposed=True))
 
 
 @formula("conv_tbc_backward", GRADIENTS)

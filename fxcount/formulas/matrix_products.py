@@ -9,9 +9,9 @@ from math import prod
 
 import torch
 
-from fxcount.cost import Cost, Quantities, Size
-from fxcount.formulas.contractions import GRADIENTS, additions_over_rows, bias_additions
-from fxcount.formulas.registry import formula
+from fxcount.cost import Cost, Quantities
+from fxcount.formulas.contractions import GRADIENTS, additions_over_rows, bias_additions, scaled_sum
+from fxcount.formulas.registry import aliases, formula, given
 from fxcount.formulas.sparse import added_product_cost, is_sparse
 from fxcount.formulas.tensor import Tensor
 
@@ -38,35 +38,28 @@ def linear(x: Tensor, weight: torch.Tensor, bias: Tensor | None, *, out: Tensor)
     that it stores."""
     if is_sparse(weight):
         return added_product_cost(bias, x, weight.t(), beta=int(bias is not None), alpha=1, outputs=out.numel())
-    return {"outputs": out.numel(), "contracted": weight.shape[-1], "biases": bias_additions(bias, out)}
+    return {"outputs": out.numel(), "contracted": x.shape[-1], "biases": bias_additions(bias, out)}
 
 
 @formula("linear_backward mkldnn_linear_backward", GRADIENTS)
-def linear_backward(x: Tensor | None, grad: Tensor, weight: Tensor, output_mask: Sequence[bool]) -> Quantities:
+def linear_backward(
+    *,
+    grad_output: Tensor,
+    weight: Tensor,
+    output_mask: Sequence[bool] = (True, True, True),
+    bias_defined: bool = True,
+) -> Quantities:
     """y = x W^T + b: grad_x = grad_y W, grad_W = grad_y^T x, grad_b = grad_y summed over the rows."""
     features, inputs = weight.shape
     return {
-        "products": grad.numel() * inputs,
+        "products": grad_output.numel() * inputs,
         "gradients": sum(output_mask[:2]),
-        "summed": additions_over_rows(grad, features) if output_mask[2] else 0,
+        "summed": additions_over_rows(grad_output, features) if output_mask[2] and bias_defined else 0,
     }
 
 
-@formula("mkldnn_linear_backward_input", GRADIENTS)
-def linear_backward_input(input_size: Sequence[Size], grad: Tensor, weight: Tensor) -> Quantities:
-    """As ``linear_backward``, grad_x alone."""
-    return linear_backward(None, grad, weight, (True, False, False))
-
-
-@formula("mkldnn_linear_backward_weights", GRADIENTS)
-def linear_backward_weights(grad: Tensor, x: Tensor, weight: Tensor, bias_defined: bool) -> Quantities:
-    """As ``linear_backward``, grad_W and, with a bias, grad_b."""
-    return linear_backward(x, grad, weight, (False, True, bias_defined))
-
-
-def _scaled_sum(beta: complex, alpha: complex, out: Tensor) -> dict[str, Size]:
-    """beta x + alpha y for every output: a beta of 0 drops x, and a factor of 1 is not multiplied with."""
-    return {"outputs": out.numel(), "added": int(beta != 0), "scales": int(beta not in (0, 1)) + int(alpha != 1)}
+aliases({"linear_backward": "mkldnn_linear_backward_input"}, adapt=given(output_mask=(True, False, False)))
+aliases({"linear_backward": "mkldnn_linear_backward_weights"}, adapt=given(output_mask=(False, True, True)))
 
 
 @formula(
@@ -81,19 +74,19 @@ def added_product(
     contracts over its stored values."""
     if is_sparse(a) or is_sparse(b):
         return added_product_cost(x, a, b, beta, alpha, out.numel())
-    return {**_scaled_sum(beta, alpha, out), "contracted": a.shape[-1]}
+    return {**scaled_sum(beta, alpha, out.numel()), "contracted": a.shape[-1]}
 
 
 @formula("addbmm", "macs = outputs * contracted, add = outputs * added, mul = outputs * scales")
 def added_batch_sum(x: Tensor, a: Tensor, b: Tensor, *, beta: complex, alpha: complex, out: Tensor) -> Quantities:
     """beta x + alpha sum_i (a_i b_i): the batch is contracted together with the inner axis."""
-    return {**_scaled_sum(beta, alpha, out), "contracted": a.shape[0] * a.shape[-1]}
+    return {**scaled_sum(beta, alpha, out.numel()), "contracted": a.shape[0] * a.shape[-1]}
 
 
 @formula("addr", "mul = outputs * (1 + scales), add = outputs * added")
 def added_outer_product(x: Tensor, *, beta: complex, alpha: complex, out: Tensor) -> Quantities:
     """beta x + alpha (a outer b): nothing is contracted, an outer product is one multiplication per output element."""
-    return _scaled_sum(beta, alpha, out)
+    return scaled_sum(beta, alpha, out.numel())
 
 
 @formula("bilinear", "macs = outputs * in2 * (in1 + 1), add = biases")

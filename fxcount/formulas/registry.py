@@ -7,9 +7,10 @@ asked for.
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fxcount._torch import Operator
+from fxcount.cost import Cost, Quantities
 from fxcount.errors import FormulaError
 from fxcount.formulas.formula import EachFormula, Formula, Measure, OperatorFormula
 from fxcount.formulas.schema import functional_names, is_free, operator_name
@@ -63,6 +64,20 @@ def formulas(table: Mapping[str, str], *, complex_stated: bool = False) -> Calla
 
 def _as_it_is(measure: Measure) -> Measure:
     return measure
+
+
+def given(**values: object) -> Callable[[Measure], Measure]:
+    """An ``adapt`` for operators that lack arguments of the other one: the measure, where these parameters have a
+    default, gets these values instead."""
+
+    def adapt(measure: Measure) -> Measure:
+        @functools.wraps(measure)
+        def adapted(*args: Any, **kwargs: Any) -> Quantities | Cost | int:
+            return measure(*args, **kwargs, **values)
+
+        return adapted
+
+    return adapt
 
 
 def aliases(

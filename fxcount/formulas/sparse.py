@@ -13,6 +13,7 @@ import torch
 from fxcount._torch import entry_count, entry_indices, entry_values
 from fxcount.cost import Cost, Equation, Quantities, Size
 from fxcount.formulas.arithmetic import Arithmetic
+from fxcount.formulas.contractions import bias_additions, scaled_sum
 from fxcount.formulas.formula import RefusedError
 from fxcount.formulas.registry import formula, formulas
 from fxcount.formulas.tensor import Tensor
@@ -75,12 +76,7 @@ ADDED_EQUATION = Equation(ADDED)
 
 def added_products(x: Tensor | None, a: Tensor, b: Tensor, beta: complex, alpha: complex, outputs: Size) -> Quantities:
     """The quantities of ``ADDED``: beta x + alpha (a b) for a sparse operand."""
-    return {
-        "products": products(a, b),
-        "outputs": outputs,
-        "added": int(beta != 0),
-        "scales": int(beta not in (0, 1)) + int(alpha != 1),
-    }
+    return {"products": products(a, b), **scaled_sum(beta, alpha, outputs)}
 
 
 def added_product_cost(x: Tensor | None, a: Tensor, b: Tensor, beta: complex, alpha: complex, outputs: Size) -> Cost:
@@ -105,12 +101,7 @@ def sparse_added_product(x: Tensor, a: Tensor, b: Tensor, *, beta: complex, alph
 def sampled_product(x: Tensor, a: Tensor, b: Tensor, *, beta: complex, alpha: complex) -> Quantities:
     """alpha (a b) at the places that the sparse x stores, each a sum of products over K, plus beta x."""
     outputs = stored(x)
-    return {
-        "products": outputs * a.shape[-1],
-        "outputs": outputs,
-        "added": int(beta != 0),
-        "scales": int(beta not in (0, 1)) + int(alpha != 1),
-    }
+    return {"products": outputs * a.shape[-1], **scaled_sum(beta, alpha, outputs)}
 
 
 @formula(
@@ -153,7 +144,7 @@ def half_sparse_product(a: Tensor, b: Tensor, bias: Tensor | None, alpha: Tensor
     return {
         "outputs": out.numel(),
         "kept": b.shape[0] // 2,
-        "biases": 0 if bias is None else out.numel(),
+        "biases": bias_additions(bias, out),
         "scales": int(alpha is not None),
     }
 
@@ -170,28 +161,22 @@ def half_sparse_linear(
     return {
         "outputs": out.numel(),
         "kept": weight.shape[1],
-        "biases": (bias is not None) * out.numel() + silu * out.numel(),
+        "biases": bias_additions(bias, out) + silu * out.numel(),
         "scales": silu,
         "rectified": int(activation == "relu"),
         "sigmoid": silu,
     }
 
 
-@formula("_sparse_semi_structured_mm", "macs = outputs * kept")
-def half_sparse_mm(a: Tensor, *, out: Tensor) -> Quantities:
-    """A b for an A [outputs, K / 2] of which two of four values are stored."""
-    return {"outputs": out.numel(), "kept": a.shape[1]}
-
-
-@formula("_sparse_semi_structured_addmm", "macs = outputs * kept, add = outputs * added, mul = outputs * scales")
-def half_sparse_addmm(x: Tensor, a: Tensor, *, alpha: complex, beta: complex, out: Tensor) -> Quantities:
-    """beta x + alpha (A b) for an A [outputs, K / 2] of which two of four values are stored."""
-    return {
-        "outputs": out.numel(),
-        "kept": a.shape[1],
-        "added": int(beta != 0),
-        "scales": int(beta not in (0, 1)) + int(alpha != 1),
+@formulas(
+    {
+        "macs = outputs * kept": "_sparse_semi_structured_mm",
+        "macs = outputs * kept, add = outputs * added, mul = outputs * scales": "_sparse_semi_structured_addmm",
     }
+)
+def half_sparse_sum(*, mat1: Tensor, alpha: complex = 1, beta: complex = 0, out: Tensor) -> Quantities:
+    """beta x + alpha (A b) for an A [outputs, K / 2] of which two of four values are stored."""
+    return {"kept": mat1.shape[1], **scaled_sum(beta, alpha, out.numel())}
 
 
 @formula("_sparse_semi_structured_tile", "cmp = elements * 4")
