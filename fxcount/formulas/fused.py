@@ -2,8 +2,13 @@
 
 from math import prod
 
+import torch
+
 from fxcount.cost import Cost, Quantities, Size
+from fxcount.formulas.contractions import bias_additions
+from fxcount.formulas.convolutions import convolution
 from fxcount.formulas.formula import RefusedError
+from fxcount.formulas.matrix_products import linear
 from fxcount.formulas.registry import FORMULAS, aliases, formula, refuse
 from fxcount.formulas.tensor import Tensor
 
@@ -14,6 +19,9 @@ FUSED = (
     "div = outputs * f_div, cmp = outputs * f_cmp, special = outputs * f_special"
 )
 """A sum over the taps of each output element, its bias, and what the activation f costs per element."""
+
+SUMS = ("add", "sum", "sub")
+"""The names of binary operations that are an addition per element."""
 
 ACTIVATIONS = {"swish": "silu"} | {
     name: name
@@ -32,38 +40,30 @@ def _per_element(activation: str | None, algorithm: str | None) -> Cost:
     return equation.cost({"outputs": 1, "tanh": int(algorithm == "tanh")})
 
 
-def fused_activation(
+def _fused(
+    taps: Size,
+    bias: Tensor | None,
     activation: str | None,
     algorithm: str | None = None,
     *,
-    outputs: Size,
-    taps: Size,
-    biases: Size,
-    scales: Size = 0,
+    binary: str | None = None,
+    scales: int = 0,
+    out: Tensor,
 ) -> Quantities:
-    """The quantities of ``FUSED``.
+    """The quantities of ``FUSED``, with a binary operation that combines each element with one of another tensor.
 
     Raises:
         RefusedError: the activation is not known.
     """
     fused = _per_element(activation, algorithm).to_dict()
     per_element = {f"f_{field}": fused[field] for field in ("mul", "add", "div", "cmp", "special")}
-    return {"outputs": outputs, "taps": taps, "biases": biases, "scales": scales, **per_element}
-
-
-def biases(bias: Tensor | None, out: Tensor) -> Size:
-    """One addition per output element, where there is a bias."""
-    return 0 if bias is None else out.numel()
-
-
-def convolved(weight: Tensor, bias: Tensor | None, out: Tensor) -> Quantities:
-    """A sum over taps for each output element, and a bias where there is one."""
-    return {"outputs": out.numel(), "taps": prod(weight.shape[1:]), "biases": biases(bias, out)}
-
-
-def projected(x: Tensor, bias: Tensor | None, out: Tensor) -> Quantities:
-    """A sum over the features of x for each output element, and a bias where there is one."""
-    return {"outputs": out.numel(), "contracted": x.shape[-1], "biases": biases(bias, out)}
+    return {
+        "outputs": out.numel(),
+        "taps": taps,
+        "biases": bias_additions(bias, out) + (binary in SUMS) * out.numel(),
+        "scales": scales + int(binary == "mul"),
+        **per_element,
+    }
 
 
 @formula(
@@ -74,7 +74,7 @@ def convolution_add_relu(
     x: Tensor, weight: Tensor, z: Tensor, alpha: float | None, bias: Tensor | None, *, out: Tensor
 ) -> Quantities:
     """max(0, conv(x) + alpha z + b); an alpha of 1 is not multiplied with."""
-    return {**convolved(weight, bias, out), "scaled": int(alpha not in (None, 1))}
+    return {**convolution(x, weight, bias=bias, out=out), "scaled": int(alpha not in (None, 1))}
 
 
 @formula("mkldnn._linear_pointwise", FUSED)
@@ -88,15 +88,9 @@ def linear_pointwise(
     out: Tensor,
 ) -> Quantities:
     """f(x W^T + b), or with another tensor x W^T + b combined with it by the operation ``attr``."""
-    binary = 0 if other is None else out.numel()
-    return fused_activation(
-        attr if other is None else None,
-        algorithm,
-        outputs=out.numel(),
-        taps=x.shape[-1],
-        biases=biases(B, out) + binary * (attr in ("add", "sum", "sub")),
-        scales=int(other is not None and attr == "mul"),
-    )
+    if other is None:
+        return _fused(x.shape[-1], B, attr, algorithm, out=out)
+    return _fused(x.shape[-1], B, None, binary=attr, out=out)
 
 
 @formula("mkldnn._convolution_pointwise mkldnn._convolution_pointwise_", FUSED)
@@ -113,15 +107,9 @@ def convolution_pointwise(
     out: Tensor,
 ) -> Quantities:
     """f(conv(x) + b), or with a binary operation f((conv(x) + b) + alpha other)."""
-    summed = binary_attr in ("add", "sum", "sub")
-    return fused_activation(
-        attr or unary_attr,
-        algorithm or unary_algorithm,
-        outputs=out.numel(),
-        taps=prod(W.shape[1:]),
-        biases=biases(B, out) + summed * out.numel(),
-        scales=int(binary_attr == "mul") + int(summed and alpha not in (None, 1)),
-    )
+    scaled = int(binary_attr in SUMS and alpha not in (None, 1))
+    activation, of_activation = attr or unary_attr, algorithm or unary_algorithm
+    return _fused(prod(W.shape[1:]), B, activation, of_activation, binary=binary_attr, scales=scaled, out=out)
 
 
 @formula(
@@ -152,13 +140,13 @@ def onednn_pointwise(
     """f(conv(x) + b), or with a binary operation f(conv(x) + b + other): the sum over the taps of each output element,
     and the operations fused to it. A linear weight is packed as [features, outputs]."""
     linear = out.dim() == x.dim() and weight.dim() == 2
-    binary = binary_attr or binary_post_op
-    return fused_activation(
+    return _fused(
+        x.shape[-1] if linear else prod(weight.shape[1:]),
+        bias,
         attr or post_op_name or unary_attr or unary_post_op,
         algorithm or post_op_algorithm or unary_algorithm or unary_post_op_algorithm,
-        outputs=out.numel(),
-        taps=x.shape[-1] if linear else prod(weight.shape[1:]),
-        biases=biases(bias, out) + (binary in ("add", "sum")) * out.numel(),
+        binary=binary_attr or binary_post_op,
+        out=out,
     )
 
 
@@ -171,21 +159,21 @@ def transposed_convolution_pointwise(
     x: Tensor, weight: Tensor, bias: Tensor | None, *, attr: str, algorithm: str | None, out: Tensor
 ) -> Quantities:
     """f(conv_transpose(x) + b): every input element is spread over its taps."""
-    taps = prod(weight.shape[1:])
-    quantities = fused_activation(attr, algorithm, outputs=out.numel(), taps=taps, biases=biases(bias, out))
-    return {**quantities, "inputs": x.numel()}
+    return {**_fused(prod(weight.shape[1:]), bias, attr, algorithm, out=out), "inputs": x.numel()}
 
 
 @formula("_mixed_dtypes_linear", FUSED)
 def mixed_dtypes_linear(x: Tensor, *, bias: Tensor | None, activation: str | None, out: Tensor) -> Quantities:
     """f(scale (x W^T) + b): one multiplication with the scale of its column per output element."""
-    return fused_activation(activation, outputs=out.numel(), taps=x.shape[-1], biases=biases(bias, out), scales=1)
+    return _fused(x.shape[-1], bias, activation, scales=1, out=out)
 
 
 @formula("mkl._mkl_linear", "macs = outputs * contracted, add = biases")
-def mkl_linear(x: Tensor, packed: Tensor, weight: Tensor, bias: Tensor | None, *, out: Tensor) -> Quantities:
-    """x W^T + b."""
-    return projected(x, bias, out)
+def mkl_linear(
+    x: Tensor, packed: Tensor, weight: torch.Tensor, bias: Tensor | None, *, out: Tensor
+) -> Quantities | Cost:
+    """As ``linear``: x W^T + b."""
+    return linear(x, weight, bias, out=out)
 
 
 @formula("inductor._mm_plus_mm", "macs = outputs * contracted, add = outputs")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import prod
 
 from fxcount.cost import Quantities, Size
-from fxcount.formulas.registry import formula, formulas
+from fxcount.formulas.registry import aliases, formula, formulas, given
 from fxcount.formulas.tensor import Tensor
 
 FROM_INPUT = (
@@ -29,32 +29,37 @@ def _from_input(x: Tensor, statistics: Size, weight: Tensor | None, bias: Tensor
     }
 
 
-@formula("layer_norm native_layer_norm", FROM_INPUT)
-def layer_norm(x: Tensor, normalized_shape: Sequence[Size], weight: Tensor | None, bias: Tensor | None) -> Quantities:
-    """(x - E[x]) / sqrt(Var[x] + eps) * gamma + beta over the last axes: one statistic for every other index."""
+@formulas(
+    {
+        FROM_INPUT: "layer_norm native_layer_norm",
+        "mul = elements + scaled, div = elements + statistics, add = elements, special = statistics": (
+            "rms_norm _fused_rms_norm"
+        ),
+    }
+)
+def norm_over_last_axes(
+    x: Tensor, normalized_shape: Sequence[Size], weight: Tensor | None, *, bias: Tensor | None = None
+) -> Quantities:
+    """(x - E[x]) / sqrt(Var[x] + eps) * gamma + beta over the last axes: one statistic for every other index.
+
+    A root mean square norm is x / sqrt(mean(x^2) + eps) * gamma: a square per element, a mean (elements - statistics
+    additions, a division), plus eps (an addition) under a root, and a division per element."""
     return _from_input(x, x.numel() // max(1, prod(normalized_shape)), weight, bias)
 
 
-@formula("group_norm", FROM_INPUT)
-def group_norm(x: Tensor, num_groups: Size, weight: Tensor | None, bias: Tensor | None) -> Quantities:
-    """(x - E[x]) / sqrt(Var[x] + eps) * gamma + beta over each group of channels of each example."""
-    return _from_input(x, x.shape[0] * num_groups, weight, bias)
-
-
-@formula("native_group_norm", FROM_INPUT)
-def native_group_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, batch: Size, *, group: Size) -> Quantities:
-    """As ``group_norm``."""
-    return _from_input(x, batch * group, weight, bias)
-
-
-@formula(
-    "rms_norm _fused_rms_norm",
-    "mul = elements + scaled, div = elements + statistics, add = elements, special = statistics",
-)
-def rms_norm(x: Tensor, normalized_shape: Sequence[Size], weight: Tensor | None) -> Quantities:
-    """x / sqrt(mean(x^2) + eps) * gamma: a square per element, a mean (elements - statistics additions, a division),
-    plus eps (an addition) under a root, and a division per element."""
-    return _from_input(x, x.numel() // max(1, prod(normalized_shape)), weight, None)
+@formula("group_norm native_group_norm", FROM_INPUT)
+def group_norm(
+    x: Tensor,
+    *,
+    num_groups: Size | None = None,
+    group: Size | None = None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+) -> Quantities:
+    """(x - E[x]) / sqrt(Var[x] + eps) * gamma + beta over each group of channels of each example; an operator that
+    takes no number of groups has one for each channel."""
+    groups = num_groups or group or x.shape[1]
+    return _from_input(x, x.shape[0] * groups, weight, bias)
 
 
 @formula(
@@ -104,10 +109,8 @@ def batch_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, *, trainin
     return _batch(x, training, _channels(x), weight, bias)
 
 
-@formula("_batch_norm_with_update _batch_norm_with_update_functional", BATCH)
-def batch_norm_with_update(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Quantities:
-    """As batch norm in training: it is only there that running statistics are updated."""
-    return _batch(x, True, _channels(x), weight, bias)
+# It is only in training that running statistics are updated.
+aliases({"batch_norm": "_batch_norm_with_update _batch_norm_with_update_functional"}, adapt=given(training=True))
 
 
 @formula("instance_norm", BATCH)
@@ -255,12 +258,7 @@ def gathered_statistics(x: Tensor, mean: Tensor) -> Quantities:
 @formula("batch_norm_elemt", "mul = elements + scaled, add = elements + shifted")
 def synchronized_batch_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Quantities:
     """(x - mean) * invstd * gamma + beta with given statistics."""
-    elements = x.numel()
-    return {
-        "elements": elements,
-        "scaled": 0 if weight is None else elements,
-        "shifted": 0 if bias is None else elements,
-    }
+    return _from_input(x, 0, weight, bias)
 
 
 @formula("batch_norm_backward_reduce", "add = 3 * elements - 2 * channels, mul = elements + channels * to_weight")

@@ -11,8 +11,9 @@ from typing import Protocol
 import torch
 
 from fxcount.cost import Cost, Quantities
+from fxcount.formulas.contractions import bias_additions
+from fxcount.formulas.convolutions import convolution
 from fxcount.formulas.formula import Measure, RefusedError
-from fxcount.formulas.fused import convolved, projected
 from fxcount.formulas.registry import aliases, formula, formulas, refuse
 from fxcount.formulas.tensor import Tensor
 
@@ -51,16 +52,6 @@ def of_packed_weight(measure: Measure) -> Measure:
     return of_packed
 
 
-def of_every_channel(measure: Measure) -> Measure:
-    """The ``measure`` of a group norm for an operator whose groups are single channels."""
-
-    def instance_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Quantities | Cost | int:
-        """(x - E[x]) / sqrt(Var[x] + eps) * gamma + beta over each channel of each example."""
-        return measure(x, x.shape[1], weight, bias)
-
-    return instance_norm
-
-
 aliases(
     {
         "add": "quantized.add quantized.add_scalar",
@@ -78,9 +69,14 @@ aliases(
         "threshold": "quantized.threshold",
         "softmax": "quantized.softmax",
         "matmul": "quantized.matmul",
+        "linear": (
+            "quantized.linear_dynamic_fp16_unpacked_weight onednn.linear_dynamic_fp16 fbgemm_linear_fp16_weight "
+            "fbgemm_linear_fp16_weight_fp32_activation"
+        ),
+        "linear relu": "onednn.linear_relu_dynamic_fp16",
         "max_pool2d": "quantized.max_pool1d quantized.max_pool2d",
         "layer_norm": "quantized.layer_norm",
-        "group_norm": "quantized.group_norm",
+        "group_norm": "quantized.group_norm quantized.instance_norm",
         "native_batch_norm": (
             "quantized_batch_norm quantized.batch_norm quantized.batch_norm1d quantized.batch_norm2d "
             "quantized.batch_norm3d"
@@ -115,9 +111,6 @@ aliases(
     adapt=of_packed_weight,
     complex_stated=True,
 )
-
-aliases({"group_norm": "quantized.instance_norm"}, adapt=of_every_channel, complex_stated=True)
-
 
 refuse(
     "sparse.qlinear sparse.qlinear_relu sparse.qlinear_dynamic sparse.qlinear_relu_dynamic",
@@ -173,7 +166,8 @@ def batch_norm_relu(
 )
 def convolution_add(x: Tensor, accumulated: Tensor, packed: PackedWeight, *, out: Tensor) -> Quantities:
     """As the convolution, plus another tensor, where the name says so followed by max(0, x)."""
-    return convolved(*unpacked(packed), out)
+    weight, bias = unpacked(packed)
+    return convolution(x, weight, bias=bias, out=out)
 
 
 LINEAR = "macs = outputs * contracted, add = biases"
@@ -187,21 +181,7 @@ LINEAR = "macs = outputs * contracted, add = biases"
 )
 def linear_of_floats(x: Tensor, x_scale: float, x_zero_point: int, packed: PackedWeight, *, out: Tensor) -> Quantities:
     """f(x W^T + b)."""
-    return projected(x, unpacked(packed)[1], out)
-
-
-@quantised(
-    {
-        LINEAR: (
-            "quantized.linear_dynamic_fp16_unpacked_weight onednn.linear_dynamic_fp16 fbgemm_linear_fp16_weight "
-            "fbgemm_linear_fp16_weight_fp32_activation"
-        ),
-        f"{LINEAR}, cmp = outputs": "onednn.linear_relu_dynamic_fp16",
-    }
-)
-def half_precision_linear(x: Tensor, weight: Tensor, bias: Tensor | None, *, out: Tensor) -> Quantities:
-    """f(x W^T + b) with a weight in half precision."""
-    return projected(x, bias, out)
+    return {"outputs": out.numel(), "contracted": x.shape[-1], "biases": bias_additions(unpacked(packed)[1], out)}
 
 
 @quantised(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from fxcount.cost import Quantities, Size
-from fxcount.formulas.fused import biases
+from fxcount.formulas.contractions import bias_additions
 from fxcount.formulas.registry import formula, formulas
 from fxcount.formulas.tensor import Tensor
 
@@ -38,7 +38,7 @@ def _grouped(a: Tensor, b: Tensor, bias: Tensor | None, out: Tensor) -> dict[str
         "outputs": out.numel(),
         "contracted": (1 + packed_pairs) * a.shape[-1],
         "groups": max(1, out.shape[0]) if a.dim() == 2 and b.dim() == 2 and out.dim() == 3 else 1,
-        "biases": biases(bias, out),
+        "biases": bias_additions(bias, out),
     }
 
 
