@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 from fxcount.cost import Cost, Quantities, Size
 from fxcount.formulas.contractions import additions_over_rows
-from fxcount.formulas.formula import Measure
-from fxcount.formulas.registry import formula
+from fxcount.formulas.registry import formula, given
 from fxcount.formulas.tensor import Tensor
 
 
@@ -64,7 +63,15 @@ def _steps(x: Tensor, cell: Cell, weights: Size, units: Size, biased: bool, drop
 
 
 def _stack(
-    x: Tensor, cell: Cell, hidden: Size, state: Size, layers: int, directions: int, biased: bool, dropping: bool
+    x: Tensor,
+    cell: Cell,
+    hidden: Size,
+    state: Size,
+    biased: bool,
+    *,
+    layers: int = 1,
+    directions: int = 1,
+    dropping: bool = False,
 ) -> Quantities:
     """Layers of ``hidden`` units whose state has ``state`` elements: as many, or fewer if it is projected. The first
     layer takes the features of x, each further one the states of both directions below it, which dropout scales."""
@@ -81,47 +88,65 @@ def _states(hx: Tensor | Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     return h, c
 
 
-def _network(cell: Cell) -> Measure:
-    def network(
-        x: Tensor,
-        *,
-        hx: Tensor | Sequence[Tensor],
-        has_biases: bool,
-        num_layers: int,
-        dropout: float,
-        train: bool,
-        bidirectional: bool,
-    ) -> Quantities:
-        """Every step, layer and direction: the gates' matrix products, their biases and their arithmetic, as in the
-        equations of ``torch.nn.LSTM``, ``torch.nn.GRU`` and ``torch.nn.RNN``. The rows of a packed batch are its
-        elements without padding."""
-        h, c = _states(hx)
-        directions = 2 if bidirectional else 1
-        dropping = train and dropout != 0
-        return _stack(x, cell, c.shape[-1], h.shape[-1], num_layers, directions, has_biases, dropping)
-
-    return network
+def _biased(parameters: Sequence[Tensor]) -> bool:
+    """Whether there are bias vectors among the weight matrices."""
+    return any(parameter.dim() == 1 for parameter in parameters)
 
 
-def _single_step(cell: Cell) -> Measure:
-    def single_step(
-        x: Tensor, hx: Tensor | Sequence[Tensor], *, b_ih: Tensor | None = None, bias_ih: Tensor | None = None
-    ) -> Quantities:
-        """One step of one layer, as in the equations of ``torch.nn.LSTMCell``, ``torch.nn.GRUCell`` and
-        ``torch.nn.RNNCell``."""
-        hidden = _states(hx)[0].shape[-1]
-        biased = b_ih is not None or bias_ih is not None
-        return _stack(x, cell, hidden, hidden, 1, 1, biased, False)
-
-    return single_step
+MODES = (RNN_RELU, RNN_TANH, LSTM, GRU)
+"""The cells by the number that cuDNN, MIOpen and oneDNN give them."""
 
 
-def _gates(cell: Cell) -> Measure:
-    def gates(input_gates: Tensor, hidden_gates: Tensor, state: Tensor, *, input_bias: Tensor | None) -> Quantities:
-        """A step whose matrix products W x and U h are given."""
-        return _steps(state, cell, 0, state.shape[-1], input_bias is not None)
+@formula("_cudnn_rnn miopen_rnn", STEPS)
+def network(
+    x: Tensor,
+    *,
+    cell: Cell | None = None,
+    mode: int = 0,
+    hx: Tensor | Sequence[Tensor],
+    hidden_size: Size = 0,
+    weight: Sequence[Tensor] = (),
+    has_biases: bool = False,
+    num_layers: int,
+    dropout: float,
+    train: bool,
+    bidirectional: bool,
+) -> Quantities:
+    """Every step, layer and direction: the gates' matrix products, their biases and their arithmetic, as in the
+    equations of ``torch.nn.LSTM``, ``torch.nn.GRU`` and ``torch.nn.RNN``. The rows of a packed batch are its
+    elements without padding."""
+    h, c = _states(hx)
+    return _stack(
+        x,
+        cell or MODES[mode],
+        hidden_size or c.shape[-1],
+        h.shape[-1],
+        has_biases or _biased(weight),
+        layers=num_layers,
+        directions=1 + bidirectional,
+        dropping=train and dropout != 0,
+    )
 
-    return gates
+
+def single_step(
+    x: Tensor,
+    hx: Tensor | Sequence[Tensor],
+    *,
+    cell: Cell = LSTM,
+    b_ih: Tensor | None = None,
+    bias_ih: Tensor | None = None,
+) -> Quantities:
+    """One step of one layer, as in the equations of ``torch.nn.LSTMCell``, ``torch.nn.GRUCell`` and
+    ``torch.nn.RNNCell``."""
+    hidden = _states(hx)[0].shape[-1]
+    return _stack(x, cell, hidden, hidden, b_ih is not None or bias_ih is not None)
+
+
+def gates(
+    input_gates: Tensor, hidden_gates: Tensor, state: Tensor, *, cell: Cell = LSTM, input_bias: Tensor | None
+) -> Quantities:
+    """A step whose matrix products W x and U h are given."""
+    return _steps(state, cell, 0, state.shape[-1], input_bias is not None)
 
 
 NETWORKS = {
@@ -138,38 +163,15 @@ CELLS = {
 }
 GATES = {LSTM: "_thnn_fused_lstm_cell", GRU: "_thnn_fused_gru_cell"}
 
-for operators_of, measure_of in ((NETWORKS, _network), (CELLS, _single_step), (GATES, _gates)):
+for operators_of, measure in ((NETWORKS, network), (CELLS, single_step), (GATES, gates)):
     for cell, operators in operators_of.items():
-        formula(operators, STEPS)(measure_of(cell))
-
-MODES = (RNN_RELU, RNN_TANH, LSTM, GRU)
-"""The cells by the number that cuDNN, MIOpen and oneDNN give them."""
-
-
-@formula("_cudnn_rnn miopen_rnn", STEPS)
-def device_network(
-    x: Tensor,
-    weight: Sequence[Tensor],
-    *,
-    hx: Tensor,
-    mode: int,
-    hidden_size: Size,
-    num_layers: int,
-    dropout: float,
-    train: bool,
-    bidirectional: bool,
-) -> Quantities:
-    """As ``lstm``, ``gru``, ``rnn_tanh`` or ``rnn_relu``; bias vectors stand among the weight matrices."""
-    biased = any(parameter.dim() == 1 for parameter in weight)
-    directions = 2 if bidirectional else 1
-    dropping = train and dropout != 0
-    return _stack(x, MODES[mode], hidden_size, hx.shape[-1], num_layers, directions, biased, dropping)
+        formula(operators, STEPS)(given(cell=cell)(measure))
 
 
 @formula("mkldnn_rnn_layer", STEPS)
 def single_layer(x: Tensor, *, mode: int, hidden_size: Size, has_biases: bool) -> Quantities:
     """One layer in one direction of ``lstm``, ``gru``, ``rnn_tanh`` or ``rnn_relu``."""
-    return _stack(x, MODES[mode], hidden_size, hidden_size, 1, 1, has_biases, False)
+    return _stack(x, MODES[mode], hidden_size, hidden_size, has_biases)
 
 
 @formula(
@@ -234,15 +236,15 @@ cells, one addition per output element where the gradient from above joins that 
 where the two directions meet in their input, one multiplication per element that was dropped out, and the biases."""
 
 
-@formula("_cudnn_rnn_backward miopen_rnn_backward", GRADIENTS)
+@formula("_cudnn_rnn_backward miopen_rnn_backward lstm_mps_backward", GRADIENTS)
 def network_backward(
-    x: Tensor,
-    weight: Sequence[Tensor],
-    weight_stride0: int,
     *,
-    mode: int,
-    hidden_size: Size,
-    proj_size: Size = 0,
+    input: Tensor,
+    hx: Tensor | Sequence[Tensor],
+    weight: Sequence[Tensor] = (),
+    params: Sequence[Tensor] = (),
+    mode: int = MODES.index(LSTM),
+    hidden_size: Size = 0,
     num_layers: int = 1,
     dropout: float = 0,
     train: bool = False,
@@ -251,63 +253,37 @@ def network_backward(
 ) -> Quantities:
     """The gradients of an RNN (mode 0 relu, 1 tanh), LSTM (2) or GRU (3) for the input, the hidden and cell states and
     the weights, whichever the mask asks for. Padded steps count."""
-    steps, directions = prod(x.shape[:-1]), 1 + bidirectional
+    h, c = _states(hx)
+    width, hidden = h.shape[-1], hidden_size or c.shape[-1]
+    parameters = [*weight, *params]
+    steps, directions = prod(input.shape[:-1]), 1 + bidirectional
     cell, summed_gates = CELL_GRADIENTS[MODES[mode]]
-    stacked, width = num_layers * directions, proj_size or hidden_size
+    stacked = num_layers * directions
     between_layers = steps * directions * width * (num_layers - 1)
     to_input, *_, to_weights = output_mask
     asked = int(any(output_mask))
-    first_weights = weight[::weight_stride0][:directions]
-    biased = to_weights and any(parameter.dim() == 1 for parameter in weight)
+    of_first_layer = parameters[:: len(parameters) // stacked][:directions]
     return {
         "steps": steps,
-        "weights": sum(parameter.numel() for parameter in weight if parameter.dim() > 1),
+        "weights": sum(parameter.numel() for parameter in parameters if parameter.dim() > 1),
         "passed": asked,
         "learned": int(to_weights),
-        "unneeded": 0 if to_input else asked * sum(parameter.numel() for parameter in first_weights),
-        "cells": asked * steps * stacked * hidden_size,
+        "unneeded": 0 if to_input else asked * sum(parameter.numel() for parameter in of_first_layer),
+        "cells": asked * steps * stacked * hidden,
         "cell_mul": cell.mul,
         "cell_add": cell.add,
         "cell_cmp": cell.cmp,
         "cell_special": cell.special,
         "outputs": asked * steps * stacked * width,
         "dropped": asked * between_layers if train and dropout > 0 else 0,
-        "merged": asked * (between_layers + (x.numel() if to_input else 0)) if bidirectional else 0,
-        "summed": (steps - 1) * stacked * summed_gates * hidden_size if biased and steps else 0,
+        "merged": asked * (between_layers + (input.numel() if to_input else 0)) if bidirectional else 0,
+        "summed": (steps - 1) * stacked * summed_gates * hidden if steps and to_weights and _biased(parameters) else 0,
     }
 
 
 @formula("mkldnn_rnn_layer_backward", GRADIENTS)
 def layer_backward(
-    x: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor, *, mode: int, hidden_size: Size, has_biases: bool
+    x: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor, hx: Tensor, *, mode: int, has_biases: bool
 ) -> Quantities:
     """As ``network_backward``, all gradients of one layer in one direction, whatever the network around it has."""
-    weights = (w_ih, w_hh, b_ih, b_hh) if has_biases else (w_ih, w_hh)
-    return network_backward(x, weights, len(weights), mode=mode, hidden_size=hidden_size)
-
-
-@formula("lstm_mps_backward", GRADIENTS)
-def lstm_backward(
-    *,
-    input: Tensor,
-    hx: Sequence[Tensor],
-    params: Sequence[Tensor],
-    has_biases: bool,
-    num_layers: int,
-    dropout: float,
-    train: bool,
-    bidirectional: bool,
-) -> Quantities:
-    """As ``network_backward``, all gradients of an LSTM."""
-    return network_backward(
-        input,
-        params,
-        4 if has_biases else 2,
-        mode=MODES.index(LSTM),
-        hidden_size=hx[1].shape[-1],
-        proj_size=hx[0].shape[-1],
-        num_layers=num_layers,
-        dropout=dropout,
-        train=train,
-        bidirectional=bidirectional,
-    )
+    return network_backward(input=x, hx=hx, weight=(w_ih, w_hh, b_ih, b_hh) if has_biases else (w_ih, w_hh), mode=mode)
