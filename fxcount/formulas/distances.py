@@ -33,22 +33,11 @@ def _distances(pairs: Size, coordinates: Size, p: float) -> Quantities:
     }
 
 
-@formula("cdist _cdist_forward", DISTANCE)
-def distances_between(x1: Tensor, x2: Tensor, p: float, *, out: Tensor) -> Quantities:
-    """From each point in x1 [..., P, M] to each in x2 [..., R, M], by the definition, whether or not a kernel takes
-    the way over a matrix product for p = 2."""
-    return _distances(out.numel(), x1.shape[-1], p)
-
-
-@formula("_euclidean_dist", DISTANCE)
-def euclidean_distances(x1: Tensor, x2: Tensor, *, out: Tensor) -> Quantities:
-    """As ``cdist`` with p = 2."""
-    return _distances(out.numel(), x1.shape[-1], 2)
-
-
-@formula("pdist _pdist_forward", DISTANCE)
-def distances_within(x: Tensor, p: float, *, out: Tensor) -> Quantities:
-    """From each of N points [N, M] to each later one: N (N - 1) / 2 pairs."""
+@formula("cdist _cdist_forward _euclidean_dist pdist _pdist_forward", DISTANCE)
+def distances(x: Tensor, *, p: float = 2, out: Tensor) -> Quantities:
+    """From each point in x [..., P, M] to each in another tensor [..., R, M], or to each later one in x itself, which
+    are P (P - 1) / 2 pairs. By the definition, whether or not a kernel takes the way over a matrix product for p = 2.
+    """
     return _distances(out.numel(), x.shape[-1], p)
 
 

@@ -2,7 +2,7 @@
 
 from fxcount.cost import Quantities
 from fxcount.formulas.arithmetic import first_tensor
-from fxcount.formulas.registry import formula
+from fxcount.formulas.registry import aliases, formula, given
 from fxcount.formulas.tensor import Tensor
 
 
@@ -31,12 +31,10 @@ def embedding_backward(grad: Tensor, *, scale_grad_by_freq: bool) -> Quantities:
     return {"accumulated": grad.numel(), "scaled": int(scale_grad_by_freq)}
 
 
-EMBEDDING_BAG_GRADIENTS = (
-    "add = accumulated * dense, mul = accumulated * weighted, div = averaged + accumulated * scaled"
+@formula(
+    "_embedding_bag_backward _embedding_bag_dense_backward",
+    "add = accumulated * dense, mul = accumulated * weighted, div = averaged + accumulated * scaled",
 )
-
-
-@formula("_embedding_bag_backward _embedding_bag_dense_backward", EMBEDDING_BAG_GRADIENTS)
 def embedding_bag_backward(
     grad: Tensor,
     indices: Tensor,
@@ -58,19 +56,7 @@ def embedding_bag_backward(
     }
 
 
-@formula("_embedding_bag_sparse_backward", EMBEDDING_BAG_GRADIENTS)
-def embedding_bag_sparse_backward(
-    grad: Tensor, indices: Tensor, *, scale_grad_by_freq: bool, mode: int, per_sample_weights: Tensor | None
-) -> Quantities:
-    """As ``embedding_bag_backward`` with a sparse gradient."""
-    return embedding_bag_backward(
-        grad,
-        indices,
-        scale_grad_by_freq=scale_grad_by_freq,
-        mode=mode,
-        sparse=True,
-        per_sample_weights=per_sample_weights,
-    )
+aliases({"_embedding_bag_backward": "_embedding_bag_sparse_backward"}, adapt=given(sparse=True))
 
 
 @formula("_embedding_bag_per_sample_weights_backward", "macs = samples * width")

@@ -46,15 +46,19 @@ takes g, 1 add). grad_grid of each axis is g times the sum of the taps' values t
 (taps + 1 mul, taps - 1 add), summed over the channels of a place. As in the forward, weights are not counted."""
 
 
-@formula("grid_sampler_2d_backward grid_sampler_3d_backward _grid_sampler_2d_cpu_fallback_backward", GRID_SAMPLE)
+@formula(
+    "grid_sampler_2d_backward grid_sampler_3d_backward _grid_sampler_2d_cpu_fallback_backward "
+    "cudnn_grid_sampler_backward",
+    GRID_SAMPLE,
+)
 def grid_sample_backward(
-    grad: Tensor, x: Tensor, grid: Tensor, interpolation_mode: int, *, output_mask: Sequence[bool] = (True, True)
+    *, grad_output: Tensor, grid: Tensor, interpolation_mode: int = 0, output_mask: Sequence[bool] = (True, True)
 ) -> Quantities:
-    """The gradients of a sample for the input and the grid."""
+    """The gradients of a sample for the input and the grid; that of cuDNN is bilinear and has both."""
     per_axis, axes = _taps_of_an_axis(interpolation_mode), grid.shape[-1]
-    sampled, taps = grad.numel() if per_axis else 0, per_axis**axes
+    sampled, taps = grad_output.numel() if per_axis else 0, per_axis**axes
     return {
-        "outputs": grad.numel(),
+        "outputs": grad_output.numel(),
         "sampled": sampled,
         "taps": taps,
         "scattered": max(taps, 1),
@@ -63,9 +67,3 @@ def grid_sample_backward(
         "to_input": int(output_mask[0]),
         "to_grid": int(output_mask[1]),
     }
-
-
-@formula("cudnn_grid_sampler_backward", GRID_SAMPLE)
-def bilinear_grid_sample_backward(x: Tensor, grid: Tensor, grad: Tensor) -> Quantities:
-    """As ``grid_sample_backward``, bilinear, both gradients."""
-    return grid_sample_backward(grad, x, grid, 0)

@@ -5,8 +5,7 @@ from fractions import Fraction
 from math import prod
 
 from fxcount.cost import Quantities, Size
-from fxcount.formulas.formula import Measure
-from fxcount.formulas.registry import formula, formulas
+from fxcount.formulas.registry import aliases, formula, formulas, given
 from fxcount.formulas.tensor import Tensor
 
 
@@ -71,43 +70,42 @@ def _taps(x: Tensor, out: Tensor, radius: int, align_corners: bool, factors: Seq
     return prod(outer) * prod(_taps_of_an_axis(n, m, _scale(n, m, align_corners, f), radius) for n, m, f in axes)
 
 
-def _antialiased(radius: int) -> Measure:
-    def antialiased(
-        x: Tensor,
-        *,
-        align_corners: bool = False,
-        scales_h: float | None = None,
-        scales_w: float | None = None,
-        scale_factors: Sequence[float] | None = None,
-        out: Tensor,
-    ) -> Quantities:
-        """Every output is a weighted sum of the inputs under a filter as wide as the scale; taps is the sum over all
-        outputs."""
-        taps = _taps(x, out, radius, align_corners, scale_factors or (scales_h, scales_w))
-        return {"outputs": out.numel(), "taps": taps}
-
-    return antialiased
-
-
-def _antialiased_backward(radius: int) -> Measure:
-    def antialiased_backward(
-        grad: Tensor,
-        *,
-        align_corners: bool = False,
-        scales_h: float | None = None,
-        scales_w: float | None = None,
-        out: Tensor,
-    ) -> Quantities:
-        """As of an interpolation, over the taps of a filter as wide as the scale, as the forward has them."""
-        return {"taps": _taps(out, grad, radius, align_corners, (scales_h, scales_w))}
-
-    return antialiased_backward
+@formula("_upsample_bilinear2d_aa", "mul = taps, add = taps - outputs")
+def antialiased(
+    x: Tensor,
+    *,
+    radius: int = 1,
+    align_corners: bool = False,
+    scales_h: float | None = None,
+    scales_w: float | None = None,
+    scale_factors: Sequence[float] | None = None,
+    out: Tensor,
+) -> Quantities:
+    """Every output is a weighted sum of the inputs under a filter as wide as the scale; taps is the sum over all
+    outputs."""
+    taps = _taps(x, out, radius, align_corners, scale_factors or (scales_h, scales_w))
+    return {"outputs": out.numel(), "taps": taps}
 
 
-for _operator, _radius in {
-    "_upsample_bilinear2d_aa": 1,
-    "_upsample_bicubic2d_aa": 2,
-    "_upsample_lanczos2d_aa": 3,
-}.items():
-    formula(_operator, "mul = taps, add = taps - outputs")(_antialiased(_radius))
-    formula(f"{_operator}_backward", "mul = taps, add = taps")(_antialiased_backward(_radius))
+@formula("_upsample_bilinear2d_aa_backward", "mul = taps, add = taps")
+def antialiased_backward(
+    grad: Tensor,
+    *,
+    radius: int = 1,
+    align_corners: bool = False,
+    scales_h: float | None = None,
+    scales_w: float | None = None,
+    out: Tensor,
+) -> Quantities:
+    """As of an interpolation, over the taps of a filter as wide as the scale, as the forward has them."""
+    return {"taps": _taps(out, grad, radius, align_corners, (scales_h, scales_w))}
+
+
+for _filter, _radius in {"bicubic": 2, "lanczos": 3}.items():
+    aliases(
+        {
+            "_upsample_bilinear2d_aa": f"_upsample_{_filter}2d_aa",
+            "_upsample_bilinear2d_aa_backward": f"_upsample_{_filter}2d_aa_backward",
+        },
+        adapt=given(radius=_radius),
+    )

@@ -157,47 +157,28 @@ def eigen(a: Tensor) -> Quantities:
     return {"matrices": prod(a.shape[:-2]), "n": a.shape[-1], "complex": int(a.dtype.is_complex)}
 
 
-SYMMETRIC = "macs = matrices * ((4 + 23 * vectors) * n**3 // 6)"
+@formula("_linalg_eigh linalg_eigvalsh", "macs = matrices * ((4 + 23 * vectors) * n**3 // 6)")
+def symmetric_eigen(a: Tensor, *, compute_v: bool = False) -> Quantities:
+    """The symmetric QR algorithm (Golub & Van Loan): 4n^3/3 operations for the eigenvalues alone, 9n^3 with vectors;
+    torch itself takes the vectors along where it may need them."""
+    return {"matrices": prod(a.shape[:-2]), "n": a.shape[-1], "vectors": int(compute_v)}
 
 
-def _symmetric(a: Tensor, vectors: bool) -> Quantities:
-    return {"matrices": prod(a.shape[:-2]), "n": a.shape[-1], "vectors": int(vectors)}
-
-
-@formula("_linalg_eigh", SYMMETRIC)
-def symmetric_eigen(a: Tensor, *, compute_v: bool) -> Quantities:
-    """The symmetric QR algorithm (Golub & Van Loan): 4n^3/3 operations for the eigenvalues alone, 9n^3 with vectors."""
-    return _symmetric(a, compute_v)
-
-
-@formula("linalg_eigvalsh", SYMMETRIC)
-def symmetric_eigenvalues(a: Tensor) -> Quantities:
-    """The eigenvalues alone, as of ``_linalg_eigh``; torch itself takes the vectors along where it may need them."""
-    return _symmetric(a, False)
-
-
-SINGULAR = (
+@formula(
+    "_linalg_svd linalg_svdvals",
     "macs = matrices * (values * ((6 * m * n**2 - 2 * n**3) // 3) + thin * (7 * m * n**2 + 4 * n**3)"
-    " + full * ((4 * m**2 * n + 8 * m * n**2 + 9 * n**3) // 2))"
+    " + full * ((4 * m**2 * n + 8 * m * n**2 + 9 * n**3) // 2))",
 )
-
-
-def _singular(a: Tensor, vectors: bool, full: bool) -> Quantities:
-    kinds = {"values": int(not vectors), "thin": int(vectors and not full), "full": int(vectors and full)}
-    return {**_rectangular(a), **kinds}
-
-
-@formula("_linalg_svd", SINGULAR)
-def singular_value_decomposition(a: Tensor, full_matrices: bool, compute_uv: bool) -> Quantities:
+def singular_values(a: Tensor, *, full_matrices: bool = False, compute_uv: bool = False) -> Quantities:
     """The Golub-Reinsch algorithm (Golub & Van Loan), whatever the driver: 4mn^2 - 4n^3/3 operations for the singular
-    values alone, 14mn^2 + 8n^3 with n vectors on either side, 4m^2 n + 8mn^2 + 9n^3 with all m and n."""
-    return _singular(a, compute_uv, full_matrices)
-
-
-@formula("linalg_svdvals", SINGULAR)
-def singular_values(a: Tensor) -> Quantities:
-    """The singular values alone, as of ``_linalg_svd``; torch itself takes the vectors along where it may need them."""
-    return _singular(a, False, False)
+    values alone, 14mn^2 + 8n^3 with n vectors on either side, 4m^2 n + 8mn^2 + 9n^3 with all m and n; torch itself
+    takes the vectors along where it may need them."""
+    return {
+        **_rectangular(a),
+        "values": int(not compute_uv),
+        "thin": int(compute_uv and not full_matrices),
+        "full": int(compute_uv and full_matrices),
+    }
 
 
 @formula(

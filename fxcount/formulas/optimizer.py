@@ -7,7 +7,7 @@ step counters and what is computed once per tensor or per call (bias corrections
 from collections.abc import Sequence
 
 from fxcount.cost import Quantities, Size
-from fxcount.formulas.registry import formula
+from fxcount.formulas.registry import aliases, formula, given
 from fxcount.formulas.tensor import Tensor
 
 
@@ -23,14 +23,20 @@ ADAM = (
 special 1, div 2, add 2, mul 1."""
 
 
-def _adam(
+@formula("_fused_adam", ADAM)
+def adam(
     params: Sequence[Tensor],
+    *,
     weight_decay: float,
+    decoupled: bool = False,
     amsgrad: bool,
     maximize: bool,
     grad_scale: Tensor | None,
-    decoupled: bool,
 ) -> Quantities:
+    """``torch.optim.Adam`` per element: m += (1 - beta1) (g - m), v = beta2 v + (1 - beta2) g g,
+    p -= step m / (sqrt(v) / c + eps). Weight decay adds wd p to the gradient, or in ``torch.optim.AdamW``, where it is
+    decoupled, multiplies the parameter with 1 - lr wd; maximizing negates the gradient, AMSGrad takes the larger of v
+    and its largest, a gradient scale divides it."""
     return {
         "elements": _elements(params),
         "decayed": int(weight_decay != 0),
@@ -41,22 +47,7 @@ def _adam(
     }
 
 
-@formula("_fused_adam", ADAM)
-def adam(
-    params: Sequence[Tensor], *, weight_decay: float, amsgrad: bool, maximize: bool, grad_scale: Tensor | None
-) -> Quantities:
-    """``torch.optim.Adam`` per element: m += (1 - beta1) (g - m), v = beta2 v + (1 - beta2) g g,
-    p -= step m / (sqrt(v) / c + eps). Weight decay adds wd p to the gradient, maximizing negates it, AMSGrad takes the
-    larger of v and its largest, a gradient scale divides it."""
-    return _adam(params, weight_decay, amsgrad, maximize, grad_scale, decoupled=False)
-
-
-@formula("_fused_adamw", ADAM)
-def adamw(
-    params: Sequence[Tensor], *, weight_decay: float, amsgrad: bool, maximize: bool, grad_scale: Tensor | None
-) -> Quantities:
-    """As ``_fused_adam``, but weight decay multiplies the parameter with 1 - lr wd."""
-    return _adam(params, weight_decay, amsgrad, maximize, grad_scale, decoupled=True)
+aliases({"_fused_adam": "_fused_adamw"}, adapt=given(decoupled=True))
 
 
 @formula(

@@ -6,7 +6,7 @@ import torch
 
 from fxcount.cost import Quantities
 from fxcount.formulas.arithmetic import first_tensor
-from fxcount.formulas.registry import formula, formulas
+from fxcount.formulas.registry import aliases, formula, formulas
 from fxcount.formulas.tensor import Tensor
 
 POINTWISE = {
@@ -51,10 +51,7 @@ def addition(*, alpha: complex = 1, out: Tensor) -> Quantities:
     return {"outputs": out.numel(), "scaled": int(alpha != 1)}
 
 
-@formula("_add_relu", "add = outputs, mul = outputs * scaled, cmp = outputs")
-def addition_relu(*, alpha: complex = 1, out: Tensor) -> Quantities:
-    """max(0, x + alpha y)."""
-    return addition(alpha=alpha, out=out)
+aliases({"add relu": "_add_relu"})
 
 
 def _is_factor(value: torch.Tensor | complex) -> int:

@@ -78,19 +78,10 @@ def cumulative_product_backward(grad: Tensor, *, dim: int) -> Quantities:
     return lines(grad, dim)
 
 
-SORT = "cmp = elements * ceil_log2(length)"
-
-
-@formula("sort topk kthvalue mode unique_dim", SORT)
-def sort(x: Tensor, *, dim: int | None = -1) -> Quantities:
-    """An order by comparison: ceil(log2 n) comparisons for each of the n elements of a line, by default of the last
-    axis."""
-    return lines(x, dim)
-
-
-@formula("median nanmedian _unique _unique2", SORT)
-def median(x: Tensor, *, dim: int | None = None) -> Quantities:
-    """As ``sort``, by default of all elements in one line."""
+@formula("sort topk kthvalue mode unique_dim median nanmedian _unique _unique2", "cmp = elements * ceil_log2(length)")
+def sort(x: Tensor, *, dim: int | None = None) -> Quantities:
+    """An order by comparison: ceil(log2 n) comparisons for each of the n elements of a line. An operator that takes no
+    axis has all elements in one line."""
     return lines(x, dim)
 
 
