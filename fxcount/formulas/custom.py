@@ -3,7 +3,7 @@
 import contextlib
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -25,11 +25,9 @@ AnyMeasure = TypeVar("AnyMeasure", bound=Measure)
 
 @dataclass
 class CustomFormulas:
-    """Formulas by what they are for."""
+    """Formulas by what they are for: the name of an operator, a subclass of ``nn.Module`` or a function."""
 
-    operators: dict[str, Formula] = field(default_factory=dict)
-    modules: dict[type, Formula] = field(default_factory=dict)
-    functions: dict[Callable[..., Any], Formula] = field(default_factory=dict)
+    formulas: dict[Any, Formula] = field(default_factory=dict)
     fitted: dict[Operator, OperatorFormula] = field(default_factory=dict)
     """The formulas of operators, fitted to the overloads that were met."""
 
@@ -39,26 +37,28 @@ class CustomFormulas:
             FormulaError: the target has a formula here already, is none of the kinds that can have one, or is a Python
                 function whose calls cannot be seen.
         """
-        formulas, key = self._place(target)
-        if key in formulas:
+        key = _key(target)
+        if key in self.formulas:
             raise FormulaError(f"{target} has a formula already")
-        formulas[key] = formula
+        self.formulas[key] = formula
 
-    def _place(self, target: Any) -> tuple[dict[Any, Formula], Any]:
-        if isinstance(target, CustomOperator):
-            return self.operators, operator_name(registered_operator(target))
-        if isinstance(target, Operator):
-            return self.operators, operator_name(target)
-        if isinstance(target, OperatorPacket):
-            return self.operators, str(target)
-        if isinstance(target, type) and issubclass(target, nn.Module):
-            return self.modules, target
-        if inspect.isroutine(target):
-            _check_calls_are_seen(target)
-            return self.functions, target
-        raise FormulaError(
-            f"a formula is for a subclass of nn.Module, a function or an operator of torch.library, not for {target!r}"
-        )
+
+def _key(target: Any) -> Any:
+    """What a formula for ``target`` stands under."""
+    if isinstance(target, CustomOperator):
+        return operator_name(registered_operator(target))
+    if isinstance(target, Operator):
+        return operator_name(target)
+    if isinstance(target, OperatorPacket):
+        return str(target)
+    if isinstance(target, type) and issubclass(target, nn.Module):
+        return target
+    if inspect.isroutine(target):
+        _check_calls_are_seen(target)
+        return target
+    raise FormulaError(
+        f"a formula is for a subclass of nn.Module, a function or an operator of torch.library, not for {target!r}"
+    )
 
 
 _REGISTERED = CustomFormulas()
@@ -90,11 +90,9 @@ def register_formula(target: Any, equation: str | None = None) -> Callable[[AnyM
     """
 
     def register(measure: AnyMeasure) -> AnyMeasure:
-        custom = CustomFormulas()
-        custom.add(target, _formula(measure, equation))
-        for name in custom.operators:
-            if (known := formula_named(name)) is not None:
-                raise FormulaError(f"{name} has a formula already, in {known.measure.__module__}")
+        name = _key(target)
+        if isinstance(name, str) and (known := formula_named(name)) is not None:
+            raise FormulaError(f"{name} has a formula already, in {known.measure.__module__}")
         _REGISTERED.add(target, _formula(measure, equation))
         return measure
 
@@ -131,35 +129,32 @@ def find_formula(operator: Operator) -> OperatorFormula | None:
     """The formula of an operator, a custom one first, fitted to its arguments; None where none is known."""
     name = operator_name(operator)
     for layer in _layers():
-        if name in layer.operators:
+        if name in layer.formulas:
             if operator not in layer.fitted:
-                layer.fitted[operator] = fit(operator, layer.operators[name])
+                layer.fitted[operator] = fit(operator, layer.formulas[name])
             return layer.fitted[operator]
     return find_registered(operator)
 
 
 def custom_formulas() -> bool:
     """Whether anything has a formula of somebody's own now."""
-    return any(layer.operators or layer.functions or layer.modules for layer in _layers())
+    return any(layer.formulas for layer in _layers())
 
 
 def module_formula(module: nn.Module) -> Formula | None:
     """The formula of a module's class, or of the nearest class that it derives from."""
-    for layer in _layers():
-        for kind in type(module).__mro__ if layer.modules else ():
-            if kind in layer.modules:
-                return layer.modules[kind]
-    return None
+    return _first(type(module).__mro__)
 
 
-def function_formula(function: Any) -> Formula | None:
-    """The formula of a function."""
-    return next((layer.functions[function] for layer in _layers() if function in layer.functions), None)
+def _first(targets: Sequence[Any]) -> Formula | None:
+    """The formula of the first of these targets that has one; those for one count come before all others."""
+    return next((layer.formulas[each] for layer in _layers() for each in targets if each in layer.formulas), None)
 
 
 def python_functions() -> list[Callable[..., Any]]:
     """Every function that has a formula and is not torch's own, which is a node anyway."""
-    return [function for layer in _layers() for function in layer.functions if not _is_torchs_own(function)]
+    targets = [target for layer in _layers() for target in layer.formulas]
+    return [target for target in targets if inspect.isroutine(target) and not _is_torchs_own(target)]
 
 
 def _is_torchs_own(function: Callable[..., Any]) -> bool:
@@ -187,7 +182,7 @@ def _check_calls_are_seen(function: Callable[..., Any]) -> None:
 def call_cost(target: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> OperatorCost | None:
     """What a call of a module or function costs by a formula of its own; None where it has none."""
     of_module = isinstance(target, nn.Module)
-    formula = module_formula(target) if of_module else function_formula(target)
+    formula = module_formula(target) if of_module else _first([target])
     if formula is None:
         return None
     name = type(target).__name__ if of_module else getattr(target, "__name__", repr(target))
