@@ -104,10 +104,10 @@ def power(base: Tensor | complex, exponent: Tensor | complex, *, out: Tensor) ->
         "mul = outputs * dropping, add = outputs * dropping": "alpha_dropout feature_alpha_dropout",
     }
 )
-def dropout(x: Tensor, p: float, train: bool | None) -> Quantities:
+def dropout(x: Tensor, *, p: float, train: bool | None = False, training: bool = False) -> Quantities:
     """In training every element is multiplied with 0 or 1 / (1 - p); otherwise, or for p of 0, nothing happens. An
     alpha dropout scales and shifts by what the mask says, so that mean and variance are kept."""
-    return {"outputs": x.numel(), "dropping": int(bool(train) and p != 0)}
+    return {"outputs": x.numel(), "dropping": int(bool(train or training) and p != 0)}
 
 
 @formula("native_dropout_backward", "mul = elements * dropping")

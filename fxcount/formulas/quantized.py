@@ -60,6 +60,7 @@ aliases(
             "quantized.mul_relu quantized.mul_relu_out quantized.mul_scalar_relu quantized.mul_scalar_relu_out"
         ),
         "clamp": "quantized.clamp",
+        "dropout": "quantized.dropout",
         "relu": "quantized.cat_relu quantized.cat_relu_out",
         "leaky_relu": "quantized.leaky_relu quantized.prelu",
         "elu": "quantized.elu quantized.celu",
@@ -130,12 +131,6 @@ refuse(
 def addition(*, out: Tensor) -> Quantities:
     """x + y, where the name says so followed by max(0, x)."""
     return {"outputs": out.numel()}
-
-
-@quantised({"mul = outputs * dropping": "quantized.dropout"})
-def dropout(x: Tensor, *, p: float, training: bool) -> Quantities:
-    """In training every element is multiplied with 0 or 1 / (1 - p)."""
-    return {"outputs": x.numel(), "dropping": int(training and p != 0)}
 
 
 @formula(

@@ -27,12 +27,11 @@ def weight_only_product(x: Tensor, *, out: Tensor) -> Quantities:
     return {"outputs": out.numel(), "contracted": x.shape[-1], "columns": out.shape[-1]}
 
 
-GROUPED = "macs = outputs * contracted // groups, add = biases"
-
-
-def _grouped(a: Tensor, b: Tensor, bias: Tensor | None, out: Tensor) -> dict[str, Size]:
-    """The quantities of ``GROUPED``. Groups are the parts that the contracted axis is cut into: two matrices give one
-    product for each group of columns. One byte holds two numbers of four bits."""
+@formula("_grouped_mm", "macs = outputs * contracted // groups, add = biases")
+def grouped_product(a: Tensor, b: Tensor, *, bias: Tensor | None, out: Tensor) -> dict[str, Size]:
+    """One matrix product per group: groups of rows of ``a`` [rows, K] meet their own [K, N], groups of columns of
+    ``b`` their own [M, K], and two matrices give [groups, M, N], a product for each of the groups that the contracted
+    axis is cut into. One byte holds two numbers of four bits."""
     packed_pairs = a.dtype == torch.float4_e2m1fn_x2
     return {
         "outputs": out.numel(),
@@ -40,13 +39,6 @@ def _grouped(a: Tensor, b: Tensor, bias: Tensor | None, out: Tensor) -> dict[str
         "groups": max(1, out.shape[0]) if a.dim() == 2 and b.dim() == 2 and out.dim() == 3 else 1,
         "biases": bias_additions(bias, out),
     }
-
-
-@formula("_grouped_mm", GROUPED)
-def grouped_product(a: Tensor, b: Tensor, *, bias: Tensor | None, out: Tensor) -> Quantities:
-    """One matrix product per group: groups of rows of ``a`` [rows, K] meet their own [K, N], groups of columns of
-    ``b`` their own [M, K], and two matrices with groups along the contracted axis give [groups, M, N]."""
-    return _grouped(a, b, bias, out)
 
 
 SCALED = "macs = outputs * contracted // groups, mul = outputs * scales, add = biases"
@@ -81,7 +73,7 @@ def scaled_product(
     """(scale_a a) (scale_b b) + bias, times scale_result where it is given. Scales of whole tensors, rows or columns
     leave the sum: one multiplication each per output element. Scales of blocks multiply the partial sum of each block.
     With two matrices and groups, the contracted axis is cut into the groups."""
-    product = _grouped(a, b, bias, out)
+    product = grouped_product(a, b, bias=bias, out=out)
     grouped = a.dim() == 3 or b.dim() == 3 or out.dim() == 3
     of_a, of_b = (_scales(scale, axis, product["contracted"], grouped) for scale, axis in ((scale_a, -1), (scale_b, 0)))
     return {**product, "scales": of_a + of_b + (scale_result is not None)}
@@ -92,7 +84,7 @@ def scaled_product_by_recipe(
     a: Tensor, b: Tensor, *, recipe_a: Sequence[int], recipe_b: Sequence[int], bias: Tensor | None, out: Tensor
 ) -> Quantities:
     """As ``_scaled_mm``; each recipe says what one scale belongs to."""
-    product = _grouped(a, b, bias, out)
+    product = grouped_product(a, b, bias=bias, out=out)
     whole = product["contracted"] or 1
     lengths = (BLOCK_OF_RECIPE.get(recipe, whole) for recipe in (*recipe_a, *recipe_b))
     return {**product, "scales": sum(_blocks(product["contracted"], length) for length in lengths)}

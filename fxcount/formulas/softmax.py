@@ -9,7 +9,7 @@ from fxcount.formulas.tensor import Tensor
 @formulas(
     {
         "cmp = elements - lines, add = 2 * elements - lines, special = elements, div = elements": (
-            "softmax _softmax _safe_softmax"
+            "softmax _softmax _safe_softmax _nested_tensor_softmax_with_shape"
         ),
         "cmp = elements - lines, add = 3 * elements - lines, special = elements + lines": "log_softmax _log_softmax",
         "cmp = elements + elements - lines, add = 2 * elements - lines, special = elements, div = elements": (
@@ -17,9 +17,10 @@ from fxcount.formulas.tensor import Tensor
         ),
     }
 )
-def softmax(x: Tensor, *, dim: int | None) -> Quantities:
+def softmax(x: Tensor, *, dim: int | None = None) -> Quantities:
     """Along each line of the axis, by default the last: a softmax subtracts the maximum, takes the exponential, sums
-    and divides, a log_softmax subtracts the logarithm of the sum instead of dividing; a mask selects each element."""
+    and divides, a log_softmax subtracts the logarithm of the sum instead of dividing; a mask selects each element. The
+    padding of nested tensors counts in full."""
     return lines(x, -1 if dim is None else dim)
 
 

@@ -74,14 +74,14 @@ ADDED = "macs = products, add = outputs * added, mul = outputs * scales"
 ADDED_EQUATION = Equation(ADDED)
 
 
-def added_products(x: Tensor | None, a: Tensor, b: Tensor, beta: complex, alpha: complex, outputs: Size) -> Quantities:
+def _added_products(a: Tensor, b: Tensor, beta: complex, alpha: complex, outputs: Size) -> Quantities:
     """The quantities of ``ADDED``: beta x + alpha (a b) for a sparse operand."""
     return {"products": products(a, b), **scaled_sum(beta, alpha, outputs)}
 
 
 def added_product_cost(x: Tensor | None, a: Tensor, b: Tensor, beta: complex, alpha: complex, outputs: Size) -> Cost:
     """What beta x + alpha (a b) costs for a sparse operand, for operators that also take dense ones."""
-    cost = ADDED_EQUATION.cost(added_products(x, a, b, beta, alpha, outputs))
+    cost = ADDED_EQUATION.cost(_added_products(a, b, beta, alpha, outputs))
     return Arithmetic.of((x, a, b)).perform(cost)
 
 
@@ -94,7 +94,7 @@ def sparse_product(a: Tensor, b: Tensor) -> Quantities:
 @formula("_sparse_addmm sspaddmm", ADDED)
 def sparse_added_product(x: Tensor, a: Tensor, b: Tensor, *, beta: complex, alpha: complex, out: Tensor) -> Quantities:
     """beta x + alpha (a b) by stored values. A beta of 0 drops x."""
-    return added_products(x, a, b, beta, alpha, stored(out))
+    return _added_products(a, b, beta, alpha, stored(out))
 
 
 @formula("sparse_sampled_addmm", ADDED)
@@ -233,12 +233,3 @@ def sparse_softmax(x: torch.Tensor, dim: int) -> Quantities:
 def sparse_softmax_backward(grad: Tensor, y: torch.Tensor) -> Quantities:
     """As along a dense axis, for stored values; how they lie on lines is data, so each is added to its line's sum."""
     return {"stored": entry_count(y) * prod(y.shape[y.dim() - y.dense_dim() :])}
-
-
-@formula(
-    "_nested_tensor_softmax_with_shape",
-    "cmp = elements - lines, add = 2 * elements - lines, special = elements, div = elements",
-)
-def nested_softmax(x: Tensor) -> Quantities:
-    """As a softmax over the last axis; padding counts in full."""
-    return {"elements": x.numel(), "lines": x.numel() // max(1, x.shape[-1])}
