@@ -5,7 +5,7 @@ from math import prod
 import torch
 
 from fxcount.cost import Quantities, Size
-from fxcount.formulas.registry import formula
+from fxcount.formulas.registry import aliases, formula, given
 from fxcount.formulas.tensor import Tensor
 
 DISTANCE = (
@@ -65,12 +65,15 @@ GRADIENTS_BY_NORM = {
 }
 
 
-def _gradients(pairs: Size, features: Size, p: float, accumulated: int) -> Quantities:
+@formula("_cdist_backward", DISTANCE_GRADIENTS)
+def distances_backward(grad: Tensor, x: Tensor, *, p: float, accumulated: int = 1) -> Quantities:
+    """The gradient of the distances between all rows for the first ones. Within one tensor each term joins the
+    gradients of both rows of its pair, with opposite signs: two are accumulated."""
     compared, multiplied, powers, divided = GRADIENTS_BY_NORM.get(p, (1, 2, 1, 1))
-    pairs = pairs if p else 0
+    pairs = grad.numel() if p else 0
     return {
         "pairs": pairs,
-        "terms": pairs * features,
+        "terms": pairs * x.shape[-1],
         "accumulated": accumulated,
         "compared": compared,
         "multiplied": multiplied,
@@ -79,13 +82,4 @@ def _gradients(pairs: Size, features: Size, p: float, accumulated: int) -> Quant
     }
 
 
-@formula("_cdist_backward", DISTANCE_GRADIENTS)
-def cdist_backward(grad: Tensor, x1: Tensor, x2: Tensor, p: float) -> Quantities:
-    """The gradient of the distances between all rows for the first ones."""
-    return _gradients(grad.numel(), x1.shape[-1], p, accumulated=1)
-
-
-@formula("_pdist_backward", DISTANCE_GRADIENTS)
-def pdist_backward(grad: Tensor, x: Tensor, p: float) -> Quantities:
-    """As ``cdist_backward``; each term joins the gradients of both rows of its pair, with opposite signs."""
-    return _gradients(grad.numel(), x.shape[-1], p, accumulated=2)
+aliases({"_cdist_backward": "_pdist_backward"}, adapt=given(accumulated=2))

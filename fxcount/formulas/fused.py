@@ -23,18 +23,16 @@ FUSED = (
 SUMS = ("add", "sum", "sub")
 """The names of binary operations that are an addition per element."""
 
-ACTIVATIONS = {"swish": "silu"} | {
-    name: name
-    for name in "relu hardtanh leaky_relu sigmoid tanh silu hardswish hardsigmoid elu gelu".split()  # noqa: SIM905
-}
-"""The name of an activation in a vendor library to that of the operator."""
+ACTIVATIONS = ("relu", "hardtanh", "leaky_relu", "sigmoid", "tanh", "silu", "hardswish", "hardsigmoid", "elu", "gelu")
+"""The activations that vendor libraries name as torch does; a silu is their swish too."""
 
 
 def _per_element(activation: str | None, algorithm: str | None) -> Cost:
     """What the activation of that name costs for one element."""
     if activation in (None, "", "none"):
         return Cost()
-    equation = FORMULAS[f"aten.{ACTIVATIONS[activation]}"].equation if activation in ACTIVATIONS else None
+    name = "silu" if activation == "swish" else activation
+    equation = FORMULAS[f"aten.{name}"].equation if name in ACTIVATIONS else None
     if equation is None:
         raise RefusedError(f"its fused activation {activation!r} is not known")
     return equation.cost({"outputs": 1, "tanh": int(algorithm == "tanh")})

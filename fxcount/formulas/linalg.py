@@ -54,11 +54,6 @@ def log_determinant(a: Tensor) -> Quantities:
     return {"matrices": matrices, "n": n, "pivots": pivots, "sums": matrices if pivots else 0}
 
 
-def _rectangular(a: Tensor) -> dict[str, Size]:
-    *batch, rows, columns = a.shape
-    return {"matrices": prod(batch), "m": max(rows, columns), "n": min(rows, columns)}
-
-
 @formulas(
     {
         "macs = matrices * ((3 * m * n**2 - n**3) // 6)": "linalg_lu linalg_lu_factor_ex",
@@ -66,11 +61,12 @@ def _rectangular(a: Tensor) -> dict[str, Size]:
         "macs = matrices * (8 * m * n**2 + 5 * n**3), mul = matrices * n**2": "linalg_polar",
     }
 )
-def rectangular(a: Tensor) -> Quantities:
+def rectangular(a: Tensor) -> dict[str, Size]:
     """LU (GETRF of LAWN 41): mn^2 - n^3/3 operations, with or without pivots. The R and the reflectors of QR (GEQRF):
     2mn^2 - 2n^3/3. The polar factors U = W V^H and H = V S V^H from a thin singular value decomposition W S V^H:
     14mn^2 + 8n^3 (Golub & Van Loan), then the products over n, V scaled by S."""
-    return _rectangular(a)
+    *batch, rows, columns = a.shape
+    return {"matrices": prod(batch), "m": max(rows, columns), "n": min(rows, columns)}
 
 
 @formula(
@@ -82,7 +78,7 @@ def qr(a: Tensor, *, mode: str, out: Sequence[Tensor]) -> Quantities:
     """R and n reflectors (GEQRF of LAWN 41), 2mn^2 - 2n^3/3 operations; unless only R is wanted, a Q of rows x width is
     formed from the reflectors (ORGQR), 4 rows width n - 2 (rows + width) n^2 + 4n^3/3: twice the work for a reduced Q.
     """
-    return {**_rectangular(a), "formed": int(mode != "r"), "rows": a.shape[-2], "width": out[0].shape[-1]}
+    return {**rectangular(a), "formed": int(mode != "r"), "rows": a.shape[-2], "width": out[0].shape[-1]}
 
 
 @formula(
@@ -137,7 +133,7 @@ def least_squares(a: Tensor, *, driver: str | None, out: Sequence[Tensor]) -> Qu
     and gelss, decompose A = U S V^H, 4mn^2 + 8n^3 (Golub & Van Loan, least squares by Golub-Reinsch), and multiply
     each right-hand side with U^H and V, 2mn + 2n^2."""
     return {
-        **_rectangular(a),
+        **rectangular(a),
         "sides": first_tensor(out).numel() // max(1, a.shape[-1]),
         "by_svd": int(driver in ("gelsd", "gelss")),
     }
@@ -174,7 +170,7 @@ def singular_values(a: Tensor, *, full_matrices: bool = False, compute_uv: bool 
     values alone, 14mn^2 + 8n^3 with n vectors on either side, 4m^2 n + 8mn^2 + 9n^3 with all m and n; torch itself
     takes the vectors along where it may need them."""
     return {
-        **_rectangular(a),
+        **rectangular(a),
         "values": int(not compute_uv),
         "thin": int(compute_uv and not full_matrices),
         "full": int(compute_uv and full_matrices),
@@ -190,7 +186,7 @@ def pseudoinverse(a: Tensor, *, hermitian: bool) -> Quantities:
     """V S^+ U^H from the thin singular value decomposition, 14mn^2 + 8n^3 operations, or from the eigenvectors of a
     Hermitian matrix, 9n^3 (Golub & Van Loan): each value is held against the tolerance and inverted, V is scaled by the
     inverses, and multiplied with U^H over n."""
-    return {**_rectangular(a), "columns": a.shape[-1], "hermitian": int(hermitian)}
+    return {**rectangular(a), "columns": a.shape[-1], "hermitian": int(hermitian)}
 
 
 @formula(
@@ -201,7 +197,7 @@ def pseudoinverse(a: Tensor, *, hermitian: bool) -> Quantities:
 def rank(a: Tensor, *, hermitian: bool) -> Quantities:
     """How many singular values, 4mn^2 - 4n^3/3 operations, or eigenvalues of a Hermitian matrix, 4n^3/3 (Golub & Van
     Loan), are larger than the tolerance."""
-    return {**_rectangular(a), "hermitian": int(hermitian)}
+    return {**rectangular(a), "hermitian": int(hermitian)}
 
 
 @formula("_compute_linear_combination", "macs = outputs * terms")

@@ -133,8 +133,10 @@ Every state is updated T - 1 times, from three states where fewer are allowed to
 comparisons, 2 n additions and n + 1 special functions."""
 
 
-def _ctc(log_probs: Tensor, targets: Tensor) -> dict[str, Size]:
-    """Targets are [N, S] or all in one line: either way their elements are the labels of all examples."""
+@formula("_ctc_loss _cudnn_ctc_loss miopen_ctc_loss", CTC)
+def ctc_losses(log_probs: Tensor, targets: Tensor) -> dict[str, Size]:
+    """The loss of each example. Targets are [N, S] or all in one line: either way their elements are the labels of all
+    examples. Input and target lengths are data: every example counts as the longest."""
     losses = log_probs.shape[1] if log_probs.dim() == 3 else 1
     states = 2 * targets.numel() + losses
     return {
@@ -146,17 +148,11 @@ def _ctc(log_probs: Tensor, targets: Tensor) -> dict[str, Size]:
     }
 
 
-@formula("_ctc_loss _cudnn_ctc_loss miopen_ctc_loss", CTC)
-def ctc_losses(log_probs: Tensor, targets: Tensor) -> Quantities:
-    """The loss of each example. Input and target lengths are data: every example counts as the longest."""
-    return _ctc(log_probs, targets)
-
-
 @formula("ctc_loss", CTC)
 def ctc_loss(log_probs: Tensor, targets: Tensor, *, reduction: int, zero_infinity: bool) -> Quantities:
     """As ``_ctc_loss``; a mean divides each loss by its target's length first, and infinite losses may be replaced
     by 0."""
-    quantities = _ctc(log_probs, targets)
+    quantities = ctc_losses(log_probs, targets)
     losses = quantities["losses"]
     return {
         **quantities,

@@ -22,12 +22,6 @@ REDUCTIONS = {
 }
 
 
-def reduced(x: Tensor, out: object) -> Quantities:
-    """How many elements come down to how many results."""
-    elements = x.numel()
-    return {"elements": elements, "results": first_tensor(out).numel() if elements else 0}
-
-
 def lines(x: Tensor, dim: int | None) -> Quantities:
     """The elements, and the lines along ``dim`` that they make up; without an axis all are one line."""
     length: Size = x.shape[dim] if x.dim() and dim is not None else x.numel() if dim is None else 1
@@ -38,7 +32,8 @@ def lines(x: Tensor, dim: int | None) -> Quantities:
 def reduction(x: Tensor, *, out: object) -> Quantities:
     """The operator's definition in the PyTorch documentation over the elements of each result. A variance takes the
     mean first: a sum and a division; then a subtraction, a square and an addition per element, and a division."""
-    return reduced(x, out)
+    elements = x.numel()
+    return {"elements": elements, "results": first_tensor(out).numel() if elements else 0}
 
 
 @formula("trace", "add = diagonal - sums")
@@ -53,7 +48,7 @@ def extremum(x: Tensor, *, other: Tensor | None = None, out: object) -> Quantiti
     """Of one tensor the reduction, elements - results comparisons; of two the larger or smaller, one per output."""
     if other is not None:
         return {"comparisons": first_tensor(out).numel()}
-    quantities = reduced(x, out)
+    quantities = reduction(x, out=out)
     return {"comparisons": quantities["elements"] - quantities["results"]}
 
 

@@ -62,10 +62,6 @@ def formulas(table: Mapping[str, str], *, complex_stated: bool = False) -> Calla
     return register
 
 
-def _as_it_is(measure: Measure) -> Measure:
-    return measure
-
-
 def given(**values: object) -> Callable[[Measure], Measure]:
     """An ``adapt`` for operators that lack arguments of the other one: the measure, where these parameters have a
     default, gets these values instead."""
@@ -81,7 +77,10 @@ def given(**values: object) -> Callable[[Measure], Measure]:
 
 
 def aliases(
-    table: Mapping[str, str], *, adapt: Callable[[Measure], Measure] = _as_it_is, complex_stated: bool = False
+    table: Mapping[str, str],
+    *,
+    adapt: Callable[[Measure], Measure] = lambda measure: measure,
+    complex_stated: bool = False,
 ) -> None:
     """Gives operators the formulas of others: a table from the others to the operators.
 
