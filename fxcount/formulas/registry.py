@@ -27,6 +27,13 @@ class Alias:
     """Makes the measure of the first one read the arguments as they are here."""
     complex_stated: bool
 
+    @functools.cached_property
+    def formula(self) -> Formula:
+        """That of the first one, with the equations of all side by side."""
+        first, *rest = (FORMULAS[operator] for operator in self.operators)
+        equation = ", ".join(str(each.equation_text) for each in (first, *rest))
+        return Formula(self.adapt(first.measure), first.family, equation, first.complex_stated or self.complex_stated)
+
 
 FORMULAS: dict[str, Formula] = {}
 """Operator name, such as ``aten.conv2d``, to its formula; an in-place operator has that of its functional form."""
@@ -117,17 +124,12 @@ def _new(name: str) -> str:
 
 def formula_named(name: str) -> Formula | None:
     """The formula that is registered for the full name of an operator."""
-    alias = ALIASES.get(name)
-    if alias is None:
-        return FORMULAS.get(name)
-    first, *rest = (FORMULAS[operator] for operator in alias.operators)
-    equation = ", ".join(str(each.equation_text) for each in (first, *rest))
-    return Formula(alias.adapt(first.measure), first.family, equation, first.complex_stated or alias.complex_stated)
+    return ALIASES[name].formula if name in ALIASES else FORMULAS.get(name)
 
 
 def formulas_by_name() -> dict[str, Formula]:
     """Every name that has a formula, aliases among them."""
-    return {name: found for name in (*FORMULAS, *ALIASES) if (found := formula_named(name)) is not None}
+    return {**FORMULAS, **{name: alias.formula for name, alias in ALIASES.items()}}
 
 
 def formula_of(operator: Operator) -> Formula | None:
