@@ -49,7 +49,8 @@ def linear_backward(
     output_mask: Sequence[bool] = (True, True, True),
     bias_defined: bool = True,
 ) -> Quantities:
-    """y = x W^T + b: grad_x = grad_y W, grad_W = grad_y^T x, grad_b = grad_y summed over the rows."""
+    """y = x W^T + b: grad_x = grad_y W, grad_W = grad_y^T x, grad_b = grad_y summed over the rows, whichever the mask
+    asks for. oneDNN also has grad_x as one operator and the other two as another."""
     features, inputs = weight.shape
     return {
         "products": grad_output.numel() * inputs,

@@ -105,11 +105,10 @@ def _channels(x: Tensor) -> Size:
 def batch_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, *, training: bool = False) -> Quantities:
     """(x - mean) / sqrt(var + eps) * gamma + beta per channel: each element is squared once for the variance (in
     training) or multiplied once with 1/sigma (with running statistics), and scaled once by gamma. Updating the
-    running statistics does not reach the output and costs nothing."""
+    running statistics does not reach the output and costs nothing; it is only in training that they are updated."""
     return _batch(x, training, _channels(x), weight, bias)
 
 
-# It is only in training that running statistics are updated.
 aliases({"batch_norm": "_batch_norm_with_update _batch_norm_with_update_functional"}, adapt=given(training=True))
 
 

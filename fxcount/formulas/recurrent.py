@@ -114,7 +114,8 @@ def network(
 ) -> Quantities:
     """Every step, layer and direction: the gates' matrix products, their biases and their arithmetic, as in the
     equations of ``torch.nn.LSTM``, ``torch.nn.GRU`` and ``torch.nn.RNN``. The rows of a packed batch are its
-    elements without padding."""
+    elements without padding. cuDNN and MIOpen name the cell by its mode, and have the bias vectors among the weights.
+    """
     h, c = _states(hx)
     return _stack(
         x,
@@ -251,8 +252,8 @@ def network_backward(
     bidirectional: bool = False,
     output_mask: Sequence[bool] = (True, True, True, True),
 ) -> Quantities:
-    """The gradients of an RNN (mode 0 relu, 1 tanh), LSTM (2) or GRU (3) for the input, the hidden and cell states and
-    the weights, whichever the mask asks for. Padded steps count."""
+    """The gradients of an RNN (mode 0 relu, 1 tanh), LSTM (2, and without a mode) or GRU (3) for the input, the hidden
+    and cell states and the weights, whichever the mask asks for. Padded steps count."""
     h, c = _states(hx)
     width, hidden = h.shape[-1], hidden_size or c.shape[-1]
     parameters = [*weight, *params]

@@ -175,7 +175,7 @@ def half_sparse_linear(
     }
 )
 def half_sparse_sum(*, mat1: Tensor, alpha: complex = 1, beta: complex = 0, out: Tensor) -> Quantities:
-    """beta x + alpha (A b) for an A [outputs, K / 2] of which two of four values are stored."""
+    """A b, or beta x + alpha (A b), for an A [outputs, K / 2] of which two of four values are stored."""
     return {"kept": mat1.shape[1], **scaled_sum(beta, alpha, out.numel())}
 
 
