@@ -18,9 +18,9 @@ from fxcount.errors import (
 )
 from fxcount.formulas import register_formula
 from fxcount.graph_cost import GraphCost
+from fxcount.result.costed_graph import OperatorTotal
 from fxcount.result.module_cost import ModuleCost
 from fxcount.result.node_cost import NodeCost
-from fxcount.result.operator_total import OperatorTotal
 
 __all__ = [
     "CONVENTIONS",

@@ -7,14 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from fxcount._torch import (
-    Operator,
-    OperatorPacket,
-    any_global_hook,
-    buffers_of,
-    no_dispatch_modes,
-    parameters_of,
-)
+from fxcount._torch import Operator, OperatorPacket, any_global_hook, buffers_of, no_dispatch_modes, parameters_of
 from fxcount.cost import OperatorCost
 from fxcount.engine.counter import OperatorCounter
 from fxcount.engine.node_annotation import Annotation, annotation

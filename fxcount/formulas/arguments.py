@@ -1,4 +1,4 @@
-"""`ArgumentReader`: hands a function those arguments of an operator's call that its parameters ask for."""
+"""Hands a function those arguments of a call that its parameters ask for."""
 
 from __future__ import annotations
 
@@ -12,45 +12,63 @@ import torch
 from fxcount._torch import Operator, schema_of
 from fxcount.errors import FormulaError
 
+Arguments = tuple[list[Any], dict[str, Any]]
+"""Positional and keyword arguments."""
 
-class ArgumentReader:
-    """Where in a call of one operator overload each parameter of a function stands.
 
-    Positional parameters take the operator's arguments in order, under any name and only as many as there are;
-    keyword-only parameters take the argument of that name. What a call leaves out has the default of the operator's
-    schema, else of the parameter, else None. ``out`` is the result of the call.
+class _Reader:
+    """What the parameters of a function take of a call.
+
+    Positional parameters take the arguments in order, under any name and only as many as there are; keyword-only
+    parameters take the argument of that name, and ``out`` is the result of the call.
     """
+
+    def __init__(self, function: Callable[..., Any], called: object, leading: int = 0) -> None:
+        """``called`` is what is called; the first ``leading`` parameters of ``function`` are given otherwise."""
+        self._name, self._called = getattr(function, "__name__", repr(function)), called
+        try:
+            self._parameters = list(inspect.signature(function).parameters.values())[leading:]
+        except (TypeError, ValueError):
+            raise FormulaError(f"the formula {self._name} does not say what its parameters are: give a def") from None
+
+    def _pick(self, in_order: Sequence[Any], by_name: Mapping[str, Any]) -> Arguments:
+        """
+        Raises:
+            FormulaError: the function asks for an argument that there is not.
+        """
+        positional: list[Any] = []
+        keyword: dict[str, Any] = {}
+        for position, parameter in enumerate(self._parameters):
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                positional += in_order[position:]
+            elif parameter.kind is not parameter.KEYWORD_ONLY and position < len(in_order):
+                positional.append(in_order[position])
+            elif parameter.name in by_name:
+                keyword[parameter.name] = by_name[parameter.name]
+            elif parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD:
+                raise FormulaError(
+                    f"the formula {self._name} reads {parameter.name!r}, which {self._called} does not have"
+                )
+        return positional, keyword
+
+
+class ArgumentReader(_Reader):
+    """For calls of one operator overload. What a call leaves out has the default of the operator's schema."""
 
     def __init__(self, operator: Operator, function: Callable[..., Any]) -> None:
         """
         Raises:
             FormulaError: the function asks for an argument that the operator does not have.
         """
-        self._positional: list[_Place] = []
-        self._keyword: list[_Place] = []
-        self._wants_out = False
-        arguments = schema_of(operator).arguments
-        position_of = {argument.name: position for position, argument in enumerate(arguments)}
-        for position, parameter in enumerate(inspect.signature(function).parameters.values()):
-            if parameter.name == "out" and parameter.kind is parameter.KEYWORD_ONLY:
-                self._wants_out = True
-            elif parameter.kind is parameter.POSITIONAL_OR_KEYWORD and position < len(arguments):
-                self._positional.append(_Place.of(arguments[position], position, parameter))
-            elif parameter.kind is parameter.KEYWORD_ONLY and parameter.name in position_of:
-                position = position_of[parameter.name]
-                self._keyword.append(_Place.of(arguments[position], position, parameter))
-            elif parameter.default is parameter.empty:
-                raise FormulaError(
-                    f"the formula {function.__name__} reads {parameter.name!r}, which {operator} does not have"
-                )
+        super().__init__(function, operator)
+        self._places = [_Place.of(*each) for each in enumerate(schema_of(operator).arguments)]
+        names = [place.name for place in self._places]
+        self._pick(names, dict.fromkeys((*names, "out")))
 
-    def read(self, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any = None) -> tuple[list[Any], dict[str, Any]]:
+    def read(self, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any = None) -> Arguments:
         """The positional and the keyword arguments for the function."""
-        positional = [place.pick(args, kwargs) for place in self._positional]
-        keyword = {place.name: place.pick(args, kwargs) for place in self._keyword}
-        if self._wants_out:
-            keyword["out"] = out
-        return positional, keyword
+        values = {place.name: place.pick(args, kwargs) for place in self._places}
+        return self._pick([*values.values()], {**values, "out": out})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +82,8 @@ class _Place:
     """The length of an argument such as ``int[2]``, for which torch also takes one number for all."""
 
     @classmethod
-    def of(cls, argument: torch.Argument, position: int, parameter: inspect.Parameter) -> _Place:
-        default = None if parameter.default is parameter.empty else parameter.default
-        if argument.has_default_value():
-            default = argument.default_value
+    def of(cls, position: int, argument: torch.Argument) -> _Place:
+        default = argument.default_value if argument.has_default_value() else None
         return cls(None if argument.kwarg_only else position, argument.name, default, getattr(argument, "N", None))
 
     def pick(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -80,42 +96,25 @@ class _Place:
         return value
 
 
-class CallReader:
-    """As an `ArgumentReader`, for a call of a Python function: its own signature says what its arguments are."""
+class CallReader(_Reader):
+    """For calls of a Python function, whose own signature says what its arguments are."""
 
-    def __init__(self, function: Callable[..., Any], reader: Callable[..., Any], *, leading: int = 0) -> None:
-        """``reader`` is what asks; its first ``leading`` parameters are given otherwise."""
-        self._function = function
-        self._parameters = list(inspect.signature(reader).parameters.values())[leading:]
-        self._reader = reader
+    def __init__(self, called: Callable[..., Any], function: Callable[..., Any], *, leading: int = 0) -> None:
+        """The first ``leading`` parameters of ``function`` are given otherwise."""
+        super().__init__(function, called, leading)
+        self._signed = called
 
-    def read(self, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> tuple[list[Any], dict[str, Any]]:
-        """The positional and the keyword arguments for the reader.
+    def read(self, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> Arguments:
+        """The positional and the keyword arguments for the function.
 
         Raises:
-            FormulaError: it asks for an argument that the function does not have.
+            FormulaError: it asks for an argument that the call does not have.
         """
-        values = {**self._named(args, kwargs), "out": out}
-        in_order = list(args) + [value for name, value in values.items() if name in kwargs]
-        positional: list[Any] = []
-        keyword: dict[str, Any] = {}
-        for position, parameter in enumerate(self._parameters):
-            if parameter.kind is parameter.VAR_POSITIONAL:
-                positional += in_order[position:]
-            elif parameter.kind is not parameter.KEYWORD_ONLY and position < len(in_order):
-                positional.append(in_order[position])
-            elif parameter.name in values:
-                keyword[parameter.name] = values[parameter.name]
-            elif parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD:
-                name = self._reader.__name__
-                raise FormulaError(f"the formula {name} reads {parameter.name!r}, which {self._function} does not have")
-        return positional, keyword
-
-    def _named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments by name, defaults filled in; of a built-in function without a signature what was named."""
         try:
-            bound = inspect.signature(self._function).bind(*args, **kwargs)
-        except (TypeError, ValueError):
-            return dict(kwargs)
-        bound.apply_defaults()
-        return dict(bound.arguments)
+            bound = inspect.signature(self._signed).bind(*args, **kwargs)
+            bound.apply_defaults()
+            values = dict(bound.arguments)
+        except (TypeError, ValueError):  # a built-in function without a signature: what was named
+            values = dict(kwargs)
+        in_order = [*args, *(value for name, value in values.items() if name in kwargs)]
+        return self._pick(in_order, {**values, "out": out})

@@ -9,6 +9,7 @@ from typing import Any
 from fxcount._torch import Operator
 from fxcount.cost import Cost, Equation, OperatorCost, Quantities, total_cost
 from fxcount.errors import FormulaError
+from fxcount.faults import for_the_model
 from fxcount.formulas.arguments import ArgumentReader
 from fxcount.formulas.arithmetic import Arithmetic
 
@@ -50,7 +51,7 @@ class Formula:
     def apply(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], numbers: Arithmetic) -> OperatorCost:
         """The cost of one call of the operator ``name``, measured on these arguments in this arithmetic."""
         try:
-            measured = self.measure(*args, **kwargs)
+            measured = for_the_model(self.measure, *args, **kwargs)  # it may be anybody's
         except RefusedError as refused:
             return OperatorCost(name, Cost(), uncounted=str(refused))
         if isinstance(measured, Cost):

@@ -14,7 +14,21 @@ from fxcount.cost import Convention, Cost, OperatorCost, total_cost
 from fxcount.result.module_cost import ModuleCost, Submodule
 from fxcount.result.module_paths import depth_of, holder_of, leaf_paths, parent_of
 from fxcount.result.node_cost import NodeCost, Shape
-from fxcount.result.operator_total import OperatorTotal
+
+
+@dataclass(frozen=True)
+class OperatorTotal:
+    """What all calls of one operator cost together."""
+
+    name: str
+    calls: int
+    cost: Cost
+    convention: Convention
+
+    @property
+    def flops(self) -> int:
+        """The cost as one number, under the convention."""
+        return self.convention.read(self.cost)
 
 
 @dataclass(frozen=True, eq=False)

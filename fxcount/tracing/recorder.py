@@ -126,11 +126,8 @@ class Recorder(TorchFunctionMode):
         """While it lasts, calls of modules, functions and operators become nodes; then torch is as it was."""
         self._counter.on_call = self._operator_ran
         try:
-            with (
-                self.modules.watching(self._call_leaf),
-                self,
-                replaced_functions(python_functions(), self._call_function),
-            ):
+            functions = replaced_functions(python_functions(), self._call_function)
+            with self.modules.watching(self._call_leaf), self, functions:
                 self._modes = Modes()
                 yield
         finally:

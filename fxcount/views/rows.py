@@ -5,10 +5,9 @@ from typing import Any
 
 from fxcount.cost import FIELDS, Convention, Cost
 from fxcount.errors import InputError
-from fxcount.result.costed_graph import CostedGraph
+from fxcount.result.costed_graph import CostedGraph, OperatorTotal
 from fxcount.result.module_cost import ModuleCost
 from fxcount.result.node_cost import NodeCost
-from fxcount.result.operator_total import OperatorTotal
 
 Row = Mapping[str, Any]
 """Column name to a text, an exact integer or a tuple of shapes."""

@@ -143,6 +143,7 @@ def test_a_target_of_the_wrong_kind_is_an_error(target: object) -> None:
         (lambda module, x, *, heads: 0, "reads 'heads'"),
         (lambda module, x: 0.5, "returned float"),
         (lambda module, x: {"outputs": 1}, "states no equation"),
+        (max, "max does not say what its parameters are"),
     ],
 )
 def test_a_formula_that_does_not_fit_is_an_error(tracer: str, formula: Any, message: str) -> None:
