@@ -10,7 +10,7 @@ from typing import Any
 
 from fxcount.cost import Convention
 from fxcount.errors import FormulaError, InputError, UncountedError
-from fxcount.faults import REPORT, origin_of_fault
+from fxcount.fault_origin import REPORT, origin_of_fault
 from fxcount.formulas.custom import formulas_for_one_count
 from fxcount.graph_cost import GraphCost
 from fxcount.interpreter import CostInterpreter

@@ -5,11 +5,11 @@ from typing import Any
 from torch import fx
 from torch.fx.passes.shape_prop import ShapeProp
 
-from fxcount.engine.counting import counting
+from fxcount.engine.counting_context import counting
 from fxcount.engine.node_annotation import Annotation, annotation, place_of, shape_text
 from fxcount.engine.node_calls import Calls
 from fxcount.engine.without_data import WithoutData
-from fxcount.faults import for_the_model
+from fxcount.fault_origin import for_the_model
 from fxcount.tracing.trace import Trace
 
 

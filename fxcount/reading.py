@@ -112,7 +112,7 @@ def _shapes(described: Any) -> tuple[Shape, ...]:
 def _parameters_in(path: str, value: Any) -> dict[str, nn.Parameter]:
     """The parameters by name of what lies at ``path``, a module or a tensor."""
     if isinstance(value, nn.Module):
-        return dict(value.named_parameters(path, remove_duplicate=False))
+        return dict(value.named_parameters(path))
     return {path: value} if isinstance(value, nn.Parameter) else {}
 
 

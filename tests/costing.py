@@ -7,7 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from fxcount.cost import Cost, OperatorCost, total_cost
-from fxcount.engine.counting import counting
+from fxcount.engine.counting_context import counting
 from fxcount.formulas import find_formula
 
 

@@ -18,7 +18,7 @@ from fxcount.cli.progress import progress
 from fxcount.cli.worked_example import worked_example, worked_example_input
 from fxcount.count import count_graph
 from fxcount.errors import FxcountError, InputError
-from fxcount.faults import REPORT
+from fxcount.fault_origin import REPORT
 from fxcount.graph_cost import GraphCost
 from fxcount.tracing.example_call import ExampleCall
 from fxcount.views.page import page

@@ -15,9 +15,9 @@ import torch
 from fxcount._torch import DispatchMode, HigherOrderOperator, Operator
 from fxcount.cost import Cost, OperatorCost
 from fxcount.engine.operator_facts import facts_on
-from fxcount.faults import for_the_model
+from fxcount.fault_origin import for_the_model
 from fxcount.formulas import REFUSED, find_formula, operator_name
-from fxcount.formulas.arithmetic import tensors
+from fxcount.formulas.number_kinds import tensors
 
 
 class OperatorCounter(DispatchMode):

@@ -10,9 +10,9 @@ import torch
 
 from fxcount.cost import Cost, Equation, OperatorCost, total_cost
 from fxcount.engine.counter import HigherOrderCall, OperatorCounter, higher_order
-from fxcount.faults import for_the_model
-from fxcount.formulas.arithmetic import tensors
+from fxcount.fault_origin import for_the_model
 from fxcount.formulas.attention import ATTENTION, attention_quantities
+from fxcount.formulas.number_kinds import tensors
 
 ATTENTION_EQUATION = Equation(ATTENTION)
 

@@ -10,7 +10,7 @@ import torch
 from fxcount._torch import Operator, schema_of
 from fxcount.engine.shape_functions import find_shape
 from fxcount.formulas import operator_name
-from fxcount.formulas.arithmetic import tensors
+from fxcount.formulas.number_kinds import tensors
 
 _WRITTEN_UNDECLARED = ("running_mean", "running_var")
 """Arguments of norms that are updated although the schema does not say so."""

@@ -15,7 +15,7 @@ from torch.fx.immutable_collections import immutable_list  # what the arguments 
 from fxcount._torch import Operator, make_subclass
 from fxcount.engine.node_annotation import Annotation
 from fxcount.engine.surrounding_modes import Modes
-from fxcount.formulas.arithmetic import tensors
+from fxcount.formulas.number_kinds import tensors
 
 AsShape = Callable[[torch.Tensor], torch.Tensor | None]
 """A tensor to what has its shape and no data; None if its values count."""

@@ -13,8 +13,8 @@ from fxcount.engine.operator_facts import facts_on
 from fxcount.engine.repeated_calls import key_of
 from fxcount.engine.shape_functions import reads_values
 from fxcount.errors import NO_VALUES, DataNeededError
-from fxcount.faults import for_the_model
-from fxcount.formulas.arithmetic import tensors
+from fxcount.fault_origin import for_the_model
+from fxcount.formulas.number_kinds import tensors
 
 
 class WithoutData(OperatorCounter):

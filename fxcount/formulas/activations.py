@@ -5,7 +5,7 @@ expression that occurs twice is computed once; of two branches the longer one co
 """
 
 from fxcount.cost import Quantities
-from fxcount.formulas.arithmetic import first_tensor
+from fxcount.formulas.number_kinds import first_tensor
 from fxcount.formulas.registry import formula, formulas
 from fxcount.formulas.tensor import Tensor
 

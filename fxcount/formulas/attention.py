@@ -10,7 +10,7 @@ from math import prod
 import torch
 
 from fxcount.cost import Quantities, Size
-from fxcount.formulas.arithmetic import first_tensor
+from fxcount.formulas.number_kinds import first_tensor
 from fxcount.formulas.registry import formula
 from fxcount.formulas.tensor import Tensor
 

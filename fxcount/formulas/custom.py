@@ -15,8 +15,8 @@ from fxcount._torch import CustomOperator, Operator, OperatorPacket, registered_
 from fxcount.cost import OperatorCost
 from fxcount.errors import FormulaError
 from fxcount.formulas.arguments import CallReader
-from fxcount.formulas.arithmetic import Arithmetic
 from fxcount.formulas.formula import Formula, Measure, OperatorFormula
+from fxcount.formulas.number_kinds import Arithmetic
 from fxcount.formulas.registry import find_registered, fit, formula_named
 from fxcount.formulas.schema import operator_name
 

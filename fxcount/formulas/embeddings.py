@@ -1,7 +1,7 @@
 """Embeddings: rows of a table that are gathered, bags of them that come down to one, and the gradients of both."""
 
 from fxcount.cost import Quantities
-from fxcount.formulas.arithmetic import first_tensor
+from fxcount.formulas.number_kinds import first_tensor
 from fxcount.formulas.registry import aliases, formula, given
 from fxcount.formulas.tensor import Tensor
 

@@ -9,9 +9,9 @@ from typing import Any
 from fxcount._torch import Operator
 from fxcount.cost import Cost, Equation, OperatorCost, Quantities, total_cost
 from fxcount.errors import FormulaError
-from fxcount.faults import for_the_model
+from fxcount.fault_origin import for_the_model
 from fxcount.formulas.arguments import ArgumentReader
-from fxcount.formulas.arithmetic import Arithmetic
+from fxcount.formulas.number_kinds import Arithmetic
 
 Measure = Callable[..., Quantities | Cost | int]
 

@@ -6,7 +6,7 @@ import torch
 
 from fxcount.cost import Quantities, Size
 from fxcount.cost.equation import ceil_log2
-from fxcount.formulas.arithmetic import first_tensor
+from fxcount.formulas.number_kinds import first_tensor
 from fxcount.formulas.registry import formula
 from fxcount.formulas.tensor import Tensor
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from math import prod
 
 from fxcount.cost import Quantities, Size
-from fxcount.formulas.arithmetic import first_tensor
+from fxcount.formulas.number_kinds import first_tensor
 from fxcount.formulas.registry import formula, formulas, refuse
 from fxcount.formulas.tensor import Tensor
 

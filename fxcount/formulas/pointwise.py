@@ -5,7 +5,7 @@ from math import prod
 import torch
 
 from fxcount.cost import Quantities
-from fxcount.formulas.arithmetic import first_tensor
+from fxcount.formulas.number_kinds import first_tensor
 from fxcount.formulas.registry import aliases, formula, formulas
 from fxcount.formulas.tensor import Tensor
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from fxcount.cost import Quantities
-from fxcount.formulas.arithmetic import tensors
 from fxcount.formulas.formula import RefusedError
+from fxcount.formulas.number_kinds import tensors
 from fxcount.formulas.registry import formula, formulas, refuse
 from fxcount.formulas.tensor import Tensor
 

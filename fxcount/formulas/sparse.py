@@ -12,9 +12,9 @@ import torch
 
 from fxcount._torch import entry_count, entry_indices, entry_values
 from fxcount.cost import Cost, Equation, Quantities, Size
-from fxcount.formulas.arithmetic import Arithmetic
 from fxcount.formulas.contractions import bias_additions, scaled_sum
 from fxcount.formulas.formula import RefusedError
+from fxcount.formulas.number_kinds import Arithmetic
 from fxcount.formulas.registry import formula, formulas
 from fxcount.formulas.tensor import Tensor
 

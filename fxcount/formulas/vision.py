@@ -3,8 +3,8 @@
 from math import prod
 
 from fxcount.cost import Quantities, Size
-from fxcount.formulas.arithmetic import first_tensor
 from fxcount.formulas.formula import RefusedError
+from fxcount.formulas.number_kinds import first_tensor
 from fxcount.formulas.registry import formula, refuse
 from fxcount.formulas.tensor import Tensor
 

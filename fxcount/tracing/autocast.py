@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from fxcount._torch import DispatchMode, disabled_torch_function, make_wrapper_subclass, pytree
-from fxcount.faults import for_the_model
+from fxcount.fault_origin import for_the_model
 
 
 def autocast_chooses(device_type: str) -> bool:

@@ -11,7 +11,7 @@ import torch
 from torch import fx
 
 from fxcount._torch import Operator, pytree
-from fxcount.faults import for_the_model
+from fxcount.fault_origin import for_the_model
 
 PLAIN = frozenset(
     {str, int, float, bool, complex, type(None), type(...), torch.dtype, torch.layout, torch.memory_format}

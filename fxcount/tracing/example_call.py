@@ -12,7 +12,7 @@ import torch
 
 from fxcount._torch import pytree
 from fxcount.errors import InputError
-from fxcount.faults import for_the_model
+from fxcount.fault_origin import for_the_model
 
 
 @dataclass(frozen=True)

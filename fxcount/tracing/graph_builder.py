@@ -11,7 +11,7 @@ from fxcount.tracing.attribute_paths import Attributes
 from fxcount.tracing.containers import PLAIN, Part, is_constant, is_plain, parts_of, rebuild
 from fxcount.tracing.model_device import ModelDevice
 from fxcount.tracing.module_calls import ModuleCalls
-from fxcount.tracing.new_nodes import NewNodes
+from fxcount.tracing.node_creation import NewNodes
 
 
 class GraphBuilder:

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from fxcount.faults import is_model_code
+from fxcount.fault_origin import is_model_code
 from fxcount.tracing.module_calls import hooks_of_call
 
 _EXTENDED_ARG, _IS_OP, _LOAD_CONST, _LOAD_GLOBAL = map(

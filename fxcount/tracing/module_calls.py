@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from fxcount._torch import CALL_OF_MODULE, compiled_call_of, forward_hooks_of, forward_pre_hooks_of
-from fxcount.faults import for_the_model
+from fxcount.fault_origin import for_the_model
 from fxcount.tracing.attribute_paths import Attributes
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.leaf_modules import is_leaf

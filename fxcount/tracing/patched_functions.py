@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 from torch.overrides import is_tensor_method_or_property
 
-from fxcount.faults import for_the_model
+from fxcount.fault_origin import for_the_model
 from fxcount.formulas.custom import references
 
 

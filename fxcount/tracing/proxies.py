@@ -17,7 +17,7 @@ import torch
 from torch import fx
 from torch.fx.proxy import Attribute
 
-from fxcount.faults import is_model_code
+from fxcount.fault_origin import is_model_code
 
 
 class CannotTrace(BaseException):  # not an Exception: a model that catches those would go on with a wrong branch

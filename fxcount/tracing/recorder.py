@@ -26,15 +26,15 @@ from fxcount._torch import (
     transform_level,
 )
 from fxcount.engine.counter import OperatorCounter
-from fxcount.engine.counting import counting
+from fxcount.engine.counting_context import counting
 from fxcount.engine.node_annotation import Annotation, annotation, place_of
 from fxcount.engine.node_calls import Calls
 from fxcount.engine.surrounding_modes import Modes
 from fxcount.engine.without_data import WithoutData
 from fxcount.errors import NO_VALUES, DataNeededError
-from fxcount.faults import for_the_model
-from fxcount.formulas.arithmetic import tensors
+from fxcount.fault_origin import for_the_model
 from fxcount.formulas.custom import python_functions
+from fxcount.formulas.number_kinds import tensors
 from fxcount.tracing.attribute_paths import Attributes
 from fxcount.tracing.autocast import autocast_chooses, call_as_on
 from fxcount.tracing.counted_model import CountedModel

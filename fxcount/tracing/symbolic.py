@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from fxcount._torch import DispatchMode, assertion, wrapped_functions
 from fxcount.engine.surrounding_modes import Modes
 from fxcount.errors import TracingError
-from fxcount.faults import for_the_model
+from fxcount.fault_origin import for_the_model
 from fxcount.formulas.custom import python_functions
 from fxcount.tracing.attribute_paths import Attributes
 from fxcount.tracing.autocast import Autocast, autocast_chooses
@@ -24,7 +24,7 @@ from fxcount.tracing.example_call import ExampleCall
 from fxcount.tracing.identity_questions import Questions
 from fxcount.tracing.model_device import DEVICE_QUESTIONS
 from fxcount.tracing.module_calls import ModuleCalls
-from fxcount.tracing.new_nodes import NewNodes
+from fxcount.tracing.node_creation import NewNodes
 from fxcount.tracing.patched_functions import node_kind, replaced_functions, watched_methods
 from fxcount.tracing.proxies import ASK_FOR_SIZES, CannotTrace, GuardedAttribute, GuardedProxy, Text, refuse
 from fxcount.tracing.trace import Trace, TracedModule

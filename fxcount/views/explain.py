@@ -10,7 +10,7 @@ from fxcount.cost import CONVENTIONS, Convention, Cost, OperatorCost
 from fxcount.cost.equation import FUNCTIONS, Equation
 from fxcount.errors import InputError
 from fxcount.formulas import formula_named
-from fxcount.formulas.arithmetic import Arithmetic
+from fxcount.formulas.number_kinds import Arithmetic
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.node_cost import NodeCost, Shape
 from fxcount.views.table import SHOWN, branch_rows, rendered, shapes_text

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from fxcount import Cost
 from fxcount.cost import total_cost
 from fxcount.engine.counter import OperatorCounter
-from fxcount.engine.counting import counting
+from fxcount.engine.counting_context import counting
 from fxcount.engine.without_data import WithoutData
 from tests.costing import calls_of, cost_of
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fxcount import Cost, DataNeededError
 from fxcount.cost import total_cost
-from fxcount.engine.counting import counting
+from fxcount.engine.counting_context import counting
 from fxcount.engine.without_data import WithoutData
 
 X = torch.randn(2, 4)

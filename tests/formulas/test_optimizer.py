@@ -8,7 +8,7 @@ import torch
 
 from fxcount.cost import Cost, total_cost
 from fxcount.engine.counter import OperatorCounter
-from fxcount.engine.counting import counting
+from fxcount.engine.counting_context import counting
 from fxcount.formulas import find_formula
 
 SHAPES = ((3, 5), (7,))

@@ -16,8 +16,8 @@ from fxcount import Cost, register_formula
 from fxcount.cost import FIELDS
 from fxcount.errors import FormulaError
 from fxcount.formulas import FORMULAS, REFUSED, find_formula, operator_name
-from fxcount.formulas.arithmetic import Arithmetic
 from fxcount.formulas.formula import Formula, OperatorFormula, RefusedError
+from fxcount.formulas.number_kinds import Arithmetic
 from fxcount.formulas.registry import (
     ALIASES,
     aliases,

@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-from fxcount.engine.counting import counting
+from fxcount.engine.counting_context import counting
 from fxcount.formulas import find_formula, operator_name
 from fxcount.tracing.example_call import ExampleCall
 

@@ -15,11 +15,11 @@ from fxcount import GraphCost, TracingError, count_graph
 from fxcount.cli.main import main
 from fxcount.engine import without_data
 from fxcount.engine.repeated_calls import repeats_of
-from fxcount.faults import REPORT, for_the_model, origin_of_fault
+from fxcount.fault_origin import REPORT, for_the_model, origin_of_fault
 from fxcount.formulas.formula import Formula
 from fxcount.tracing import graph_builder
 from fxcount.tracing.attribute_paths import Attributes
-from fxcount.tracing.new_nodes import NewNodes
+from fxcount.tracing.node_creation import NewNodes
 from fxcount.tracing.symbolic import SymbolicTracer
 
 X = torch.randn(2, 4)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fxcount.engine.counter import OperatorCounter
-from fxcount.engine.counting import counting
+from fxcount.engine.counting_context import counting
 from fxcount.engine.without_data import WithoutData
 
 X = torch.randn(2, 4)

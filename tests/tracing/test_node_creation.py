@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import fx
 
-from fxcount.tracing.new_nodes import NewNodes
+from fxcount.tracing.node_creation import NewNodes
 
 PATHS = st.from_regex(r"[a-z0-9_]{1,4}(\.[a-zA-Z0-9_]{1,4}){0,2}", fullmatch=True)
 TAKEN = [*keyword.kwlist, "input", "len", "torch", "device", "inf"]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fxcount import Cost
-from fxcount.formulas.arithmetic import Arithmetic, first_tensor, tensors
+from fxcount.formulas.number_kinds import Arithmetic, first_tensor, tensors
 from tests.costing import cost_of
 
 meta = partial(torch.empty, device="meta")
