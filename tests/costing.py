@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from fxcount.cost import Cost, OperatorCost, total_cost
@@ -25,11 +24,18 @@ def cost_of(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Cost:
     return total_cost(call.cost for call in calls)
 
 
-def formula_cost(operator: torch._ops.OpOverload, *args: Any, out: Any = None, **kwargs: Any) -> Cost:
-    """What the formula of ``operator`` makes of a call, also of one that torch cannot run here."""
+def formula_cost(operator: Any, *args: Any, out: Any = None, **kwargs: Any) -> Cost:
+    """What the formula of an operator makes of a call whose result is ``out``, also where torch cannot run it."""
     formula = find_formula(operator)
     assert formula is not None
-    return formula(args, kwargs, out).cost
+    call = formula(args, kwargs, out)
+    assert not call.uncounted
+    return call.cost
+
+
+def cost_when_run(operator: Any, *args: Any, out: Any = None, **kwargs: Any) -> Cost:
+    """As ``formula_cost`` of a call that is made here, unless its result is given."""
+    return formula_cost(operator, *args, out=operator(*args, **kwargs) if out is None else out, **kwargs)
 
 
 def flops_of(function: Callable[[], Any]) -> int:

@@ -7,20 +7,13 @@ import torch
 
 from fxcount.cost import Cost
 from fxcount.formulas import find_formula
+from tests.costing import formula_cost as priced
 
 aten, mkldnn = torch.ops.aten, torch.ops.mkldnn
 
 
 def meta(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
     return torch.empty(shape, dtype=dtype, device="meta")
-
-
-def priced(operator: Any, *args: Any, out: Any, **kwargs: Any) -> Cost:
-    formula = find_formula(operator)
-    assert formula is not None
-    priced = formula(args, kwargs, out)
-    assert not priced.uncounted
-    return priced.cost
 
 
 X, W, B, OUT = meta(2, 4, 9, 8), meta(6, 2, 3, 4), meta(6), meta(2, 6, 7, 5)

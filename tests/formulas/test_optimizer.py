@@ -9,7 +9,7 @@ import torch
 from fxcount.cost import Cost, total_cost
 from fxcount.engine.counter import OperatorCounter
 from fxcount.engine.counting_context import counting
-from fxcount.formulas import find_formula
+from tests.costing import formula_cost as priced
 
 SHAPES = ((3, 5), (7,))
 E = 3 * 5 + 7
@@ -58,12 +58,6 @@ def test_step(optimizer: Callable[..., Any], settings: dict[str, Any], cost: Cos
 
 def meta(*shape: int) -> torch.Tensor:
     return torch.empty(shape, device="meta")
-
-
-def priced(operator: Any, *args: Any, out: Any = None, **kwargs: Any) -> Cost:
-    formula = find_formula(operator)
-    assert formula is not None
-    return formula(args, kwargs, out).cost
 
 
 aten = torch.ops.aten

@@ -7,18 +7,9 @@ import torch
 
 from fxcount.cost import Cost
 from fxcount.formulas import find_formula
+from tests.costing import cost_when_run as priced
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch deprecates its own quantised tensors
-
-
-def priced(operator: Any, *args: Any, out: Any = None, **kwargs: Any) -> Cost:
-    """What the call costs, run on the CPU unless its result is given."""
-    out = operator(*args, **kwargs) if out is None else out
-    formula = find_formula(operator)
-    assert formula is not None
-    priced = formula(args, kwargs, out)
-    assert not priced.uncounted
-    return priced.cost
 
 
 def quint8(*shape: int) -> torch.Tensor:

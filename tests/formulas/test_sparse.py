@@ -11,6 +11,7 @@ from fxcount.engine.counter import OperatorCounter
 from fxcount.engine.counting_context import counting
 from fxcount.formulas import REFUSED, find_formula
 from tests.costing import formula_cost
+from tests.costing import formula_cost as priced
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch calls some of its sparse layouts a prototype
 
@@ -22,14 +23,6 @@ def cost_with_data(function: Callable[..., Any], *args: Any) -> Cost:
         function(*args)
     assert not [call.name for call in counter.calls if call.uncounted]
     return total_cost(call.cost for call in counter.calls)
-
-
-def priced(operator: Any, *args: Any, out: Any, **kwargs: Any) -> Cost:
-    formula = find_formula(operator)
-    assert formula is not None
-    priced = formula(args, kwargs, out)
-    assert not priced.uncounted
-    return priced.cost
 
 
 # 4 stored values: one in column 0, two in column 2, one in column 4

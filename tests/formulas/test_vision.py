@@ -1,13 +1,12 @@
 """The operators of torchvision, on shapes."""
 
-from typing import Any
-
 import pytest
 import torch
 
 from fxcount.cost import Cost
 from fxcount.formulas import REFUSED, find_formula
 from tests.costing import cost_of
+from tests.costing import formula_cost as priced
 
 pytest.importorskip("torchvision")
 from torchvision import ops  # only where it is installed
@@ -17,12 +16,6 @@ vision = torch.ops.torchvision
 
 def meta(*shape: int) -> torch.Tensor:
     return torch.empty(shape, device="meta")
-
-
-def priced(operator: Any, *args: Any, out: Any) -> Cost:
-    formula = find_formula(operator)
-    assert formula is not None
-    return formula(args, {}, out).cost
 
 
 FEATURES, BOXES = meta(2, 8, 20, 30), meta(5, 5)
