@@ -8,6 +8,7 @@ from typing import Any
 from torch import fx, nn
 from torch.fx.passes.shape_prop import TensorMetadata
 
+from fxcount._torch import parameters_of
 from fxcount.cost import Convention
 from fxcount.graph_cost import GraphCost
 from fxcount.result.module_cost import Submodule
@@ -112,7 +113,10 @@ def _shapes(described: Any) -> tuple[Shape, ...]:
 def _parameters_in(path: str, value: Any) -> dict[str, nn.Parameter]:
     """The parameters by name of what lies at ``path``, a module or a tensor."""
     if isinstance(value, nn.Module):
-        return dict(value.named_parameters(path))
+        if next(value.children(), None) is not None:
+            return dict(value.named_parameters(path))
+        # Most leaves: what named_parameters gives, without its generators.
+        return {f"{path}.{name}": each for name, each in parameters_of(value).items() if each is not None}
     return {path: value} if isinstance(value, nn.Parameter) else {}
 
 

@@ -21,10 +21,18 @@ def annotation(result: Any, operators: tuple[OperatorCost, ...] = ()) -> Annotat
     return {**entries, "tensor_meta": described} if found else entries
 
 
+def describe(tensor: torch.Tensor) -> TensorMetadata:
+    """What `ShapeProp` writes about a tensor; it asks for every memory format, which takes most of its time."""
+    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_nested or not tensor.is_contiguous():
+        return tensor_metadata(tensor)
+    shape, stride = tensor.shape, tensor.stride()
+    return TensorMetadata(shape, tensor.dtype, tensor.requires_grad, stride, torch.contiguous_format, False, {})
+
+
 def _described(value: Any) -> tuple[Any, bool]:
     """``value`` with the metadata of each tensor in its place, and whether there is any tensor."""
     if isinstance(value, torch.Tensor):
-        return tensor_metadata(value), True
+        return describe(value), True
     if isinstance(value, Mapping):
         parts = {key: _described(part) for key, part in value.items()}
         return {key: part for key, (part, _) in parts.items()}, any(found for _, found in parts.values())

@@ -94,7 +94,7 @@ def key_of(func: Hashable, args: Iterable[Any], kwargs: Mapping[str, Any], as_sh
 def _part(value: Any, as_shape: AsShape) -> Hashable:
     kind = type(value)
     if kind in _TENSORS:
-        shape = as_shape(value)
+        shape = value if value.is_meta and value.layout is torch.strided else as_shape(value)
         if shape is not None:
             return (shape.shape, shape.stride(), shape.dtype)
     elif kind in _HASHED:

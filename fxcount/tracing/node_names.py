@@ -14,6 +14,7 @@ class NodeNames(Namespace):
         super().__init__()
         self._graph = graph
         self._stems: dict[Any, str] = {}
+        self._used, self._counts = used_names(self), name_counts(self)
 
     def name_call_of(self, target: Any) -> str:
         """A new name for a node that calls ``target``."""
@@ -30,10 +31,10 @@ class NodeNames(Namespace):
         plain = candidate.isascii() and candidate.isidentifier() and not candidate[-1].isdigit()
         if not plain or candidate in ILLEGAL_NAMES or obj is not None:
             return super().create_name(candidate, obj)
-        name, number = candidate, name_counts(self).get(candidate, 0)
-        while name in used_names(self):
+        name, number = candidate, self._counts.get(candidate, 0)
+        while name in self._used:
             number += 1
             name = f"{candidate}_{number}"
-        used_names(self).add(name)
-        name_counts(self)[candidate] = number
+        self._used.add(name)
+        self._counts[candidate] = number
         return name

@@ -86,11 +86,12 @@ class _Contents:
     def keep(self, containers: Iterable[Any]) -> None:
         """Notes what these hold now."""
         for each in containers:
-            if each:
-                kind = next((kind for kind in (dict, set) if isinstance(each, kind)), list)
-                self._filled.append((each, dict.copy(each) if kind is dict else kind(each)))
-            else:
+            if not each:
                 self._empty.append(each)
+            elif isinstance(each, dict):
+                self._filled.append((each, dict.copy(each)))
+            else:
+                self._filled.append((each, set(each) if isinstance(each, set) else list(each)))
 
     def restore(self) -> None:
         for each in filter(None, self._empty):
