@@ -6,7 +6,8 @@ import operator
 import random
 import sys
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from types import ModuleType
 from typing import Any
 
@@ -81,7 +82,9 @@ class _Contents:
 
     def __init__(self) -> None:
         self._empty: list[Any] = []  # most, for a module has a dozen places for hooks
-        self._filled: list[tuple[Any, Any]] = []
+        self._dicts: list[dict[Any, Any]] = []
+        self._entries: list[dict[Any, Any]] = []
+        self._others: list[tuple[Any, list[Any] | set[Any]]] = []
 
     def keep(self, containers: Iterable[Any]) -> None:
         """Notes what these hold now."""
@@ -89,29 +92,41 @@ class _Contents:
             if not each:
                 self._empty.append(each)
             elif isinstance(each, dict):
-                self._filled.append((each, dict.copy(each)))
+                self._dicts.append(each)
+                self._entries.append(dict.copy(each))
             else:
-                self._filled.append((each, set(each) if isinstance(each, set) else list(each)))
+                self._others.append((each, set(each) if isinstance(each, set) else list(each)))
 
     def restore(self) -> None:
         for each in filter(None, self._empty):
             each.clear()
-        for each, before in self._filled:
-            if isinstance(each, dict):
-                if not (_same(each, before) and _same(each.values(), before.values())):
-                    each.clear()
-                    each.update(before)
-            elif isinstance(each, set):  # which has no order to compare by
+        for start in range(0, len(self._dicts), 64):  # few steps in Python, and what is looked at stays in the cache
+            some = slice(start, start + 64)
+            if not _same_entries(self._dicts[some], self._entries[some]):
+                self._restore_entries(some)
+        for each, items in self._others:
+            if isinstance(items, set):  # which has no order to compare by
                 each.clear()
-                each.update(before)
-            elif not _same(each, before):
+                each.update(items)
+            elif len(each) != len(items) or not all(map(operator.is_, each, items)):
                 each.clear()
-                each.extend(before)
+                each.extend(items)
+
+    def _restore_entries(self, some: slice) -> None:
+        for each, entries in zip(self._dicts[some], self._entries[some], strict=True):
+            if not _same_entries([each], [entries]):
+                each.clear()
+                each.update(entries)
 
 
-def _same(now: Collection[Any], before: Collection[Any]) -> bool:
-    """Whether these are the same objects in the same order."""
-    return len(now) == len(before) and all(map(operator.is_, now, before))
+def _same_entries(now: Sequence[dict[Any, Any]], before: Sequence[dict[Any, Any]]) -> bool:
+    """Whether dicts have the same objects as keys and values as before; all of them at once, for most are small."""
+    values = (chain.from_iterable(each.values() for each in dicts) for dicts in (now, before))
+    return (
+        [*map(len, now)] == [*map(len, before)]
+        and all(map(operator.is_, chain.from_iterable(now), chain.from_iterable(before)))
+        and all(map(operator.is_, *values))
+    )
 
 
 _PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device})
