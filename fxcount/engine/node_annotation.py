@@ -21,12 +21,21 @@ def annotation(result: Any, operators: tuple[OperatorCost, ...] = ()) -> Annotat
     return {**entries, "tensor_meta": described} if found else entries
 
 
+_MEMORY_FORMATS = {
+    4: (torch.contiguous_format, torch.channels_last),
+    5: (torch.contiguous_format, torch.channels_last_3d),
+}
+"""Those that tensors of so many axes may have; of any other number only the first."""
+
+
 def describe(tensor: torch.Tensor) -> TensorMetadata:
-    """What `ShapeProp` writes about a tensor; it asks for every memory format, which takes most of its time."""
-    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_nested or not tensor.is_contiguous():
+    """What `ShapeProp` writes about a tensor; it asks for memory formats in Python, which takes most of its time."""
+    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_nested:
         return tensor_metadata(tensor)
     shape, stride = tensor.shape, tensor.stride()
-    return TensorMetadata(shape, tensor.dtype, tensor.requires_grad, stride, torch.contiguous_format, False, {})
+    formats = _MEMORY_FORMATS.get(len(shape), (torch.contiguous_format,))
+    memory_format = next((each for each in formats if tensor.is_contiguous(memory_format=each)), None)
+    return TensorMetadata(shape, tensor.dtype, tensor.requires_grad, stride, memory_format, False, {})
 
 
 def _described(value: Any) -> tuple[Any, bool]:

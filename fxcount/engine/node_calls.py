@@ -20,7 +20,8 @@ class Calls:
 
     def __init__(self, counter: OperatorCounter) -> None:
         self._counter = counter
-        self._repeats = new_or_shared(own=custom_formulas())
+        self._has_custom = custom_formulas()
+        self._repeats = new_or_shared(own=self._has_custom)
 
     def run(
         self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], run: Callable[[], Any], *, repeats: bool
@@ -37,8 +38,10 @@ class Calls:
         self._counter.take_calls()
         result = run()
         operators = self._counter.take_calls()
-        called = target if isinstance(target, nn.Module) else _called(target, args)
-        own = call_cost(called, tuple(args), kwargs, result)
+        own = None
+        if self._has_custom:
+            called = target if isinstance(target, nn.Module) else _called(target, args)
+            own = call_cost(called, tuple(args), kwargs, result)
         note = annotation(result, operators if own is None else (own,))
         if key is not None and _depends_on_arguments_alone(target, args, operators):
             with no_dispatch_modes():

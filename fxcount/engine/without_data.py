@@ -9,11 +9,14 @@ from torch import nn
 
 from fxcount._torch import Operator
 from fxcount.engine.counter import OperatorCounter, memory
+from fxcount.engine.node_annotation import annotation
 from fxcount.engine.operator_facts import facts_on
-from fxcount.engine.repeated_calls import key_of
+from fxcount.engine.repeated_calls import key_of, new_or_shared
 from fxcount.engine.shape_functions import reads_values
 from fxcount.errors import NO_VALUES, DataNeededError
 from fxcount.fault_origin import for_the_model
+from fxcount.formulas import find_formula
+from fxcount.formulas.custom import custom_formulas
 from fxcount.formulas.number_kinds import tensors
 
 
@@ -32,6 +35,7 @@ class WithoutData(OperatorCounter):
         super().__init__()
         self._stand_ins: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._overwritten_unseen: set[int] = set()
+        self._repeats = new_or_shared(own=custom_formulas())
 
     def represent(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor.detach() if self.knows(tensor) else _shape_of(tensor)
@@ -39,14 +43,37 @@ class WithoutData(OperatorCounter):
     def key_of(self, func: Hashable, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable | None:
         return key_of(func, args, kwargs, self._as_shape)
 
+    def _count(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Any:
+        key = self._key_on_shapes(func, args, kwargs)
+        found = None if key is None else self._repeats.find(key, args)
+        if found is not None:
+            self.calls += found[1]["operators"]
+            return found[0]
+        before = len(self.calls)
+        out = super()._count(func, args, kwargs)
+        if key is not None:
+            self._repeats.add(key, args, kwargs, out, annotation(out, tuple(self.calls[before:])))
+        return out
+
+    def _key_on_shapes(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Hashable | None:
+        """The key of a call in which known tensors are beside unknown ones, and so are shapes too."""
+        if func.namespace != "aten" or facts_on(func).written or find_formula(func) is None or reads_values(func, args):
+            return None
+        given = [*tensors((args, tuple(kwargs.values())))]
+        if not any(map(self.knows, given)) or all(map(self.knows, given)):
+            return None
+        return key_of(func, args, kwargs, self._shape_alone)
+
     def _as_shape(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """What has the shape of a tensor that has no data or is to have none; None if its values are known."""
         if tensor.is_meta:
             return tensor if tensor.layout is torch.strided else None
-        if (type(tensor) is not nn.Parameter and self.knows(tensor)) or not _has_strides(tensor):
-            return None
+        return None if type(tensor) is not nn.Parameter and self.knows(tensor) else self._shape_alone(tensor)
+
+    def _shape_alone(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        """What has the shape of a tensor, whether its values are known or not; None if that is not its form."""
         stand_in = self._stand_ins.get(id(tensor))
-        return tensor if stand_in is None else stand_in[1]
+        return (tensor if stand_in is None else stand_in[1]) if _has_strides(tensor) else None
 
     def set_data(self, tensor: torch.Tensor, data: torch.Tensor) -> None:
         if tensor.is_meta or not data.is_meta:

@@ -148,8 +148,11 @@ def module_formula(module: nn.Module) -> Formula | None:
 
 def _first(targets: Sequence[Any]) -> Formula | None:
     """The formula of the first of these targets that has one; those for one count come before all others."""
-    tables = [layer.formulas for layer in _layers() if layer.formulas]
-    return next((table[each] for table in tables for each in targets if each in table), None)
+    for layer in _layers():
+        for each in targets if layer.formulas else ():
+            if each in layer.formulas:
+                return layer.formulas[each]
+    return None
 
 
 def python_functions() -> list[Callable[..., Any]]:

@@ -28,8 +28,8 @@ class GraphBuilder:
 
     def add(self, op: str, target: Any, args: Any, kwargs: Any, result: Any, note: Annotation) -> None:
         """A node for a call; the tensors in ``result`` are what it computes from now on."""
-        positional, named = self._argument(args), self._argument(kwargs) if kwargs else kwargs
-        self.bind(result, self._node(op, target, positional, named, note))
+        positional = [self._argument(value) for value in args]
+        self.bind(result, self._node(op, target, positional, self._argument(kwargs) if kwargs else kwargs, note))
 
     def placeholder(self, name: str, tensor: torch.Tensor) -> None:
         """A node for an input."""
@@ -64,10 +64,10 @@ class GraphBuilder:
         kind = type(value)
         if kind in PLAIN or (kind is slice and is_constant(value)):
             return value
-        if isinstance(value, torch.Tensor):
-            return self._node_of(value)
         if kind is tuple or kind is list:
             return kind([self._argument(item) for item in value])
+        if isinstance(value, torch.Tensor):
+            return self._node_of(value)
         if kind is dict:
             return {key: self._argument(item) for key, item in value.items()}
         if kind is slice:

@@ -28,12 +28,8 @@ class ModuleCalls:
         """Whether a call is part of what a node calls, and is not looked at."""
         self._model = model
         self._attributes = attributes
-        self._callers: list[str] = []
-
-    @property
-    def caller(self) -> str:
+        self.caller = ""
         """The path of the module whose forward runs now, "" for the model itself."""
-        return self._callers[-1] if self._callers else ""
 
     @contextlib.contextmanager
     def watching(
@@ -62,11 +58,11 @@ class ModuleCalls:
                 self._attributes.use(module)
                 return call_leaf(module, path, functools.partial(original, module), args, kwargs)
             on_enter(module)
-            self._callers.append(path)
+            caller, self.caller = self.caller, path
             try:
                 return for_the_model(original, module, *args, **kwargs)
             finally:
-                self._callers.pop()
+                self.caller = caller
 
         setattr(nn.Module, name, watched)
         try:

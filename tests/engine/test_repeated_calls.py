@@ -279,3 +279,10 @@ def test_what_is_added_to_a_known_tensor_makes_it_unknown_each_time() -> None:
     for _ in range(2):
         with pytest.raises(DataNeededError):
             count_graph(model, torch.ones(3), tracer="recorded")
+
+
+def test_an_operator_that_ran_beside_a_known_tensor_is_called_by_name() -> None:
+    x = torch.rand(5, 7, 3)
+    assert count_graph(lambda x: x + torch.zeros(7, 1), x, tracer="recorded").total == Cost(add=105)
+    cost = count_graph(torch.ops.aten.add.Tensor, (x, torch.rand(7, 1)), tracer="recorded")
+    assert (cost.total, cost.nodes[-1].output_shapes) == (Cost(add=105), ((5, 7, 3),))
