@@ -1,12 +1,10 @@
 """Example calls: from the shapes that the command line describes, or as a model itself says its input looks."""
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -25,7 +23,7 @@ class InputShape:
     dtype: torch.dtype
 
     @classmethod
-    def of(cls, text: str) -> InputShape:
+    def of(cls, text: str) -> Self:
         """Reads ``[NAME=]SHAPE[:DTYPE]``; the dtype is float32 unless named, a shape without sizes is a scalar's.
 
         Raises:

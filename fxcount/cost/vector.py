@@ -46,14 +46,7 @@ class Cost:
     def __mul__(self, times: int) -> Cost:
         if not isinstance(times, int):
             return NotImplemented
-        return Cost(
-            self.macs * times,
-            self.mul * times,
-            self.add * times,
-            self.div * times,
-            self.cmp * times,
-            self.special * times,
-        )
+        return Cost(**{name: amount * times for name, amount in self.to_dict().items()})
 
     __rmul__ = __mul__
 

@@ -19,12 +19,7 @@ SHAPES: dict[str, ShapeFunction] = {}
 """Operator name to a function of the operator's arguments that returns empty tensors of the result's shapes."""
 
 READ_VALUES = frozenset(
-    {
-        "aten._pack_padded_sequence",
-        "aten._pad_packed_sequence",
-        "aten.masked_select",
-        "aten.repeat_interleave",
-    }
+    {"aten._pack_padded_sequence", "aten._pad_packed_sequence", "aten.masked_select", "aten.repeat_interleave"}
 )
 """Operators that run on shapes as long as lengths or masks are known, for the shapes of their results follow."""
 

@@ -1,11 +1,9 @@
 """Hands a function those arguments of a call that its parameters ask for."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 
@@ -82,7 +80,7 @@ class _Place:
     """The length of an argument such as ``int[2]``, for which torch also takes one number for all."""
 
     @classmethod
-    def of(cls, position: int, argument: torch.Argument) -> _Place:
+    def of(cls, position: int, argument: torch.Argument) -> Self:
         default = argument.default_value if argument.has_default_value() else None
         return cls(None if argument.kwarg_only else position, argument.name, default, getattr(argument, "N", None))
 

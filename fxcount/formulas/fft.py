@@ -27,11 +27,7 @@ def _levels(x: Tensor, axes: Sequence[int]) -> Size:
 @formula("_fft_c2c", "mul = 2 * points * levels + scaled, add = 3 * points * levels", complex_stated=True)
 def complex_transform(x: Tensor, dim: Sequence[int], normalization: int, *, out: Tensor) -> Quantities:
     """Every point has a part in one transform along each axis: levels is the sum of log2 n over the axes."""
-    return {
-        "points": x.numel(),
-        "levels": _levels(x, dim),
-        "scaled": 2 * out.numel() if normalization else 0,
-    }
+    return {"points": x.numel(), "levels": _levels(x, dim), "scaled": 2 * out.numel() if normalization else 0}
 
 
 @formula("_fft_r2c", REAL, complex_stated=True)

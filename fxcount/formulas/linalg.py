@@ -213,6 +213,5 @@ def vector_products(x: Tensor, *, dim: int, out: Tensor) -> Quantities:
 
 
 refuse(
-    "_spsolve",
-    "a sparse factorisation costs what its fill-in costs, and that depends on which elements are not zero",
+    "_spsolve", "a sparse factorisation costs what its fill-in costs, and that depends on which elements are not zero"
 )

@@ -201,11 +201,7 @@ def binary_cross_entropy_backward(
 @formula("nll_loss_backward nll_loss2d_backward", "cmp = targets, mul = targets * weighted, div = averaged")
 def nll_loss_backward(grad: Tensor, x: Tensor, target: Tensor, weight: Tensor | None, reduction: int) -> Quantities:
     """-g (weight) at the target of each example, 0 elsewhere; of a mean g is divided by the total weight first."""
-    return {
-        "targets": target.numel(),
-        "weighted": int(weight is not None),
-        "averaged": _averaged(target, reduction),
-    }
+    return {"targets": target.numel(), "weighted": int(weight is not None), "averaged": _averaged(target, reduction)}
 
 
 @formula(

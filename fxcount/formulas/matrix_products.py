@@ -43,11 +43,7 @@ def linear(x: Tensor, weight: torch.Tensor, bias: Tensor | None, *, out: Tensor)
 
 @formula("linear_backward mkldnn_linear_backward", GRADIENTS)
 def linear_backward(
-    *,
-    grad_output: Tensor,
-    weight: Tensor,
-    output_mask: Sequence[bool] = (True, True, True),
-    bias_defined: bool = True,
+    *, grad_output: Tensor, weight: Tensor, output_mask: Sequence[bool] = (True, True, True), bias_defined: bool = True
 ) -> Quantities:
     """y = x W^T + b: grad_x = grad_y W, grad_W = grad_y^T x, grad_b = grad_y summed over the rows, whichever the mask
     asks for. oneDNN also has grad_x as one operator and the other two as another."""

@@ -49,12 +49,7 @@ def norm_over_last_axes(
 
 @formula("group_norm native_group_norm", FROM_INPUT)
 def group_norm(
-    x: Tensor,
-    *,
-    num_groups: Size | None = None,
-    group: Size | None = None,
-    weight: Tensor | None,
-    bias: Tensor | None,
+    x: Tensor, *, num_groups: Size | None = None, group: Size | None = None, weight: Tensor | None, bias: Tensor | None
 ) -> Quantities:
     """(x - E[x]) / sqrt(Var[x] + eps) * gamma + beta over each group of channels of each example; an operator that
     takes no number of groups has one for each channel."""
@@ -63,8 +58,7 @@ def group_norm(
 
 
 @formula(
-    "_weight_norm _weight_norm_interface",
-    "mul = 2 * elements, add = elements - norms, div = norms, special = norms",
+    "_weight_norm _weight_norm_interface", "mul = 2 * elements, add = elements - norms, div = norms, special = norms"
 )
 def weight_norm(v: Tensor, g: Tensor) -> Quantities:
     """v * (g / ||v||): a vector norm of order 2 and a quotient for each g, and a product for each element of v."""
@@ -268,8 +262,7 @@ def synchronized_batch_norm_sums(grad: Tensor, x: Tensor, *, weight_g: bool) -> 
 
 
 @formula(
-    "batch_norm_backward_elemt",
-    "add = 3 * elements, mul = 2 * elements + channels * (2 + affine), div = 2 * channels",
+    "batch_norm_backward_elemt", "add = 3 * elements, mul = 2 * elements + channels * (2 + affine), div = 2 * channels"
 )
 def synchronized_batch_norm_backward(
     grad: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, weight: Tensor | None

@@ -1,9 +1,8 @@
 """Which arithmetic a call does: on indices (free outside contractions), on real or on complex numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from enum import Enum
+from typing import Self
 
 import torch
 
@@ -18,7 +17,7 @@ class Arithmetic(Enum):
     COMPLEX = "complex"
 
     @classmethod
-    def of(cls, *values: object) -> Arithmetic:
+    def of(cls, *values: object) -> Self:
         """Complex if any tensor among the (nested) values is, else real if any is, else index arithmetic."""
         found = cls.INDEX
         for tensor in tensors(values):

@@ -84,8 +84,4 @@ def fake_quantize_backward(grad: Tensor, x: Tensor, scale: Tensor, *, grad_facto
     g (q - zero - v), or g (q - zero) outside; grad_zero = -scale sum of g outside. Both are multiplied with the factor
     unless it is 1. Source: Esser et al. 2020, Learned Step Size Quantization; Bhalgat et al. 2020, LSQ+."""
     elements = x.numel()
-    return {
-        "elements": elements,
-        "scales": scale.numel() if elements else 0,
-        "factored": int(grad_factor != 1),
-    }
+    return {"elements": elements, "scales": scale.numel() if elements else 0, "factored": int(grad_factor != 1)}

@@ -150,12 +150,7 @@ def gates(
     return _steps(state, cell, 0, state.shape[-1], input_bias is not None)
 
 
-NETWORKS = {
-    LSTM: "lstm quantized_lstm _lstm_mps",
-    GRU: "gru quantized_gru",
-    RNN_TANH: "rnn_tanh",
-    RNN_RELU: "rnn_relu",
-}
+NETWORKS = {LSTM: "lstm quantized_lstm _lstm_mps", GRU: "gru quantized_gru", RNN_TANH: "rnn_tanh", RNN_RELU: "rnn_relu"}
 CELLS = {
     LSTM: "lstm_cell quantized_lstm_cell quantized.quantized_lstm_cell_dynamic",
     GRU: "gru_cell quantized_gru_cell quantized.quantized_gru_cell_dynamic",

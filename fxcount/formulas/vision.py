@@ -78,8 +78,7 @@ def _sampled(x: Tensor, weight: Tensor, places: Tensor) -> Size:
 
 
 @formula(
-    "torchvision.deform_conv2d",
-    "macs = outputs * taps, mul = sampled * (4 + masked), add = 3 * sampled + outputs",
+    "torchvision.deform_conv2d", "macs = outputs * taps, mul = sampled * (4 + masked), add = 3 * sampled + outputs"
 )
 def deformable_convolution(x: Tensor, weight: Tensor, *, use_mask: bool, out: Tensor) -> Quantities:
     """y(p) = sum_k w_k x(p + p_k + dp_k) m_k + b: every tap is sampled (a weighted sum of 4 bilinear taps), multiplied

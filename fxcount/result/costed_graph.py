@@ -1,7 +1,5 @@
 """`CostedGraph`: a traced graph with its costs, added up by node, by module and by operator."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -156,7 +154,7 @@ class _Sum:
     params: int = 0
     cost: Cost = field(default_factory=Cost)
 
-    def add(self, other: _Sum) -> None:
+    def add(self, other: Self) -> None:
         self.nodes += other.nodes
         self.params += other.params
         self.cost += other.cost

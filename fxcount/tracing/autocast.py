@@ -1,10 +1,8 @@
 """Autocast without data: it chooses a dtype by the device of a tensor, and a stand-in is on none that it knows."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 
@@ -26,7 +24,7 @@ class Autocast:
     enabled: bool
 
     @classmethod
-    def now(cls, device: torch.device) -> Autocast:
+    def now(cls, device: torch.device) -> Self:
         return cls(device, torch.get_autocast_dtype(device.type), autocast_chooses(device.type))
 
     def call(self, func: Callable[..., Any], *args: Any) -> Any:
@@ -49,9 +47,9 @@ class ShownStandIn(torch.Tensor):
     __torch_function__ = disabled_torch_function  # type: ignore[assignment]
 
     @staticmethod
-    def __new__(cls, stand_in: torch.Tensor, device: torch.device) -> ShownStandIn:
+    def __new__(cls, stand_in: torch.Tensor, device: torch.device) -> Self:
         size, stride = stand_in.shape, stand_in.stride()
-        shown: ShownStandIn = make_wrapper_subclass(
+        shown: Self = make_wrapper_subclass(
             cls, size, stride, stand_in.storage_offset(), dtype=stand_in.dtype, device=device
         )
         shown.stand_in = stand_in

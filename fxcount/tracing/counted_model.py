@@ -1,11 +1,9 @@
 """`CountedModel`: the model as something that can be called, and what belongs to it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -30,7 +28,7 @@ class CountedModel:
     """By name, as the parameters."""
 
     @classmethod
-    def of(cls, model: Any) -> CountedModel:
+    def of(cls, model: Any) -> Self:
         """``model`` itself, or the module of an exported program or inside a distributed one.
 
         Raises:

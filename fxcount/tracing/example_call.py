@@ -1,12 +1,10 @@
 """`ExampleCall`: the example input as the arguments of one call of the model."""
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 
@@ -23,7 +21,7 @@ class ExampleCall:
     kwargs: dict[str, Any]
 
     @classmethod
-    def of(cls, example_input: Any, example_kwargs: Mapping[str, Any] | None = None) -> ExampleCall:
+    def of(cls, example_input: Any, example_kwargs: Mapping[str, Any] | None = None) -> Self:
         """A tuple is the positional arguments, a mapping the keyword arguments, anything else the one argument.
 
         Raises:
@@ -46,7 +44,7 @@ class ExampleCall:
         leaves, _ = for_the_model(pytree.tree_flatten, (self.args, self.kwargs))
         return tuple(leaf for leaf in leaves if isinstance(leaf, torch.Tensor))
 
-    def replace_tensors(self, replace: Callable[[str, torch.Tensor], Any], function: Callable[..., Any]) -> ExampleCall:
+    def replace_tensors(self, replace: Callable[[str, torch.Tensor], Any], function: Callable[..., Any]) -> Self:
         """The same call with each tensor replaced by ``replace(name, tensor)``; names are those of ``function``.
 
         Each place has a name; a tensor that is given twice is replaced by the same in both.
@@ -61,7 +59,7 @@ class ExampleCall:
         taken: set[str] = set()
         replaced = [_replace(name, value, replace_once, taken) for name, value in named]
         positional = len(self.args)
-        return ExampleCall(tuple(replaced[:positional]), dict(zip(self.kwargs, replaced[positional:], strict=True)))
+        return type(self)(tuple(replaced[:positional]), dict(zip(self.kwargs, replaced[positional:], strict=True)))
 
 
 def _named(kwargs: dict[Any, Any]) -> dict[str, Any]:

@@ -56,11 +56,7 @@ class Pair:
 
 
 def compare(
-    cost: CostedGraph,
-    other: CostedGraph,
-    depth: int | None = None,
-    format: str = "simple",
-    width: int | None = None,
+    cost: CostedGraph, other: CostedGraph, depth: int | None = None, format: str = "simple", width: int | None = None
 ) -> str:
     """A count beside another one, of another model or of the same on another input, module by module.
 
@@ -75,10 +71,10 @@ def compare(
     tree = grow(_opened(_pairs(cost, other)), lambda pair: pair.is_container)
     rows = []
     for branch, level, times in lines(tree, depth):
-        counts = _counts(branch.value, times, cost.convention)
-        if branch.label != OWN or any(counts):
+        flops, params = _counts(branch.value, times, cost.convention)
+        if branch.label != OWN or any((*flops, *params)):
             name = "  " * level + (branch.label or "(model)")
-            rows.append((name, branch.value.kind, *_texts(*counts)))
+            rows.append((name, branch.value.kind, *_both(*flops), _relative(*flops), *_both(*params)))
     return text_table(COLUMNS, rows, _legend(cost, other), format=format, width=width)
 
 
@@ -103,17 +99,16 @@ def _opened(pairs: Mapping[str, Pair]) -> dict[str, Pair]:
     }
 
 
-def _counts(pair: Pair, times: int, convention: Convention) -> tuple[int | None, ...]:
-    """FLOPs here and in the other, parameters here and in the other; None where the module is not there."""
+Both = tuple[int | None, int | None]
+"""A number here and in the other; None where the module is not there."""
+
+
+def _counts(pair: Pair, times: int, convention: Convention) -> tuple[Both, Both]:
+    """The FLOPs and the parameters of so many modules."""
     here, there = (None if amount is None else amount * times for amount in (pair.here, pair.there))
-    flops = (None if amount is None else convention.read(amount.cost) for amount in (here, there))
-    params = (None if amount is None else amount.params for amount in (here, there))
-    return (*flops, *params)
-
-
-def _texts(flops: int | None, other_flops: int | None, params: int | None, other_params: int | None) -> tuple[str, ...]:
-    relative = _relative(flops, other_flops)
-    return (*_both(flops, other_flops), relative, *_both(params, other_params))
+    flops, other_flops = (None if amount is None else convention.read(amount.cost) for amount in (here, there))
+    params, other_params = (None if amount is None else amount.params for amount in (here, there))
+    return (flops, other_flops), (params, other_params)
 
 
 def _both(here: int | None, there: int | None) -> tuple[str, str, str]:

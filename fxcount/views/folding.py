@@ -102,9 +102,7 @@ class Line(NamedTuple, Generic[T]):
 
 
 def lines(
-    tree: Branch[T],
-    depth: int | None = None,
-    arrange: Callable[[Sequence[Branch[T]]], Sequence[Branch[T]]] = tuple,
+    tree: Branch[T], depth: int | None = None, arrange: Callable[[Sequence[Branch[T]]], Sequence[Branch[T]]] = tuple
 ) -> Iterator[Line[T]]:
     """Every branch down to level ``depth``, each before what lies inside it; ``arrange`` orders or selects siblings."""
     waiting = [Line(tree, 0, tree.times)]

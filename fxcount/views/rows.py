@@ -94,9 +94,4 @@ def _module_row(module: ModuleCost) -> Row:
 
 
 def _operator_row(operator: OperatorTotal) -> Row:
-    return {
-        "name": operator.name,
-        "calls": operator.calls,
-        **operator.cost.to_dict(),
-        "flops": operator.flops,
-    }
+    return {"name": operator.name, "calls": operator.calls, **operator.cost.to_dict(), "flops": operator.flops}

@@ -70,10 +70,7 @@ def report(times: Times, limits: Limits | None, command: str, rounds: int) -> st
             "## Growth",
             "In a round each size is counted as often as makes the largest, by turns; a time is the mean over a round, "
             "and the best round counts.",
-            table(
-                ["layers, no two alike", "seconds", "times the line before"],
-                list(_growth_rows(limits.by_depth)),
-            ),
+            table(["layers, no two alike", "seconds", "times the line before"], list(_growth_rows(limits.by_depth))),
             table(
                 ["steps of a loop in Python", "seconds", "times the line before"], list(_growth_rows(limits.by_steps))
             ),

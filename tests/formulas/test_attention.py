@@ -148,11 +148,7 @@ KERNELS: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any]]] = {
     "cudnn": (aten._scaled_dot_product_cudnn_attention, (q, K, K, BIAS, True, 0.1), {}),
     "other": (aten._scaled_dot_product_fused_attention_overrideable, (q, K, K, BIAS, 0.1), {}),
     "raw cudnn": (aten._cudnn_attention_forward, (q, K, K, BIAS, None, None, 5, 7, True, 0.1), {}),
-    "raw efficient": (
-        aten._efficient_attention_forward,
-        (*SPREAD, BIAS, None, None, None, None, 0.1, 0),
-        {},
-    ),
+    "raw efficient": (aten._efficient_attention_forward, (*SPREAD, BIAS, None, None, None, None, 0.1, 0), {}),
     "raw flash": (
         aten._flash_attention_forward,
         (*SPREAD, None, None, 5, 7, 0.1, False, False),
@@ -222,10 +218,7 @@ PACKED, STARTS = [meta(n, 2, 4) for n in (11, 16, 16)], meta(4, dtype=torch.int3
 OF_LENGTHS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "flash": (aten._flash_attention_forward, (*PACKED, STARTS, STARTS, 5, 7, 0.0, False, False)),
     "cudnn": (aten._cudnn_attention_forward, (*PACKED, None, STARTS, STARTS, 5, 7, False)),
-    "efficient": (
-        aten._efficient_attention_forward,
-        (*(x[None] for x in PACKED), None, STARTS, STARTS, 5, 7, 0.0, 0),
-    ),
+    "efficient": (aten._efficient_attention_forward, (*(x[None] for x in PACKED), None, STARTS, STARTS, 5, 7, 0.0, 0)),
 }
 
 

@@ -26,10 +26,7 @@ CONVOLUTIONS: dict[str, tuple[Callable[[], Any], Cost]] = {
         partial(F.conv1d, meta(2, 3, 11), meta(4, 3, 5), meta(4), stride=2, padding=1, dilation=2),
         Cost(macs=(2 * 4 * 3) * (3 * 5), add=2 * 4 * 3),
     ),
-    "worked example": (
-        partial(F.conv2d, meta(1, 1, 130, 40), meta(32, 1, 4, 10), stride=(2, 8)),
-        Cost(macs=327_680),
-    ),
+    "worked example": (partial(F.conv2d, meta(1, 1, 130, 40), meta(32, 1, 4, 10), stride=(2, 8)), Cost(macs=327_680)),
     "groups": (
         partial(F.conv2d, meta(1, 6, 7, 5), meta(9, 2, 3, 2), meta(9), groups=3),
         Cost(macs=(9 * 5 * 4) * (2 * 3 * 2), add=9 * 5 * 4),
@@ -42,16 +39,10 @@ CONVOLUTIONS: dict[str, tuple[Callable[[], Any], Cost]] = {
         partial(F.conv2d, meta(1, 2, 5, 7), meta(3, 2, 3, 3), padding="same"),
         Cost(macs=(3 * 5 * 7) * (2 * 9)),
     ),
-    "valid padding": (
-        partial(F.conv1d, meta(1, 2, 7), meta(3, 2, 3), padding="valid"),
-        Cost(macs=(3 * 5) * (2 * 3)),
-    ),
+    "valid padding": (partial(F.conv1d, meta(1, 2, 7), meta(3, 2, 3), padding="valid"), Cost(macs=(3 * 5) * (2 * 3))),
     "unbatched": (partial(F.conv2d, meta(2, 5, 7), meta(3, 2, 3, 3)), Cost(macs=(3 * 3 * 5) * (2 * 9))),
     "one by one": (partial(F.conv2d, meta(1, 2, 1, 1), meta(3, 2, 1, 1)), Cost(macs=3 * 2)),
-    "three axes": (
-        partial(F.conv3d, meta(1, 2, 4, 5, 6), meta(3, 2, 2, 2, 3)),
-        Cost(macs=(3 * 3 * 4 * 4) * (2 * 12)),
-    ),
+    "three axes": (partial(F.conv3d, meta(1, 2, 4, 5, 6), meta(3, 2, 2, 2, 3)), Cost(macs=(3 * 3 * 4 * 4) * (2 * 12))),
     "no examples": (partial(F.conv2d, meta(0, 2, 5, 7), meta(3, 2, 3, 3), meta(3)), Cost()),
     "channels last": (
         partial(F.conv2d, meta(2, 5, 7, 3).permute(0, 3, 1, 2), meta(4, 3, 2, 2)),

@@ -36,17 +36,9 @@ CALLS: list[tuple[torch._ops.OpOverload, tuple[Any, ...], Any]] = [
     (aten.baddbmm.default, (meta(2, 3, 7), meta(2, 3, 5), meta(2, 5, 7)), meta(2, 3, 7)),
     (aten._scaled_mm.default, (*eights, meta(()), meta(())), meta(16, 48)),
     # rows (9 + 2 - 3) // 2 + 1 = 5, columns 7 - 2 * 1 = 5
-    (
-        aten.convolution.default,
-        (image, kernel, bias, [2, 1], [1, 0], [1, 2], False, [0, 0], 2),
-        meta(2, 4, 5, 5),
-    ),
+    (aten.convolution.default, (image, kernel, bias, [2, 1], [1, 0], [1, 2], False, [0, 0], 2), meta(2, 4, 5, 5)),
     # rows (9 - 1) * 2 - 2 + 3 + 1 = 18, columns 7 - 1 + 2 = 8
-    (
-        aten.convolution.default,
-        (image, up, up_bias, [2, 1], [1, 0], [1, 1], True, [1, 0], 2),
-        meta(2, 10, 18, 8),
-    ),
+    (aten.convolution.default, (image, up, up_bias, [2, 1], [1, 0], [1, 1], True, [1, 0], 2), meta(2, 10, 18, 8)),
     (
         aten._convolution.default,
         (image, kernel, bias, [1, 1], [0, 0], [1, 1], False, [0, 0], 2, False, False, False, False),
@@ -57,11 +49,7 @@ CALLS: list[tuple[torch._ops.OpOverload, tuple[Any, ...], Any]] = [
         (image, kernel, bias, [1, 1], [0, 0], [1, 1], False, [0, 0], 2),
         meta(2, 4, 7, 6),
     ),
-    (
-        aten.cudnn_convolution.default,
-        (image, kernel, [0, 0], [1, 1], [1, 1], 2, False, False, False),
-        meta(2, 4, 7, 6),
-    ),
+    (aten.cudnn_convolution.default, (image, kernel, [0, 0], [1, 1], [1, 1], 2, False, False, False), meta(2, 4, 7, 6)),
     (aten._scaled_dot_product_efficient_attention.default, (query, key, value, None, False), half(2, 4, 24, 8)),
     (aten._scaled_dot_product_flash_attention.default, (query, key, value), half(2, 4, 24, 8)),
     (aten._scaled_dot_product_cudnn_attention.default, (query, key, value, None, False), half(2, 4, 24, 8)),

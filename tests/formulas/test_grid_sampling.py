@@ -28,10 +28,7 @@ CASES: dict[str, tuple[Callable[[], Any], Cost]] = {
     "grid, nearest": (sampled(meta(2, 3, 4, 6), meta(2, 5, 7, 2), "nearest"), Cost()),
     "grid, bilinear": (sampled(meta(2, 3, 4, 6), meta(2, 5, 7, 2), "bilinear"), Cost(mul=210 * 4, add=210 * 3)),
     "grid, bicubic": (sampled(meta(2, 3, 4, 6), meta(2, 5, 7, 2), "bicubic"), Cost(mul=210 * 16, add=210 * 15)),
-    "grid, trilinear": (
-        sampled(meta(1, 3, 4, 6, 5), meta(1, 2, 5, 7, 3), "bilinear"),
-        Cost(mul=210 * 8, add=210 * 7),
-    ),
+    "grid, trilinear": (sampled(meta(1, 3, 4, 6, 5), meta(1, 2, 5, 7, 3), "bilinear"), Cost(mul=210 * 8, add=210 * 7)),
     "grid of nothing": (sampled(meta(2, 3, 4, 6), meta(2, 0, 7, 2), "bilinear"), Cost()),
 }
 

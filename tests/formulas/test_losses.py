@@ -164,10 +164,7 @@ PARTS: dict[str, tuple[Callable[[], Any], Cost]] = {
         2 * 4 * Cost(add=3 + 3 + 2, mul=3, special=1) + 4 * Cost(add=2, cmp=1) + reduced(4, "mean"),
     ),
     # margin - x at least 0 where y is not 1, plus x where y is not -1: two questions, two choices
-    "hinge embedding": (
-        lambda: F.hinge_embedding_loss(meta(4), meta(4)),
-        4 * Cost(add=2, cmp=5) + reduced(4, "mean"),
-    ),
+    "hinge embedding": (lambda: F.hinge_embedding_loss(meta(4), meta(4)), 4 * Cost(add=2, cmp=5) + reduced(4, "mean")),
     # Three dot products of 3, eps twice, product, root, quotient; 1 - cos, cos - margin at least 0; as above
     "cosine embedding": (
         lambda: F.cosine_embedding_loss(meta(4, 3), meta(4, 3), meta(4)),
@@ -270,11 +267,7 @@ def test_gradient_of_negative_log_likelihood_touches_the_targets(weight: Any, re
 
 @pytest.mark.parametrize(
     ("p", "weight", "reduction", "extra"),
-    [
-        (1, None, 1, Cost(div=1 + 1)),
-        (2, None, 2, Cost(mul=2 * 12, div=1)),
-        (1, meta(5), 0, Cost(mul=3, div=3)),
-    ],
+    [(1, None, 1, Cost(div=1 + 1)), (2, None, 2, Cost(mul=2 * 12, div=1)), (1, meta(5), 0, Cost(mul=3, div=3))],
 )
 def test_gradient_of_multi_margin_loss(p: float, weight: Any, reduction: int, extra: Any) -> None:
     """3 examples with 4 other classes each: margin - x_y once, + x_i, a comparison, and x_y accumulates."""

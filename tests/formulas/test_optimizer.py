@@ -104,10 +104,7 @@ def test_nothing_to_step() -> None:
         (lambda x: torch._foreach_max(x), Cost(cmp=E - 2)),
         (lambda x: torch._foreach_add(x, x, alpha=2), Cost(add=E, mul=E)),
         (lambda x: torch._foreach_add(x, [1.0, 2.0]), Cost(add=E)),
-        (
-            lambda x: torch._foreach_addcmul(x, x, x, [1.0, 2.0]),
-            Cost(mul=E + 7, add=E),
-        ),
+        (lambda x: torch._foreach_addcmul(x, x, x, [1.0, 2.0]), Cost(mul=E + 7, add=E)),
         (lambda x: torch._foreach_addcdiv(x, x, x, value=2), Cost(div=E, add=E, mul=E)),
         (lambda x: torch._foreach_lerp(x, x, 0.5), Cost(add=2 * E, mul=E)),
         (lambda x: torch._foreach_pow(x, 2), Cost(mul=E)),

@@ -83,14 +83,8 @@ PER_ELEMENT: list[tuple[Cost, list[Callable[[Any], Any]]]] = [
             lambda x: torch.clamp_min(x, 0),
         ],
     ),
-    (
-        2 * cmp,
-        [lambda x: torch.clamp(x, 0, 1), lambda x: torch.clip(x, x, x), lambda x: x.clamp(0, 6)],
-    ),
-    (
-        special,
-        [getattr(torch, name) for name in SPECIAL.split()] + [lambda x: torch.atan2(x, x)],
-    ),
+    (2 * cmp, [lambda x: torch.clamp(x, 0, 1), lambda x: torch.clip(x, x, x), lambda x: x.clamp(0, 6)]),
+    (special, [getattr(torch, name) for name in SPECIAL.split()] + [lambda x: torch.atan2(x, x)]),
     (mul, [lambda x: F.dropout(x, 0.3), lambda x: torch.dropout(x, 0.3, True)]),
     (Cost(), [lambda x: F.dropout(x, 0.3, training=False), lambda x: torch.dropout(x, 0.3, False)]),
     # a x + b, where a and b are what the mask says

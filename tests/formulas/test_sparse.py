@@ -164,11 +164,7 @@ def test_nested_softmax_counts_padding() -> None:
 
 @pytest.mark.parametrize(
     ("reduce", "expected"),
-    [
-        ("sum", Cost(macs=2 * 3 * 5)),
-        ("mean", Cost(macs=2 * 3 * 5, div=2 * 5)),
-        ("amax", Cost(macs=2 * 2 * 5)),
-    ],
+    [("sum", Cost(macs=2 * 3 * 5)), ("mean", Cost(macs=2 * 3 * 5, div=2 * 5)), ("amax", Cost(macs=2 * 2 * 5))],
 )
 def test_gradients_of_a_sparse_product(reduce: str, expected: Cost) -> None:
     """x [2, 4] with 3 stored values times w [4, 5]."""

@@ -53,10 +53,7 @@ def test_roi_backward() -> None:
     ) == Cost(add=ALIGNED)
 
 
-@pytest.mark.parametrize(
-    ("boxes", "pairs", "order"),
-    [(7, 7 * 6 // 2, 7 * 3), (2, 1, 2), (1, 0, 0), (0, 0, 0)],
-)
+@pytest.mark.parametrize(("boxes", "pairs", "order"), [(7, 7 * 6 // 2, 7 * 3), (2, 1, 2), (1, 0, 0), (0, 0, 0)])
 def test_nms(boxes: int, pairs: int, order: int) -> None:
     assert priced(vision.nms.default, meta(boxes, 4), meta(boxes), 0.5, out=meta(boxes)) == Cost(
         cmp=order + 7 * pairs, add=2 * boxes + 4 * pairs, mul=boxes + pairs, div=pairs

@@ -43,11 +43,7 @@ def test_arguments(example: Any, kwargs: Any, args: tuple[Any, ...], expected_kw
 
 @pytest.mark.parametrize(
     ("example", "kwargs", "message"),
-    [
-        ({1: X}, None, "not 1"),
-        ({"x": X}, {"x": X}, "both example_input and example_kwargs: x"),
-        (X, [Y], "not list"),
-    ],
+    [({1: X}, None, "not 1"), ({"x": X}, {"x": X}, "both example_input and example_kwargs: x"), (X, [Y], "not list")],
 )
 def test_what_is_no_call(example: Any, kwargs: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):

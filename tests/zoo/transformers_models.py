@@ -209,7 +209,7 @@ ARCHITECTURES: dict[str, list[Architecture]] = {
             "ProphetNetForConditionalGeneration T5ForConditionalGeneration T5GemmaForConditionalGeneration "
             "UMT5ForConditionalGeneration",
             two_texts,
-        ),
+        )
     ],
     "vision": [
         *each(
@@ -251,8 +251,7 @@ ARCHITECTURES: dict[str, list[Architecture]] = {
         Architecture("ASTForAudioClassification", lambda config: {"input_values": torch.rand(1, 1024, 128)}),
         Architecture("ClapModel", lambda config: {**text(config), "input_features": torch.rand(1, 1, 1001, 64)}),
         Architecture(
-            "MoonshineForConditionalGeneration",
-            lambda config: {**waveform(config), "decoder_input_ids": tokens()},
+            "MoonshineForConditionalGeneration", lambda config: {**waveform(config), "decoder_input_ids": tokens()}
         ),
         Architecture("MusicgenForCausalLM", lambda config: {"input_ids": tokens().expand(config.num_codebooks, -1)}),
         Architecture("ParakeetForCTC", lambda config: spectrogram(400, config.encoder_config.num_mel_bins)),
@@ -278,9 +277,7 @@ ARCHITECTURES: dict[str, list[Architecture]] = {
         *each("GitForCausalLM", caption),
         Architecture("BlipForConditionalGeneration", caption),
         Architecture(
-            "Blip2ForConditionalGeneration",
-            functools.partial(picture_book, features=32),
-            {"image_token_index": 50265},
+            "Blip2ForConditionalGeneration", functools.partial(picture_book, features=32), {"image_token_index": 50265}
         ),
         Architecture("FlavaModel", lambda config: {**text(config), **image(config.image_config)}),
         Architecture(
