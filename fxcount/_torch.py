@@ -65,6 +65,10 @@ disabled_torch_function = torch._C._disabled_torch_function_impl
 """The ``__torch_function__`` of a subclass whose results are plain tensors. The public default makes them instances of
 the subclass."""
 
+any_autocast: Callable[[], bool] = torch._C._is_any_autocast_enabled
+"""Whether autocast is at work on any type of device. The public question is for one type, whose name it reads first:
+asked at every call, it takes as long as most that is done with a call."""
+
 # What torch.func transforms
 
 transform_level = torch._C._functorch.maybe_current_level
@@ -168,8 +172,13 @@ def set_namespace(graph: fx.Graph, namespace: Namespace) -> None:
 def insert_node(graph: fx.Graph, node: fx.Node) -> None:
     """Adds a node where ``Graph.create_node`` would: at the place where the graph inserts, its end unless told so."""
     graph._insert(node)
-    graph._find_nodes_lookup_table.insert(node)
     graph._len += 1
+
+
+def register_node(graph: fx.Graph, node: fx.Node) -> None:
+    """Notes what ``Graph.create_node`` does besides, for those who change the graph: its name, and what it calls."""
+    graph._graph_namespace.associate_name_with_obj(node.name, node)
+    graph._find_nodes_lookup_table.insert(node)
 
 
 target_name = fx.Graph._target_to_str

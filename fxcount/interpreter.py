@@ -60,10 +60,8 @@ class CostInterpreter(ShapeProp):
         called = self._named[str(n.target)] if n.op == "call_module" else n.target
         if "autocast" in n.meta:
             autocast = n.meta["autocast"]
-            return self._calls.run(
-                called, args, kwargs, lambda: autocast.call(run, n.target, args, kwargs), repeats=False
-            )
-        return self._calls.run(called, args, kwargs, lambda: for_the_model(run, n.target, args, kwargs), repeats=True)
+            return self._calls.run(called, args, kwargs, autocast.call, (run, n.target, args, kwargs), repeats=False)
+        return self._calls.run(called, args, kwargs, for_the_model, (run, n.target, args, kwargs), repeats=True)
 
     def fetch_attr(self, target: str) -> Any:
         return self._named[target]

@@ -6,7 +6,6 @@ from itertools import chain
 from typing import Any
 
 from torch import fx, nn
-from torch.fx.passes.shape_prop import TensorMetadata
 
 from fxcount._torch import parameters_of
 from fxcount.cost import Convention
@@ -45,14 +44,11 @@ def _read_nodes(
     """The costs in ``node.meta``."""
     used = _UsedParameters(names)
     shapes: dict[fx.Node, tuple[Shape, ...]] = {}
-    of_results: dict[int, tuple[Shape, ...]] = {}  # nodes whose calls are equal have one description
     nodes = []
     for node in traced.graph.nodes:
         meta, op, target = node.meta, node.op, node.target
-        described = meta.get("tensor_meta")
-        if id(described) not in of_results:
-            of_results[id(described)] = _shapes(described)
-        shapes[node] = of_results[id(described)]
+        made = shapes[node] = meta["shapes"]
+        sources = node.all_input_nodes
         has_parameters = op in ("call_module", "get_attr")
         params, parameters = used.by(target, traced.named[target]) if has_parameters else (0, ())
         nodes.append(
@@ -61,8 +57,9 @@ def _read_nodes(
                 op,
                 target if isinstance(target, str) else _function_name(target),
                 meta["module"],
-                _joined([shapes[source] for source in node.all_input_nodes]),
-                shapes[node],
+                # That of a single input itself, for it may be long, and each of its items be taken.
+                shapes[sources[0]] if len(sources) == 1 else (*chain.from_iterable(map(shapes.__getitem__, sources)),),
+                made,
                 params,
                 parameters,
                 meta["operators"],
@@ -92,22 +89,8 @@ class _UsedParameters:
         return new, tuple(used)
 
 
-def _joined(shapes: list[tuple[Shape, ...]]) -> tuple[Shape, ...]:
-    """All shapes in one tuple: that of a single input itself, for it may be long, and each of its items be taken."""
-    return shapes[0] if len(shapes) == 1 else tuple(chain.from_iterable(shapes))
-
-
 def _function_name(function: Any) -> str:
     return getattr(function, "__name__", None) or str(function)
-
-
-def _shapes(described: Any) -> tuple[Shape, ...]:
-    """The shapes in a node's ``tensor_meta``, which is nested as its result is."""
-    if isinstance(described, TensorMetadata):
-        return (tuple(described.shape),)
-    if isinstance(described, Mapping):
-        described = list(described.values())
-    return _joined([_shapes(part) for part in described]) if isinstance(described, list | tuple) else ()
 
 
 def _parameters_in(path: str, value: Any) -> dict[str, nn.Parameter]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from fxcount import GraphCost, TracingError, count_graph
 from fxcount.cli.main import main
-from fxcount.engine import without_data
+from fxcount.engine import node_calls
 from fxcount.engine.repeated_calls import repeats_of
 from fxcount.fault_origin import REPORT, for_the_model, origin_of_fault
 from fxcount.formulas.formula import Formula
@@ -63,7 +63,7 @@ def faulty_in(module: Any) -> Callable[..., Any]:
         (Formula, "apply", TRACERS),
         (SymbolicTracer, "create_arg", ("auto", "symbolic")),
         (graph_builder, "parts_of", ("recorded",)),
-        (without_data, "key_of", ("auto", "recorded")),
+        (node_calls, "key_of", ("auto", "recorded")),
     ],
 )
 @pytest.mark.parametrize("model", [Block, SwallowsErrors])

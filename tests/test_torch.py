@@ -272,6 +272,15 @@ def test_a_subclass_whose_results_are_plain() -> None:
     assert mode.seen[-1] is torch.add  # the modes go on to see its calls
 
 
+def test_whether_autocast_is_at_work() -> None:
+    assert not _torch.any_autocast()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert _torch.any_autocast()
+        with torch.autocast("cpu", enabled=False):
+            assert not _torch.any_autocast()
+    assert not _torch.any_autocast()
+
+
 # What torch.func transforms
 
 
@@ -492,7 +501,10 @@ def test_a_node_that_is_inserted_is_as_one_that_is_created() -> None:
     created = graph.call_method("neg", (made,))
     assert list(graph.nodes) == [x, made, created]
     assert len(graph.nodes) == 3
+    assert list(graph.find_nodes(op="call_method", target="abs")) == []
+    _torch.register_node(graph, made)
     assert list(graph.find_nodes(op="call_method", target="abs")) == [made]
+    assert graph._graph_namespace._obj_to_name[made] == "abs_1"
     graph.output(created)
     graph.lint()
     assert torch.equal(fx.GraphModule(nn.Module(), graph)(X), -X.abs())

@@ -6,7 +6,7 @@ called. One that has a formula is costed as a whole; one that has none is taken 
 are costed.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,10 +95,6 @@ class OperatorCounter(DispatchMode):
     def set_data(self, tensor: torch.Tensor, data: torch.Tensor) -> None:
         """``tensor.data = data``, as ``Module.to`` does in place."""
         tensor.data = data
-
-    def key_of(self, func: Hashable, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable | None:
-        """What the result of a call depends on, if that is nothing but shapes; None otherwise."""
-        return None
 
     def run(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Sequence[Any], Any, Any]:
         """Runs the operator; returns the arguments that it ran on, and its result."""

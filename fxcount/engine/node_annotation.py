@@ -1,6 +1,7 @@
 """What a node of a costed graph carries in ``node.meta``, written by whoever runs the node."""
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import torch
@@ -15,10 +16,23 @@ Annotation = Mapping[str, Any]
 
 
 def annotation(result: Any, operators: tuple[OperatorCost, ...] = ()) -> Annotation:
-    """``operators``, ``cost``, their sum, ``type`` and, as `ShapeProp` writes it, ``tensor_meta`` of a result."""
+    """``operators``, ``cost``, their sum, ``type``, ``shapes`` and, as `ShapeProp` writes it, ``tensor_meta`` of a
+    result."""
     described, found = _described(result)
-    entries = {"operators": operators, "cost": total_cost(each.cost for each in operators), "type": type(result)}
+    cost = total_cost(each.cost for each in operators)
+    entries = {"operators": operators, "cost": cost, "type": type(result), "shapes": _shapes(described)}
     return {**entries, "tensor_meta": described} if found else entries
+
+
+def _shapes(described: Any) -> tuple[tuple[int, ...], ...]:
+    """The shapes of all tensors in a result, which its description is nested as."""
+    if isinstance(described, TensorMetadata):
+        return (tuple(described.shape),)
+    if isinstance(described, Mapping):
+        described = described.values()
+    elif not isinstance(described, tuple):
+        return ()
+    return tuple(chain.from_iterable(map(_shapes, described)))
 
 
 _MEMORY_FORMATS = {

@@ -11,7 +11,8 @@ from fxcount._torch import Operator, OperatorPacket, any_global_hook, buffers_of
 from fxcount.cost import OperatorCost
 from fxcount.engine.counter import OperatorCounter
 from fxcount.engine.node_annotation import Annotation, annotation
-from fxcount.engine.repeated_calls import new_or_shared
+from fxcount.engine.repeated_calls import key_of, new_or_shared
+from fxcount.engine.without_data import WithoutData
 from fxcount.formulas.custom import call_cost, custom_formulas
 
 
@@ -20,13 +21,21 @@ class Calls:
 
     def __init__(self, counter: OperatorCounter) -> None:
         self._counter = counter
+        self._as_shape = counter.as_shape if isinstance(counter, WithoutData) else None
         self._has_custom = custom_formulas()
         self._repeats = new_or_shared(own=self._has_custom)
 
     def run(
-        self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], run: Callable[[], Any], *, repeats: bool
+        self,
+        target: Any,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        run: Callable[..., Any],
+        given: Sequence[Any],
+        *,
+        repeats: bool,
     ) -> tuple[Any, Annotation]:
-        """The result of ``run()``, which calls ``target``, and its annotation.
+        """The result of ``run(*given)``, which calls ``target``, and its annotation.
 
         With ``repeats`` the call may be one that was made before. ``target`` is a function, the name of a method of a
         tensor, or a module.
@@ -36,7 +45,7 @@ class Calls:
         if found is not None:
             return found
         self._counter.take_calls()
-        result = run()
+        result = run(*given)
         operators = self._counter.take_calls()
         own = None
         if self._has_custom:
@@ -50,13 +59,15 @@ class Calls:
         return result, note
 
     def _key_of(self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable | None:
+        if self._as_shape is None:
+            return None
         if not isinstance(target, nn.Module):
-            return self._counter.key_of(_called(target, args), args, kwargs)
+            return key_of(_called(target, args), args, kwargs, self._as_shape)
         configuration = _configuration(target)
         if configuration is None:
             return None
         kind, values = configuration
-        return self._counter.key_of(kind, (*values, *args), kwargs)
+        return key_of(kind, (*values, *args), kwargs, self._as_shape)
 
 
 def _called(target: Any, args: Sequence[Any]) -> Any:

@@ -25,6 +25,8 @@ _HASHED = frozenset(
     {str, type(None), type(...), torch.dtype, torch.layout, torch.memory_format, torch.device, Operator}
 )
 _NUMBERS = frozenset({int, float, bool, complex})
+_BOUNDS = frozenset({int, type(None)})
+_SEQUENCES: dict[type, type] = {tuple: tuple, torch.Size: tuple, list: list, immutable_list: list}
 
 
 class Repeats:
@@ -84,36 +86,37 @@ class _MoreThanShapeError(Exception):
 def key_of(func: Hashable, args: Iterable[Any], kwargs: Mapping[str, Any], as_shape: AsShape) -> Hashable | None:
     """What the result of a call on shapes depends on; None if a tensor in it is more than its shape, or an argument is
     an object that may change or must not be kept."""
+    parts: list[Any] = [func]
     try:
-        named = [(name, _part(value, as_shape)) for name, value in kwargs.items()] if kwargs else ()
-        return (func, *[_part(value, as_shape) for value in args], *named)
+        _describe(args, parts, as_shape)
+        if kwargs:
+            parts.append((*kwargs,))
+            _describe(kwargs.values(), parts, as_shape)
     except _MoreThanShapeError:
         return None
+    return (*parts,)
 
 
-def _part(value: Any, as_shape: AsShape) -> Hashable:
-    kind = type(value)
-    if kind in _TENSORS:
-        shape = value if value.is_meta and value.layout is torch.strided else as_shape(value)
-        if shape is not None:
-            return (shape.shape, shape.stride(), shape.dtype)
-    elif kind in _HASHED:
-        return value  # type: ignore[no-any-return]
-    elif kind in _NUMBERS:
-        return (kind, value)  # 1, 1.0 and True are equal, and give results of different dtypes
-    elif kind is tuple or kind is torch.Size:
-        return (*[_part(item, as_shape) for item in value],)
-    elif kind is list or kind is immutable_list:
-        return (list, *[_part(item, as_shape) for item in value])  # x[[0, 1]] is not x[0, 1]
-    elif kind is slice:
-        return (slice, _bound(value.start), _bound(value.stop), _bound(value.step))
-    raise _MoreThanShapeError
-
-
-def _bound(value: Any) -> int | None:
-    if value is None or type(value) is int:
-        return value
-    raise _MoreThanShapeError
+def _describe(values: Iterable[Any], parts: list[Any], as_shape: AsShape) -> None:
+    """Adds to ``parts`` what says all about these arguments, each in such a way that no other is described so."""
+    for value in values:
+        kind = type(value)
+        if kind in _TENSORS:
+            shape = value if value.is_meta and value.layout is torch.strided else as_shape(value)
+            if shape is None:
+                raise _MoreThanShapeError
+            parts += (shape.shape, shape.stride(), shape.dtype)
+        elif kind in _HASHED:
+            parts.append(value)
+        elif kind in _NUMBERS:
+            parts += (kind, value)  # 1, 1.0 and True are equal, and give results of different dtypes
+        elif kind is slice and _BOUNDS.issuperset(map(type, bounds := (value.start, value.stop, value.step))):
+            parts += (slice, *bounds)
+        elif kind in _SEQUENCES:
+            parts += (_SEQUENCES[kind], len(value))  # x[[0, 1]] is not x[0, 1]
+            _describe(value, parts, as_shape)
+        else:
+            raise _MoreThanShapeError
 
 
 def _maker(out: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Callable[[Sequence[Any]], Any] | None:

@@ -40,9 +40,6 @@ class WithoutData(OperatorCounter):
     def represent(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor.detach() if self.knows(tensor) else _shape_of(tensor)
 
-    def key_of(self, func: Hashable, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable | None:
-        return key_of(func, args, kwargs, self._as_shape)
-
     def _count(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Any:
         key = self._key_on_shapes(func, args, kwargs)
         found = None if key is None else self._repeats.find(key, args)
@@ -64,7 +61,7 @@ class WithoutData(OperatorCounter):
             return None
         return key_of(func, args, kwargs, self._shape_alone)
 
-    def _as_shape(self, tensor: torch.Tensor) -> torch.Tensor | None:
+    def as_shape(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """What has the shape of a tensor that has no data or is to have none; None if its values are known."""
         if tensor.is_meta:
             return tensor if tensor.layout is torch.strided else None

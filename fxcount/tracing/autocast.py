@@ -6,13 +6,13 @@ from typing import Any, Self
 
 import torch
 
-from fxcount._torch import DispatchMode, disabled_torch_function, make_wrapper_subclass, pytree
+from fxcount._torch import DispatchMode, any_autocast, disabled_torch_function, make_wrapper_subclass, pytree
 from fxcount.fault_origin import for_the_model
 
 
 def autocast_chooses(device_type: str) -> bool:
     """Whether autocast is at work on tensors of a type of device, such as ``cpu``."""
-    return device_type != "meta" and torch.is_autocast_enabled(device_type)
+    return any_autocast() and device_type != "meta" and torch.is_autocast_enabled(device_type)
 
 
 @dataclass(frozen=True)

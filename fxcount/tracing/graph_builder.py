@@ -1,6 +1,7 @@
 """`GraphBuilder`: writes the calls of a run into a graph; which node made a tensor is known by its identity."""
 
 import operator
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -28,8 +29,8 @@ class GraphBuilder:
 
     def add(self, op: str, target: Any, args: Any, kwargs: Any, result: Any, note: Annotation) -> None:
         """A node for a call; the tensors in ``result`` are what it computes from now on."""
-        positional = [self._argument(value) for value in args]
-        self.bind(result, self._node(op, target, positional, self._argument(kwargs) if kwargs else kwargs, note))
+        named = dict(zip(kwargs, self._arguments(kwargs.values()), strict=True)) if kwargs else kwargs
+        self.bind(result, self._node(op, target, self._arguments(args), named, note))
 
     def placeholder(self, name: str, tensor: torch.Tensor) -> None:
         """A node for an input."""
@@ -37,7 +38,7 @@ class GraphBuilder:
 
     def output(self, result: Any) -> None:
         """Closes the graph with the model's result."""
-        self._node("output", "output", (self._argument(result),), {}, annotation(result))
+        self._node("output", "output", self._arguments((result,)), {}, annotation(result))
 
     def bind(self, result: Any, node: fx.Node) -> None:
         """From now on the tensors in ``result`` are what ``node`` computes."""
@@ -59,19 +60,29 @@ class GraphBuilder:
     def _node(self, op: str, target: Any, args: Any, kwargs: Any, note: Annotation) -> fx.Node:
         return self._new_nodes.add(op, target, tuple(args), kwargs, self._modules.caller, note)
 
+    def _arguments(self, values: Iterable[Any]) -> list[Any]:
+        """``values`` as the arguments of a node: every tensor in them as the node that computes it."""
+        made_by, arguments = self._made_by, []
+        for value in values:
+            kind = type(value)
+            if kind in PLAIN or (kind is slice and is_constant(value)):
+                arguments.append(value)
+            elif kind is torch.Tensor and type(node := made_by.get(id(value))) is fx.Node:
+                arguments.append(node)
+            else:
+                arguments.append(self._argument(value))
+        return arguments
+
     def _argument(self, value: Any) -> Any:
-        """``value`` as the argument of a node: every tensor in it as the node that computes it."""
         kind = type(value)
-        if kind in PLAIN or (kind is slice and is_constant(value)):
-            return value
         if kind is tuple or kind is list:
-            return kind([self._argument(item) for item in value])
+            return kind(self._arguments(value))
         if isinstance(value, torch.Tensor):
             return self._node_of(value)
         if kind is dict:
-            return {key: self._argument(item) for key, item in value.items()}
+            return dict(zip(value, self._arguments(value.values()), strict=True))
         if kind is slice:
-            return slice(self._argument(value.start), self._argument(value.stop), self._argument(value.step))
+            return slice(*self._arguments((value.start, value.stop, value.step)))
         if kind is torch.device:
             return self._device.in_graph(value)
         if is_plain(value):
@@ -80,7 +91,7 @@ class GraphBuilder:
         if made is None:
             return self._attribute(self.attributes.use(value), value)
         make, parts = made
-        return self._node("call_function", make, [self._argument(part) for part in parts], {}, annotation(value))
+        return self._node("call_function", make, self._arguments(parts), {}, annotation(value))
 
     def _node_of(self, tensor: torch.Tensor) -> fx.Node:
         found = self._made_by.get(id(tensor))

@@ -33,14 +33,13 @@ class NewNodes:
         """A node of the call that ``module`` makes, with these entries in its ``meta``.
 
         ``Graph.create_node`` would search the arguments for symbols, which takes longer than all else it does; so this
-        does the rest of it.
+        does the rest of it, but for what ``TracedModule.graph_module`` does for those who want the graph.
         """
         graph = self.graph
         unique = self._names.create_name(name, None) if name else self._names.name_call_of(target)
         node = fx.Node(graph, unique, op, target, args, kwargs or _NO_KWARGS)
-        self._names.associate_name_with_obj(unique, node)
         insert_node(graph, node)
         entries = node.meta
-        entries["module"] = module
         entries.update(meta)
+        entries["module"] = module
         return node

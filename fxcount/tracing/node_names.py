@@ -15,6 +15,7 @@ class NodeNames(Namespace):
         self._graph = graph
         self._stems: dict[Any, str] = {}
         self._used, self._counts = used_names(self), name_counts(self)
+        self._plain: set[str] = set()
 
     def name_call_of(self, target: Any) -> str:
         """A new name for a node that calls ``target``."""
@@ -28,9 +29,11 @@ class NodeNames(Namespace):
 
     def create_name(self, candidate: str, obj: object | None) -> str:
         """``candidate`` itself if nothing has that name, else with a number."""
-        plain = candidate.isascii() and candidate.isidentifier() and not candidate[-1].isdigit()
-        if not plain or candidate in ILLEGAL_NAMES or obj is not None:
-            return super().create_name(candidate, obj)
+        if candidate not in self._plain or obj is not None:
+            plain = candidate.isascii() and candidate.isidentifier() and not candidate[-1].isdigit()
+            if not plain or candidate in ILLEGAL_NAMES or obj is not None:
+                return super().create_name(candidate, obj)
+            self._plain.add(candidate)
         name, number = candidate, self._counts.get(candidate, 0)
         while name in self._used:
             number += 1

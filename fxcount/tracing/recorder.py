@@ -7,7 +7,6 @@ the dispatcher. Tensors are matched to nodes by identity.
 """
 
 import contextlib
-import functools
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
@@ -153,7 +152,7 @@ class Recorder(TorchFunctionMode):
         if transform_level() or func in NO_NODES or func.__name__ == "__set__":
             return self._call_specially(func, args, kwargs)
         op, target, arguments = node_kind(func, args)
-        return self._record(op, target, arguments, kwargs, functools.partial(self._call, func, args, kwargs))
+        return self._record(op, target, arguments, kwargs, self._call, (func, args, kwargs))
 
     def _call_specially(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """What ``torch.func`` transforms, asks for a gradient or is a question: most are no nodes."""
@@ -165,11 +164,12 @@ class Recorder(TorchFunctionMode):
         if func is torch.Tensor.type and len(args) == 1 and not kwargs:
             here = "" if self._device.told.type == "cpu" else f"{self._device.told.type}."
             return args[0].type().replace("meta.", here)
-        run = functools.partial(self._call, func, args, kwargs)
+        run: Callable[..., Any] = self._call
+        given: Sequence[Any] = (func, args, kwargs)
         if func == SET_DATA:
-            run = functools.partial(for_the_model, self._counter.set_data, *args)
+            run, given = for_the_model, (self._counter.set_data, *args)
         op, target, arguments = node_kind(func, args)
-        return self._record(op, target, arguments, kwargs, run, repeats=False)
+        return self._record(op, target, arguments, kwargs, run, given, repeats=False)
 
     def _call(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Calls a function of torch; where autocast is at work, as on the device of the model."""
@@ -186,10 +186,9 @@ class Recorder(TorchFunctionMode):
         name = getter.__self__.__name__
         if name in DEVICE_QUESTIONS:
             return DEVICE_QUESTIONS[name](self._device.of(tensor))
-        read = functools.partial(for_the_model, getter, tensor, *owner)
         if name in PLAIN_PROPERTIES:
-            return read()
-        return self._record("call_function", getattr, (tensor, name), {}, read)
+            return for_the_model(getter, tensor, *owner)
+        return self._record("call_function", getattr, (tensor, name), {}, for_the_model, (getter, tensor, *owner))
 
     def _record_aside(
         self, op: str, target: Any, args: Any, kwargs: Any, call: Callable[..., Any], called: Any = None
@@ -201,7 +200,7 @@ class Recorder(TorchFunctionMode):
                 return for_the_model(call, *args, **kwargs)
 
         with torch.DisableTorchFunction():
-            return self._record(op, target, args, kwargs, run, called)
+            return self._record(op, target, args, kwargs, run, (), called)
 
     def _record(
         self,
@@ -209,16 +208,17 @@ class Recorder(TorchFunctionMode):
         target: Any,
         args: Any,
         kwargs: Any,
-        run: Callable[[], Any],
+        run: Callable[..., Any],
+        given: Sequence[Any],
         called: Any = None,
         *,
         repeats: bool = True,
     ) -> Any:
-        """Runs a call; it becomes a node if a tensor comes out, something is written to, or it costs anything."""
+        """``run(*given)``, the call: a node if a tensor comes out, something is written to, or it costs anything."""
         repeats = repeats and not (self._autograd or autocast_chooses(self._device.type) or self._modes.have_grown())
         self.modules.inside_a_node = True
         try:
-            result, note = self._calls.run(called or target, args, kwargs, run, repeats=repeats)
+            result, note = self._calls.run(called or target, args, kwargs, run, given, repeats=repeats)
         except Exception as caught:
             error: Exception = caught
             if target in NEED_VALUES and any(tensor.is_meta for tensor in tensors(args)):
@@ -229,7 +229,7 @@ class Recorder(TorchFunctionMode):
             raise error from caught
         finally:
             self.modules.inside_a_node = False
-        if result is None or _matters(note):
+        if "tensor_meta" in note or result is None or _matters(note):
             self.graph.add(op, target, args, kwargs, result, note)
         return result
 

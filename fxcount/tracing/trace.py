@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from fxcount._torch import register_node
+
 
 class TracedModule(nn.Module):
     """A graph and the modules, parameters and tensors that its nodes name; nothing is copied.
@@ -22,7 +24,9 @@ class TracedModule(nn.Module):
         self.named = named
 
     def graph_module(self) -> fx.GraphModule:
-        """The traced model as a module that runs."""
+        """The traced model as a module that runs, and whose graph may be changed."""
+        for node in self.graph.nodes:
+            register_node(self.graph, node)
         root = nn.Module()
         root.training = self.training
         for path in sorted(self.named, key=lambda path: path.count(".")):

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import fx
 
+from fxcount._torch import register_node
 from fxcount.tracing.node_creation import NewNodes
 
 PATHS = st.from_regex(r"[a-z0-9_]{1,4}(\.[a-zA-Z0-9_]{1,4}){0,2}", fullmatch=True)
@@ -103,6 +104,8 @@ def test_a_graph_is_what_torch_fx_makes_of_the_same_nodes() -> None:
     new = NewNodes(ours)
     add_every_kind(lambda op, target, args, kwargs: new.add(op, target, args, kwargs, "", {}))
     add_every_kind(theirs.create_node)
+    for node in ours.nodes:
+        register_node(ours, node)
     assert state_of(ours) == state_of(theirs)
     change_nodes(ours)
     change_nodes(theirs)
