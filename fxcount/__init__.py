@@ -5,39 +5,25 @@
 24
 """
 
-from fxcount.cost import CONVENTIONS, Convention, Cost, OperatorCost
-from fxcount.count import count_graph
-from fxcount.errors import (
-    ConventionError,
-    DataNeededError,
-    FormulaError,
-    FxcountError,
-    InputError,
-    TracingError,
-    UncountedError,
-)
-from fxcount.formulas import register_formula
-from fxcount.graph_cost import GraphCost
-from fxcount.result.costed_graph import OperatorTotal
-from fxcount.result.module_cost import ModuleCost
-from fxcount.result.node_cost import NodeCost
+import importlib
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "CONVENTIONS",
-    "Convention",
-    "ConventionError",
-    "Cost",
-    "DataNeededError",
-    "FormulaError",
-    "FxcountError",
-    "GraphCost",
-    "InputError",
-    "ModuleCost",
-    "NodeCost",
-    "OperatorCost",
-    "OperatorTotal",
-    "TracingError",
-    "UncountedError",
-    "count_graph",
-    "register_formula",
-]
+if TYPE_CHECKING:
+    from fxcount.public import *  # noqa: F403
+
+__version__ = "0.2.0"
+
+
+def __getattr__(name: str) -> Any:
+    """The public names are imported when one is asked for: ``fxcount --help`` answers without torch."""
+    if name != "__all__" and name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    public = importlib.import_module("fxcount.public")
+    globals().update({"__all__": public.__all__, **{each: getattr(public, each) for each in public.__all__}})
+    if name not in globals():
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__getattr__("__all__")})

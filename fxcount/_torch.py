@@ -41,9 +41,14 @@ schema_of: Callable[[Operator], torch.FunctionSchema] = attrgetter("_schema")
 
 # The dispatcher
 
-DispatchMode = torch.utils._python_dispatch.TorchDispatchMode
-"""Sees every operator that runs while it lasts. Torch documents it under its private name; the public
-``TorchFunctionMode`` sees calls from Python alone."""
+
+class DispatchMode(torch.utils._python_dispatch.TorchDispatchMode):
+    """Sees every operator that runs while it lasts. Torch documents it under its private name; the public
+    ``TorchFunctionMode`` sees calls from Python alone."""
+
+    def __init_subclass__(cls) -> None:
+        """Torch's own hides what a mode does from ``torch.compile``, and loads that for it, which takes a second."""
+
 
 below_autograd = torch._C._AutoDispatchBelowAutograd
 """While it lasts, operators run as autograd would call them: composite ones are whole, and there are no gradients. The
@@ -188,7 +193,10 @@ METHOD_OF_LABEL = "_get_node_label"
 """The name of the method of `FxGraphDrawer` that writes the text of a node. In public its text cannot be chosen, and it
 is an error for a node that returns more than tensors."""
 
-# Scripts
+# Compiling and scripts
+
+COMPILER = "torch._dynamo"
+"""The name of the module that compiles. ``torch.compiler``, which is public, is there before it, and loads it."""
 
 optimized_execution = torch.jit.optimized_execution  # type: ignore[attr-defined]
 """Whether scripted functions are rewritten before they run. It is public, but has no types that can be checked."""

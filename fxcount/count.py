@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from fxcount.cost import Convention
+from fxcount.engine.compilation import uncompiled
 from fxcount.errors import FormulaError, InputError, UncountedError
 from fxcount.fault_origin import REPORT, origin_of_fault
 from fxcount.formulas.custom import formulas_for_one_count
@@ -69,7 +70,7 @@ def count_graph(
     counted = CountedModel.of(model)
     if tracer not in ("auto", *TRACERS):
         raise InputError(f"unknown tracer {tracer!r}; the known ones are auto, {', '.join(TRACERS)}")
-    with _ONE_AT_A_TIME, collector_paused():
+    with _ONE_AT_A_TIME, collector_paused(), uncompiled():
         with formulas_for_one_count(formulas):
             trace, gave_up = costed_trace(counted, ExampleCall.of(example_input, example_kwargs), tracer)
         cost = read_cost(counted, trace, reading, gave_up)

@@ -31,5 +31,9 @@ class FormulaError(FxcountError):
     """A formula is registered twice, for a wrong kind of target, or does not fit its operator."""
 
 
+class ModelError(Exception):
+    """The model that the command line names cannot be built or counted; the message is its own and says where."""
+
+
 class UncountedError(FxcountError):
     """With ``strict=True``: the model reached operators that have no formula."""

@@ -525,7 +525,14 @@ def test_the_text_of_a_drawn_node() -> None:
     assert [box.get_label() for box in drawing.get_nodes()] == ["placeholder", "output"]
 
 
-# Scripts
+# Compiling and scripts
+
+
+def test_what_a_stance_of_the_compiler_loads() -> None:
+    lines = ["import sys, torch", f"print({_torch.COMPILER!r} in sys.modules)"]
+    lines += ["torch.compiler.set_stance('force_eager')", lines[1]]
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")

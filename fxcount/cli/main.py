@@ -1,29 +1,13 @@
-"""The command ``fxcount``: the name of a model in, a view of its costs out."""
+"""The command ``fxcount``: answers at once what needs no torch, and loads it for everything else."""
 
-import contextlib
 import os
 import sys
-import traceback
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+import warnings
+from collections.abc import Sequence
 
-import torch
-
-import fxcount
-from fxcount.cli.budget import excess
-from fxcount.cli.example_inputs import call_with, required_arguments
-from fxcount.cli.named_models import NamedModel, load_model
-from fxcount.cli.options import HELP, Options, parse
-from fxcount.cli.progress import progress
-from fxcount.cli.worked_example import worked_example, worked_example_input
-from fxcount.count import count_graph
-from fxcount.errors import FxcountError, InputError
-from fxcount.fault_origin import REPORT
-from fxcount.graph_cost import GraphCost
-from fxcount.tracing.example_call import ExampleCall
-from fxcount.views.page import page
-from fxcount.views.table import overview
-from fxcount.views.terminal import terminal_width
+from fxcount import __version__
+from fxcount.cli.help import HELP
+from fxcount.errors import FxcountError, ModelError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,12 +15,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns the exit status: 0 for success, 1 where the model fails or exceeds a budget, 2 for bad usage.
     """
+    arguments = sys.argv[1:] if argv is None else argv
     try:
-        options = parse(argv)
-        if options.help:
-            print(HELP, end="")
+        if not {"-h", "--help"}.isdisjoint(arguments):
+            print(HELP, end="", flush=True)
             return 0
-        return run(options)
+        if "--version" in arguments:
+            print(f"fxcount {__version__}", flush=True)
+            return 0
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Failed to initialize NumPy")  # torch does without, and so do models
+            from fxcount.cli.command import run
+        return run(arguments)
     except ModelError as error:
         print(f"fxcount: {error}", file=sys.stderr)
         return 1
@@ -46,111 +36,3 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (FxcountError, OSError) as error:
         print(f"fxcount: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-
-
-class ModelError(Exception):
-    """The model cannot be built or counted; the message is the model's own and says where."""
-
-
-def run(options: Options) -> int:
-    """Counts, shows, and holds the count against the budgets."""
-    cost = count(options.model, options)
-    text = view(cost, options)
-    if options.output:
-        Path(options.output).write_text(text.rstrip("\n") + "\n", encoding="utf-8")
-    elif not options.quiet:
-        print(text.rstrip("\n"), flush=True)
-    return check_budgets(cost, options)
-
-
-def count(name: str | None, options: Options) -> GraphCost:
-    """The costs of the model of that name, of the worked example if there is none.
-
-    Raises:
-        InputError: there is no such model, or its input must be described.
-        ModelError: the model fails.
-    """
-    with working(f"building {name}", options):
-        named = load_model(name) if name else NamedModel(worked_example(), ExampleCall((worked_example_input(),), {}))
-    call = example_call(named, options)
-    with working(f"counting {name}", options):
-        return count_graph(named.model, call.args, call.kwargs, convention=options.reading, strict=options.strict)
-
-
-@contextlib.contextmanager
-def working(on: str, options: Options) -> Iterator[None]:
-    """Shows that the work goes on; what fails in it, other than the usage, is the model."""
-    with contextlib.nullcontext() if options.quiet else progress(on):
-        try:
-            yield
-        except InputError:
-            raise
-        except Exception as error:
-            if REPORT in getattr(error, "__notes__", ()):  # whoever reports it needs the traceback
-                raise
-            raise ModelError(_message(error, on)) from error
-
-
-def example_call(named: NamedModel, options: Options) -> ExampleCall:
-    """The call on the inputs that the command line describes, else the model's own example."""
-    if options.inputs:
-        return call_with(options.inputs, named.model)
-    if named.example is None:
-        names = ", ".join(required_arguments(named.model))
-        raise InputError(f"describe what {options.model} takes ({names}), such as --input 1,3,224,224")
-    return named.example
-
-
-def view(cost: GraphCost, options: Options) -> str:
-    """What the options ask to see of the costs."""
-    style = "github" if options.format == "github" else "simple"
-    width = None if options.output or style == "github" else terminal_width()
-    match options.view:
-        case "explain":
-            return cost.explain(options.explain or "")
-        case "compare":
-            return cost.compare(count(options.compare, options), options.depth, style, width)
-        case "json":
-            return cost.to_json(indent=1)
-        case "csv":
-            return cost.to_csv(options.by or "node")
-        case "html":
-            return page(cost)
-    by = options.by or ("module" if options.depth is not None else "node" if options.top is not None else None)
-    if by:
-        return cost.table(by, options.depth, options.top, format=style, width=width)
-    text = overview(cost, style, width)
-    return text if options.model else f"{WORKED_EXAMPLE}\n\n{text}"
-
-
-WORKED_EXAMPLE = "The worked example: a convolution, a batch norm and a Hardtanh on [1, 1, 130, 40]."
-
-
-def check_budgets(cost: GraphCost, options: Options) -> int:
-    """0, or 1 and a line that says which budget is exceeded by how much."""
-    excesses = []
-    if options.flops_budget is not None:
-        unit = f"FLOPs ({cost.convention.name}: {cost.convention.meaning})"
-        excesses.append(excess(cost.flops, options.flops_budget, unit))
-    if options.params_budget is not None:
-        excesses.append(excess(cost.params, options.params_budget, "parameters"))
-    line = "; ".join(filter(None, excesses))
-    if line:
-        print(f"fxcount: {line}", file=sys.stderr)
-    return int(bool(line))
-
-
-def _message(error: Exception, doing: str) -> str:
-    """The error's message, and where in the model it happened: the notes that say so, else the line of code."""
-    kind = "" if isinstance(error, FxcountError) else f"{type(error).__name__}: "
-    notes = getattr(error, "__notes__", ()) or (f"while {doing}{_line(error)}",)
-    return "\n  ".join((f"{kind}{error}", *notes))
-
-
-def _line(error: Exception) -> str:
-    """The innermost line that is neither torch's nor ours, such as ``, at model.py:14 in forward``."""
-    others = [os.path.join(os.path.dirname(str(module.__file__)), "") for module in (torch, fxcount)]
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if os.path.isfile(frame.filename) and not frame.filename.startswith(tuple(others)):
-            return f", at {os.path.relpath(frame.filename)}:{frame.lineno} in {frame.name}"
-    return ""

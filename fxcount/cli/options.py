@@ -11,29 +11,6 @@ from fxcount.cost import Convention
 from fxcount.errors import InputError
 from fxcount.views.rows import ROWS
 
-HELP = """\
-usage: fxcount [MODEL] [OPTION ...]      what a PyTorch model costs, and where
-MODEL: torchvision/NAME, timm/NAME, hf/CONFIG.json, FILE.py:NAME, PROGRAM.pt2,
-  MODULE:CALLABLE; arguments go in parentheses; it is built without weights.
-  No MODEL is the worked example of the tutorial.
-  --input [NAME=]SHAPE[:DTYPE]   1,3,224,224 or ids=1,128:int64; once per input
-  --by node|module|operator      what a row is
-  --depth N, --top N             modules to this depth; only the N largest rows
-  --convention C                 what FLOPs are: multiplications (macs + mul),
-                                 macs, torch, arithmetic, or as macs=2,add=1
-  --format F                     table, github, csv, json or html
-  --output FILE                  write to FILE, in the format of its ending
-  --explain NODE                 why a node or a module costs what it costs
-  --compare MODEL                both, module by module; --input is for both
-  --max-flops N, --max-params N  exit 1 above this; N is as 5G or 30M
-  --strict                       exit 1 if anything is not counted
-  --quiet                        print nothing but errors
-examples:
-  fxcount torchvision/resnet18 --by module --depth 2
-  fxcount 'torch.nn:Linear(4, 3)' --input 2,4 --explain linear
-  fxcount timm/vit_tiny_patch16_224 --max-flops 2G --max-params 30M --quiet
-"""
-
 FORMATS = ("table", "github", "csv", "json", "html")
 ENDINGS = {".md": "github", ".csv": "csv", ".json": "json", ".html": "html"}
 """The formats of files whose ending says so; others are tables."""
@@ -43,7 +20,6 @@ class Options(argparse.Namespace):
     """What the command line asks for."""
 
     model: str | None
-    help: bool
     input: list[str]
     by: str | None
     depth: int | None
@@ -84,7 +60,6 @@ def parse(argv: Sequence[str] | None = None) -> Options:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="fxcount", add_help=False, allow_abbrev=False)
     parser.add_argument("model", nargs="?")
-    parser.add_argument("-h", "--help", action="store_true")
     parser.add_argument("--input", action="append", default=[])
     parser.add_argument("--by", choices=tuple(ROWS))
     parser.add_argument("--depth", type=int)

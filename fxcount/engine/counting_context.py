@@ -16,8 +16,8 @@ from fxcount.engine.without_data import WithoutData
 def counting(counter: OperatorCounter | None = None, *, autograd: bool = False) -> Iterator[OperatorCounter]:
     """A counter at work, without data unless another one is given; what it overwrites is put back.
 
-    No fused path that only some devices have, and compiled or scripted functions run as they were written. With
-    ``autograd`` there are gradients, and composite operators are seen as their parts.
+    No fused path that only some devices have, and scripted functions run as they were written. With ``autograd`` there
+    are gradients, and composite operators are seen as their parts.
     """
     counter = WithoutData() if counter is None else counter
     fast_path = torch.backends.mha.get_fastpath_enabled()
@@ -26,7 +26,7 @@ def counting(counter: OperatorCounter | None = None, *, autograd: bool = False) 
     torch.set_autocast_cache_enabled(False)  # or what was cast here would be used in a run afterwards
     try:
         level = _gradients() if autograd else below_autograd()
-        with torch.compiler.set_stance("force_eager"), optimized_execution(False), level, counter:
+        with optimized_execution(False), level, counter:
             yield counter
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)

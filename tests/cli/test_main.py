@@ -14,8 +14,9 @@ import torch
 from torch import nn
 
 from fxcount import GraphCost, count_graph
+from fxcount.cli.help import HELP
 from fxcount.cli.main import main
-from fxcount.cli.options import HELP, VIEWS
+from fxcount.cli.options import VIEWS
 from tests.test_count import unknown
 
 EXAMPLES = [line.strip() for line in HELP.partition("examples:\n")[2].splitlines()]

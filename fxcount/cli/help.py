@@ -1,0 +1,25 @@
+"""What ``fxcount --help`` prints."""
+
+HELP = """\
+usage: fxcount [MODEL] [OPTION ...]      what a PyTorch model costs, and where
+MODEL: torchvision/NAME, timm/NAME, hf/CONFIG.json, FILE.py:NAME, PROGRAM.pt2,
+  MODULE:CALLABLE; arguments go in parentheses; it is built without weights.
+  No MODEL is the worked example of the tutorial.
+  --input [NAME=]SHAPE[:DTYPE]   1,3,224,224 or ids=1,128:int64; once per input
+  --by node|module|operator      what a row is
+  --depth N, --top N             modules to this depth; only the N largest rows
+  --convention C                 what FLOPs are: multiplications (macs + mul),
+                                 macs, torch, arithmetic, or as macs=2,add=1
+  --format F                     table, github, csv, json or html
+  --output FILE                  write to FILE, in the format of its ending
+  --explain NODE                 why a node or a module costs what it costs
+  --compare MODEL                both, module by module; --input is for both
+  --max-flops N, --max-params N  exit 1 above this; N is as 5G or 30M
+  --strict                       exit 1 if anything is not counted
+  --quiet                        print nothing but errors
+  --help, --version              this; which version this is
+examples:
+  fxcount torchvision/resnet18 --by module --depth 2
+  fxcount 'torch.nn:Linear(4, 3)' --input 2,4 --explain linear
+  fxcount timm/vit_tiny_patch16_224 --max-flops 2G --max-params 30M --quiet
+"""

@@ -1,0 +1,38 @@
+"""The public names, which ``fxcount`` has when they are asked for."""
+
+from fxcount.cost import CONVENTIONS, Convention, Cost, OperatorCost
+from fxcount.count import count_graph
+from fxcount.errors import (
+    ConventionError,
+    DataNeededError,
+    FormulaError,
+    FxcountError,
+    InputError,
+    TracingError,
+    UncountedError,
+)
+from fxcount.formulas import register_formula
+from fxcount.graph_cost import GraphCost
+from fxcount.result.costed_graph import OperatorTotal
+from fxcount.result.module_cost import ModuleCost
+from fxcount.result.node_cost import NodeCost
+
+__all__ = [
+    "CONVENTIONS",
+    "Convention",
+    "ConventionError",
+    "Cost",
+    "DataNeededError",
+    "FormulaError",
+    "FxcountError",
+    "GraphCost",
+    "InputError",
+    "ModuleCost",
+    "NodeCost",
+    "OperatorCost",
+    "OperatorTotal",
+    "TracingError",
+    "UncountedError",
+    "count_graph",
+    "register_formula",
+]
