@@ -1,4 +1,4 @@
-"""The page of all operators.
+"""The pages of all operators, one for each family and an index.
 
-``python -m tests.operators`` writes ``docs/operators.md`` from the formulas.
+``python -m tests.operators`` writes ``docs/operators.md`` and ``docs/operators/`` from the formulas.
 """

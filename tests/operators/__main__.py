@@ -1,6 +1,6 @@
-"""``python -m tests.operators``: writes the page of all operators where it belongs."""
+"""``python -m tests.operators``: writes the pages of all operators where they belong."""
 
-from tests.operators.page import PAGE, operators_page
+from tests.operators.pages import DOCS, write
 
 if __name__ == "__main__":
-    PAGE.write_text(operators_page())
+    write(DOCS)
