@@ -17,7 +17,9 @@ class Convention:
     """What "FLOPs" means: a weight for each field of a `Cost`; a field that is not named weighs nothing."""
 
     name: str
+    """One of `CONVENTIONS`, or ``custom``."""
     weights: Mapping[str, int]
+    """The fields that count, each to its weight."""
 
     @classmethod
     def of(cls, convention: str | Mapping[str, int] | Convention) -> Convention:

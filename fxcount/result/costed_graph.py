@@ -19,9 +19,13 @@ class OperatorTotal:
     """What all calls of one operator cost together."""
 
     name: str
+    """The operator, such as ``aten.conv2d``."""
     calls: int
+    """How often it was called."""
     cost: Cost
+    """The sum over the calls."""
     convention: Convention
+    """How ``flops`` reads the cost."""
 
     @property
     def flops(self) -> int:
@@ -46,6 +50,7 @@ class CostedGraph:
     convention: Convention
     """How ``flops`` reads a cost."""
     make_graph: Callable[[], fx.GraphModule]
+    """What ``graph`` calls."""
     gave_up: Mapping[str, str] = field(default_factory=dict)
     """The tracers that were tried before this one, in order, each to why it could not trace the model."""
 

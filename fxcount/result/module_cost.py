@@ -34,9 +34,13 @@ class ModuleCost:
     params: int
     """The module's parameters, each once; a shared parameter is counted where the model names it first."""
     cost: Cost
+    """The sum over these nodes."""
     own_params: int
+    """The parameters that belong to the module and to none of its submodules."""
     own_cost: Cost
+    """The sum over the nodes that belong to the module and to none of its submodules."""
     convention: Convention
+    """How ``flops`` and ``own_flops`` read the costs."""
 
     @property
     def flops(self) -> int:
