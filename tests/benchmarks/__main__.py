@@ -10,7 +10,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tests.benchmarks import limits
+from tests.benchmarks import limits, new_process
+from tests.benchmarks.attention import counted_macs
 from tests.benchmarks.models import MODELS
 from tests.benchmarks.processes import measure
 from tests.benchmarks.report import Limits, report
@@ -54,7 +55,10 @@ def measure_limits(rounds: int) -> Limits:
         by_steps=limits.time_by_steps(rounds),
         by_batch=limits.time_by_batch(rounds),
         memory=limits.memory_of_llama_405b(),
-        import_seconds=limits.import_seconds(rounds),
+        import_seconds=new_process.import_seconds(rounds),
+        help_seconds=new_process.help_seconds(rounds),
+        first_counts=new_process.first_counts(rounds),
+        attention=counted_macs(),
     )
 
 

@@ -1,12 +1,9 @@
-"""What a count costs as models grow: time by depth and by steps, time by batch size, memory, and time to import."""
+"""What a count costs as models grow: time by depth and by steps, time by batch size, and memory."""
 
 from __future__ import annotations
 
 import gc
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from fxcount import count_graph
+from tests.benchmarks.new_process import run_python
 from tests.benchmarks.processes import timed
 
 LAYERS = (500, 1000, 2000, 4000, 8000, 16_000)
@@ -108,7 +106,7 @@ def time_by_batch(rounds: int, batches: Sequence[int] = (1, 64)) -> dict[str, fl
 
 def memory_of_llama_405b() -> int:
     """The bytes by which resident memory grows, at its peak, while Llama-3.1-405B's configuration is counted."""
-    return int(_in_a_new_process("from tests.benchmarks import limits; print(limits.count_llama_405b())"))
+    return int(run_python(["-c", "from tests.benchmarks import limits; print(limits.count_llama_405b())"]))
 
 
 def count_llama_405b() -> int:
@@ -138,16 +136,3 @@ def _resident(field: str) -> int:
     found = re.search(rf"^{field}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
     assert found is not None
     return int(found[1]) * 1024
-
-
-def import_seconds(rounds: int) -> float:
-    """What importing fxcount adds to importing torch, the best of ``rounds`` new processes."""
-    code = "import time, torch; started = time.perf_counter(); import fxcount; print(time.perf_counter() - started)"
-    return min(float(_in_a_new_process(code)) for _ in range(rounds))
-
-
-def _in_a_new_process(code: str) -> str:
-    # What is installed is compiled already; so is it here from the second process on.
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment)
-    return done.stdout

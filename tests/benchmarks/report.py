@@ -14,6 +14,7 @@ from statistics import median
 import torch
 from tabulate import tabulate
 
+from tests.benchmarks.attention import HEADS, MACS, TOKENS, WIDTH
 from tests.benchmarks.tools import FORWARD, FXCOUNT, ON_META, PEERS_ON_CPU, TOOLS, WITH_WEIGHTS, versions
 
 Times = Mapping[str, Mapping[str, float | str]]
@@ -29,6 +30,9 @@ class Limits:
     by_batch: Mapping[str, float]
     memory: int
     import_seconds: float
+    help_seconds: float
+    first_counts: Mapping[str, Mapping[str, float]]
+    attention: Mapping[str, int | str]
 
 
 def ratios(times: Times, tool: str, others: Sequence[str]) -> dict[str, float]:
@@ -74,6 +78,17 @@ def report(times: Times, limits: Limits | None, command: str, rounds: int) -> st
             table(
                 ["steps of a loop in Python", "seconds", "times the line before"], list(_growth_rows(limits.by_steps))
             ),
+            "## The first count of a process",
+            "From the import of the tool, after torch and the model are there, to the end of the first count, in a new "
+            "process each time.",
+            table(
+                ["network", *_OF_FIRST, "fxcount / FlopCounterMode"], [*map(_first_row, limits.first_counts.items())]
+            ),
+            "## Attention",
+            f"What each tool counts for `scaled_dot_product_attention` of {HEADS} heads, {TOKENS} tokens and {WIDTH} "
+            f"features, called as a function: 2 * {HEADS} * {TOKENS} * {TOKENS} * {WIDTH} = {MACS:,} macs.",
+            table(["tool", "macs", "of all"], [*map(_attention_row, limits.attention.items())]),
+            "## Batches",
             table(["resnet50", "ms"], [(name, f"{seconds * 1e3:.1f}") for name, seconds in limits.by_batch.items()]),
         ]
     parts += [
@@ -139,9 +154,29 @@ def _requirements(times: Times, limits: Limits | None) -> list[tuple[str, str, s
             _row("twice as many layers, no two alike: time", 2.2, max(growth(limits.by_depth))),
             _row("twice as many steps: time", 2.2, max(growth(limits.by_steps))),
             _row("Llama-3.1-405B, 8,192 tokens: growth of memory, MB", 150, limits.memory / 1e6, digits=0),
+            _row("the first count of a process over FlopCounterMode's, slowest", 0.4, max(_first_ratios(limits))),
             _row("importing fxcount after torch, ms", 50, limits.import_seconds * 1e3, digits=0),
+            _row("fxcount --help, more than Python that does nothing, ms", 150, limits.help_seconds * 1e3, digits=0),
         ]
     return rows
+
+
+_OF_FIRST = ("fxcount", "FlopCounterMode")
+
+
+def _first_ratios(limits: Limits) -> list[float]:
+    return [times["fxcount"] / times["FlopCounterMode"] for times in limits.first_counts.values()]
+
+
+def _first_row(measured: tuple[str, Mapping[str, float]]) -> tuple[str, ...]:
+    network, times = measured
+    seconds = (f"{times[tool]:.2f} s" for tool in _OF_FIRST)
+    return (network, *seconds, f"{times['fxcount'] / times['FlopCounterMode']:.2f}")
+
+
+def _attention_row(measured: tuple[str, int | str]) -> tuple[str, str, str]:
+    tool, macs = measured
+    return (tool, f"{macs:,}", f"{macs / MACS:.0%}") if isinstance(macs, int) else (tool, macs, "-")
 
 
 def _row(what: str, at_most: float, found: float, digits: int = 2) -> tuple[str, str, str, str]:

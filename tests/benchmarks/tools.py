@@ -40,7 +40,7 @@ def _flop_counter_mode(model: nn.Module, x: Tensor) -> object:
 
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(x)
-    return counter.get_total_flops()
+    return counter.get_total_flops() // 2  # macs
 
 
 def _ptflops(model: nn.Module, x: Tensor) -> object:
@@ -82,6 +82,13 @@ TOOLS: dict[str, Tool] = {
 }
 
 PEERS_ON_CPU = tuple(name for name, tool in TOOLS.items() if tool.device == "cpu" and name != WITH_WEIGHTS)
+
+
+def macs_of(counted: object) -> int:
+    """The macs in what a tool returned: fxcount a count, thop a pair with the parameters, the others a number."""
+    if hasattr(counted, "macs"):
+        return int(counted.macs)
+    return int(counted[0] if isinstance(counted, tuple) else counted)
 
 
 def versions() -> str:
