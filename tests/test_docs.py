@@ -2,8 +2,11 @@
 
 import contextlib
 import io
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +83,49 @@ def test_a_link_that_leads_nowhere_is_seen() -> None:
     assert anchors("# The `x_y`, why?\n") == ["the-x_y-why"]
 
 
-def test_the_two_commands_of_the_readme() -> None:
-    """Both are whole: they make their environment, install, and run."""
-    commands = re.findall(r"^```sh\n(.*)\n```$", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert [command.split(" && ")[-1] for command in commands] == [".venv/bin/fxcount", ".venv/bin/python -m pytest"]
+README = (ROOT / "README.md").read_text()
+
+
+def commands_of_the_readme() -> list[tuple[str, str]]:
+    """The commands in the order of the page, each with what stands under it; those of one line are run one by one."""
+    found = []
+    for language, code in BLOCK.findall(README):
+        if language == "console":
+            found += re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", code, re.MULTILINE)
+        elif language == "sh":
+            found += [(command, "") for command in code.strip().split(" && ")]
+    return found
+
+
+def test_the_two_set_ups_of_the_readme_are_whole() -> None:
+    """Both make their environment, install, and run something: what CI runs is the second."""
+    lines = [code.strip() for language, code in BLOCK.findall(README) if language == "sh"]
+    set_ups = [line.split(" && ") for line in lines if line.startswith("python3 -m venv .venv && ")]
+    assert [each[-1] for each in set_ups] == ["fxcount", ".venv/bin/python -m pytest"]
+    assert lines[0] == " && ".join(set_ups[0])
+
+
+def test_the_readme_installs_what_a_command_needs_before_it() -> None:
+    installed: set[str] = set()
+    for command, _ in commands_of_the_readme():
+        program, *arguments = shlex.split(command)
+        if program.endswith("pip"):
+            installed |= {*arguments[1:]}
+        elif program == "fxcount":
+            library = arguments[0].partition("/")[0] if arguments else "."
+            needed = {library} | {".[plot]" for name in arguments if name.endswith(".html")}
+            assert needed <= installed, command
+
+
+def test_the_commands_of_the_readme_print_what_the_page_shows_and_nothing_else(tmp_path: Path) -> None:
+    for command, expected in commands_of_the_readme():
+        program, *arguments = shlex.split(command)
+        if program == "fxcount":
+            run = [sys.executable, "-m", "fxcount", *arguments]
+            environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+            done = subprocess.run(run, capture_output=True, text=True, cwd=tmp_path, env=environment, check=True)
+            assert done.stderr == ""
+            assert stripped(done.stdout) == stripped(expected) or not expected
 
 
 def test_the_formula_that_contributing_shows_is_in_the_code() -> None:

@@ -1,6 +1,7 @@
 """The command line: what is shown, where to, and with which exit status."""
 
 import csv
+import importlib.metadata
 import io
 import json
 import re
@@ -45,6 +46,25 @@ def test_a_named_model(capfd: pytest.CaptureFixture[str]) -> None:
     out = printed(capfd, "torchvision.models:resnet50", "--input", "1,3,224,224")
     assert "25,557,032" in out  # torchvision's num_params
     assert "Not counted" not in out
+
+
+def test_help_and_version_answer_without_torch() -> None:
+    for argument, first in (("--help", "usage: fxcount"), ("-h", "usage: fxcount"), ("--version", "fxcount 0.")):
+        program = f"import sys; from fxcount.cli.main import main; main([{argument!r}]); print('torch' in sys.modules)"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert done.stdout.startswith(first)
+        assert done.stdout.endswith("False\n")
+
+
+def test_the_version_is_that_of_the_distribution(capfd: pytest.CaptureFixture[str]) -> None:
+    assert printed(capfd, "--version") == f"fxcount {importlib.metadata.version('fxcount')}\n"
+
+
+@pytest.mark.parametrize("program", ["import torch", "from fxcount.cli.main import main; main([])"])
+def test_what_torch_says_of_a_missing_numpy_is_not_shown(program: str) -> None:
+    run = [sys.executable, "-c", f"import sys; sys.modules['numpy'] = None; {program}"]
+    done = subprocess.run(run, capture_output=True, text=True, check=True)
+    assert ("Failed to initialize NumPy" in done.stderr) == (program == "import torch")
 
 
 def test_help_fits_on_a_screen(capfd: pytest.CaptureFixture[str]) -> None:
