@@ -29,8 +29,9 @@ class GraphBuilder:
 
     def add(self, op: str, target: Any, args: Any, kwargs: Any, result: Any, note: Annotation) -> None:
         """A node for a call; the tensors in ``result`` are what it computes from now on."""
+        positional = self._arguments(args)
         named = dict(zip(kwargs, self._arguments(kwargs.values()), strict=True)) if kwargs else kwargs
-        self.bind(result, self._node(op, target, self._arguments(args), named, note))
+        self.bind(result, self._node(op, target, positional, named, note))
 
     def placeholder(self, name: str, tensor: torch.Tensor) -> None:
         """A node for an input."""

@@ -234,3 +234,16 @@ def test_a_graph_can_be_pickled(tracer: str) -> None:
     model = Modules()
     graph = pickle.loads(pickle.dumps(count_graph(model, X, tracer=tracer).graph))
     assert torch.equal(graph(X), model(X))
+
+
+class NamesItsBias(nn.Linear):
+    """A linear layer that hands its weight on by position, and its bias by name."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.linear(input, self.weight, bias=self.bias)
+
+
+@pytest.mark.parametrize("tracer", ["symbolic", "recorded", "executed"])
+def test_attributes_stand_in_the_order_of_the_arguments(tracer: str) -> None:
+    cost = count_graph(NamesItsBias(4, 3), torch.randn(2, 4), tracer=tracer)
+    assert [node.name for node in cost.nodes] == ["input_1", "weight", "bias", "linear", "output"]
