@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
@@ -17,34 +17,20 @@ from fxcount._torch import COMPILER, no_dispatch_modes
 def uncompiled() -> Iterator[None]:
     """Where the compiler is not loaded nothing compiled can run, until the model loads it: loading takes a second."""
     with contextlib.ExitStack() as stack:
-
-        def run_eagerly() -> None:
-            stack.enter_context(torch.compiler.set_stance("force_eager"))
-
         if COMPILER in sys.modules:
-            run_eagerly()
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
         else:
-            stack.enter_context(_told_when_loaded(COMPILER, run_eagerly))
+            finder = _CompilerFinder(stack)
+            sys.meta_path.insert(0, finder)
+            stack.callback(finder.leave)
         yield
 
 
-@contextlib.contextmanager
-def _told_when_loaded(name: str, tell: Callable[[], None]) -> Iterator[None]:
-    """While it lasts, ``tell()`` is called after the module of that name is loaded."""
-    finder = _Finder(name, tell)
-    sys.meta_path.insert(0, finder)
-    try:
-        yield
-    finally:
-        finder.leave()
+class _CompilerFinder(MetaPathFinder):
+    """Asked first for every module that is loaded; finds the compiler, as others do, and keeps it from compiling."""
 
-
-class _Finder(MetaPathFinder):
-    """Asked first for every module that is loaded; finds one alone, as others do, and tells when it has run."""
-
-    def __init__(self, name: str, tell: Callable[[], None]) -> None:
-        self._name = name
-        self._tell = tell
+    def __init__(self, stack: contextlib.ExitStack) -> None:
+        self._stack = stack
 
     def leave(self) -> None:
         """Asked no more."""
@@ -52,17 +38,17 @@ class _Finder(MetaPathFinder):
             sys.meta_path.remove(self)
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if name != self._name:
+        if name != COMPILER:
             return None
         self.leave()
         spec = find_spec(name)
         if spec is not None and spec.loader is not None:
             load = spec.loader.exec_module
 
-            def load_and_tell(module: ModuleType) -> None:
+            def load_eagerly(module: ModuleType) -> None:
                 with torch.DisableTorchFunction(), no_dispatch_modes():  # it is no work of the model
                     load(module)
-                self._tell()
+                self._stack.enter_context(torch.compiler.set_stance("force_eager"))
 
-            spec.loader.exec_module = load_and_tell  # type: ignore[method-assign]
+            spec.loader.exec_module = load_eagerly  # type: ignore[method-assign]
         return spec

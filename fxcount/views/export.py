@@ -93,22 +93,14 @@ def _no_graph() -> NoReturn:
 
 
 def _node(row: Mapping[str, Any], convention: Convention) -> NodeCost:
-    return NodeCost(
-        name=row["name"],
-        op=row["op"],
-        target=row["target"],
-        module=row["module"],
-        input_shapes=tuple(map(tuple, row["input_shapes"])),
-        output_shapes=tuple(map(tuple, row["output_shapes"])),
-        params=row["params"],
-        parameters=tuple(row["parameters"]),
-        operators=tuple(
-            OperatorCost(each["name"], _cost(each), each["equation"], each["quantities"], each["uncounted"])
-            for each in row["operators"]
-        ),
-        cost=_cost(row),
-        convention=convention,
+    name, op, target, module = (row[each] for each in ("name", "op", "target", "module"))
+    inputs, outputs = (tuple(map(tuple, row[each])) for each in ("input_shapes", "output_shapes"))
+    operators = tuple(
+        OperatorCost(each["name"], _cost(each), each["equation"], each["quantities"], each["uncounted"])
+        for each in row["operators"]
     )
+    params, names = row["params"], tuple(row["parameters"])
+    return NodeCost(name, op, target, module, inputs, outputs, params, names, operators, _cost(row), convention)
 
 
 def _cost(row: Mapping[str, Any]) -> Cost:

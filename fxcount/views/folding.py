@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, NamedTuple, TypeVar
 
 from fxcount.result.module_paths import depth_of, parent_of
@@ -54,12 +54,8 @@ def grow(values: Mapping[str, T], joins: Callable[[T], bool]) -> Branch[T]:
         else:
             key = (value, tuple((child.label, child.shape, child.times) for child in children))
             branch = Branch(label, path, value, children)
-        grown[path] = _shaped(branch, shapes.setdefault(key, len(shapes)))
+        grown[path] = replace(branch, shape=shapes.setdefault(key, len(shapes)))
     return grown[""]
-
-
-def _shaped(branch: Branch[T], shape: int) -> Branch[T]:
-    return Branch(branch.label, branch.path, branch.value, branch.children, branch.times, shape)
 
 
 def _fold(siblings: Sequence[Branch[T]]) -> Iterator[Branch[T]]:

@@ -56,9 +56,13 @@ def check_view(by: str) -> None:
 COUNTS = ("params", *FIELDS, "flops")
 """The columns that are exact counts: parameters, the fields of a cost, and FLOPs under the convention."""
 
+OF_NODES = ("name", "op", "target", "module", "input_shapes", "output_shapes")
+OF_MODULES = ("name", "kind", "calls", "nodes")
+"""What describes a node or a module besides its counts, in order."""
+
 COLUMNS = {
-    "node": ("name", "op", "target", "module", "input_shapes", "output_shapes", *COUNTS),
-    "module": ("name", "kind", "calls", "nodes", *COUNTS, *(f"own_{name}" for name in COUNTS)),
+    "node": (*OF_NODES, *COUNTS),
+    "module": (*OF_MODULES, *COUNTS, *(f"own_{name}" for name in COUNTS)),
     "operator": ("name", "calls", *FIELDS, "flops"),
 }
 """The column names of each view, in order."""
@@ -70,27 +74,15 @@ def numbers(params: int, cost: Cost, convention: Convention) -> dict[str, int]:
 
 
 def _node_row(node: NodeCost) -> Row:
-    return {
-        "name": node.name,
-        "op": node.op,
-        "target": node.target,
-        "module": node.module,
-        "input_shapes": node.input_shapes,
-        "output_shapes": node.output_shapes,
-        **numbers(node.params, node.cost, node.convention),
-    }
+    described = {name: getattr(node, name) for name in OF_NODES}
+    return described | numbers(node.params, node.cost, node.convention)
 
 
 def _module_row(module: ModuleCost) -> Row:
-    own = numbers(module.own_params, module.own_cost, module.convention)
-    return {
-        "name": module.name,
-        "kind": module.kind,
-        "calls": module.calls,
-        "nodes": module.nodes,
-        **numbers(module.params, module.cost, module.convention),
-        **{f"own_{name}": number for name, number in own.items()},
-    }
+    described = {name: getattr(module, name) for name in OF_MODULES}
+    own = numbers(module.own_params, module.own_cost, module.convention).items()
+    counts = numbers(module.params, module.cost, module.convention)
+    return described | counts | {f"own_{name}": number for name, number in own}
 
 
 def _operator_row(operator: OperatorTotal) -> Row:
