@@ -214,7 +214,22 @@ def smallest_and_largest(a: Any, dim: int | None = None, keepdim: bool = False) 
     return largest, torch.empty_like(largest)
 
 
-@shape_of("_masked_softmax")
-def masked_softmax(x: Any, mask: Any, dim: int | None = None, mask_type: int | None = None) -> Any:
-    """As the input."""
+@shape_of("_native_multi_head_attention")
+def multi_head_attention(query: Any, *, num_head: int, need_weights: bool, average_attn_weights: bool) -> Any:
+    """As the queries, and if wanted the weights, of each head or their mean; torch 2.9 does not run it on meta."""
+    batch, length = query.shape[:2]
+    weights = (batch, length, length) if average_attn_weights else (batch, num_head, length, length)
+    return torch.empty_like(query), query.new_empty(weights) if need_weights else None
+
+
+@shape_of("bucketize")
+def bucketize(x: Any, boundaries: Any, *, out_int32: bool) -> Any:
+    """One place for a number, which torch up to 2.10 does not look up on meta."""
+    dtype = torch.int32 if out_int32 else torch.int64
+    return NotImplemented if isinstance(x, torch.Tensor) else boundaries.new_empty((), dtype=dtype)
+
+
+@shape_of("_masked_softmax _transformer_encoder_layer_fwd")
+def as_input(x: Any) -> Any:
+    """As the input; torch up to 2.12 does not run an encoder layer on meta."""
     return torch.empty_like(x)

@@ -130,3 +130,28 @@ def test_a_result_that_is_given_is_written_to() -> None:
     x, out = torch.rand(2, 3), torch.empty(2, 3)
     assert counted(lambda: torch.add(x, 1, out=out)).shape == (2, 3)
     assert cost_of(lambda x: torch.add(x, 1, out=torch.empty_like(x)), x) == Cost(add=6)
+
+
+@pytest.mark.parametrize("average", [True, False])
+@pytest.mark.parametrize("need_weights", [True, False])
+def test_attention_in_one_operator(need_weights: bool, average: bool) -> None:
+    m, x = nn.MultiheadAttention(6, 3), torch.rand(2, 4, 6)
+    weights = (m.in_proj_weight, m.in_proj_bias, m.out_proj.weight, m.out_proj.bias)
+    call = (torch._native_multi_head_attention, x, x, x, 6, 3, *weights, None, need_weights, average)
+    assert shapes(counted(*call)) == shapes(call[0](*call[1:]))
+
+
+def test_an_encoder_layer_in_one_operator() -> None:
+    m, x = nn.TransformerEncoderLayer(6, 3, 8, batch_first=True).eval(), torch.rand(2, 4, 6)
+    attention = (m.self_attn.in_proj_weight, m.self_attn.in_proj_bias, *m.self_attn.out_proj.parameters())
+    norms, linears = (*m.norm1.parameters(), *m.norm2.parameters()), (*m.linear1.parameters(), *m.linear2.parameters())
+    call = (torch._transformer_encoder_layer_fwd, x, 6, 3, *attention, False, False, 1e-5, *norms, *linears)
+    assert layout(counted(*call)) == layout(call[0](*call[1:]))
+
+
+@pytest.mark.parametrize("narrow", [True, False])
+def test_the_place_of_a_number_and_of_many(narrow: bool) -> None:
+    x, boundaries = torch.rand(2, 3), torch.arange(4.0)
+    for values in (0.5, x):
+        found = torch.bucketize(values, boundaries, out_int32=narrow)
+        assert layout(counted(torch.bucketize, values, boundaries, out_int32=narrow)) == layout(found)
