@@ -21,7 +21,7 @@ from fxcount.formulas.tensor import Tensor
 
 @formulas(
     {
-        "macs = matrices * (n**3 // 6)": "linalg_cholesky_ex linalg_ldl_factor_ex",
+        "macs = matrices * (n**3 // 6)": "linalg_cholesky_ex cholesky linalg_ldl_factor_ex",
         "macs = matrices * (n**3 // 3)": "cholesky_inverse",
         "macs = matrices * n**3": "linalg_inv_ex",
         "macs = matrices * (n**3 // 3), mul = matrices * n": "_linalg_det",

@@ -9,8 +9,9 @@ import torch
 from torch import linalg
 
 from fxcount import Cost
-from fxcount.formulas import REFUSED, find_formula
+from fxcount.formulas import FORMULAS, REFUSED, find_formula
 from tests.costing import calls_of, cost_of
+from tests.optional import optional
 
 meta = partial(torch.empty, device="meta")
 complex_ = partial(torch.empty, dtype=torch.complex64, device="meta")
@@ -42,11 +43,13 @@ SQUARE: dict[str, tuple[Callable[[Any], Any], Cost]] = {
     "eigvalsh": (linalg.eigvalsh, Cost(macs=83)),  # 4n^3/3: 83.3
     "matrix_exp": (linalg.matrix_exp, Cost(macs=5 * 125)),
     # eigenvectors and a product: 562.5 + 125; roots of 5 eigenvalues, which scale 5 columns of 5
-    "matrix_sqrth": (linalg.matrix_sqrth, Cost(macs=687, mul=25, special=5)),
+    "matrix_sqrth": (optional("linalg.matrix_sqrth"), Cost(macs=687, mul=25, special=5)),
     "pinv of a Hermitian": (partial(linalg.pinv, hermitian=True), Cost(macs=562 + 125, mul=25, div=5, cmp=5)),
     "rank of a Hermitian": (partial(linalg.matrix_rank, hermitian=True), Cost(macs=83, cmp=5)),
     "fifth power": (lambda a: linalg.matrix_power(a, 5), Cost(macs=3 * 125)),  # a^2, a^4, a^5
 }
+if hasattr(aten, "cholesky"):  # not since torch 2.14
+    SQUARE["cholesky, old"] = aten.cholesky, Cost(macs=20)
 
 
 @pytest.mark.parametrize(("function", "expected"), SQUARE.values(), ids=SQUARE)
@@ -109,7 +112,15 @@ def test_rectangular_matrices(function: Callable[[Any], Any], tall: Cost, wide: 
 
 @pytest.mark.parametrize(
     "function",
-    [linalg.lu, linalg.qr, partial(linalg.qr, mode="complete"), linalg.svd, linalg.svdvals, linalg.pinv, linalg.polar],
+    [
+        linalg.lu,
+        linalg.qr,
+        partial(linalg.qr, mode="complete"),
+        linalg.svd,
+        linalg.svdvals,
+        linalg.pinv,
+        optional("linalg.polar"),
+    ],
 )
 def test_a_side_of_nothing(function: Callable[[Any], Any]) -> None:
     assert cost_of(function, meta(7, 0)) == Cost()
@@ -117,7 +128,7 @@ def test_a_side_of_nothing(function: Callable[[Any], Any]) -> None:
 
 def test_polar_factors() -> None:
     # svd 7 * 112 + 4 * 64; U is a product over n of 7 x 4, H one of 4 x 4, with 4 x 4 scaled
-    assert cost_of(linalg.polar, meta(2, 7, 4)) == 2 * Cost(macs=784 + 256 + 112 + 64, mul=16)
+    assert cost_of(optional("linalg.polar"), meta(2, 7, 4)) == 2 * Cost(macs=784 + 256 + 112 + 64, mul=16)
 
 
 # 5 unknowns and 3 right-hand sides: LU takes 41, both triangles 25 for each side, one triangle 12.
@@ -218,6 +229,11 @@ def test_dot_products_of_vectors_are_contractions() -> None:
     assert cost_of(linalg.vecdot, meta(2, 5, 3), meta(2, 5, 3)) == Cost(macs=30)
     assert cost_of(linalg.vecdot, meta(2, 5, 3), meta(1, 5, 3), dim=1) == Cost(macs=30)
     assert cost_of(linalg.vecdot, complex_(5, 3), complex_(5, 3)) == Cost(macs=4 * 15)
+
+
+def test_the_old_cholesky_is_the_same() -> None:
+    """Also where torch has no such operator any more."""
+    assert FORMULAS["aten.cholesky"] is FORMULAS["aten.linalg_cholesky_ex"]
 
 
 def test_a_sparse_factorisation_is_refused() -> None:
