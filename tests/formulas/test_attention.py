@@ -15,6 +15,7 @@ from torch.utils.flop_counter import flop_registry
 from fxcount import Cost
 from fxcount.formulas import find_formula
 from tests.costing import cost_of, flops_of, formula_cost
+from tests.optional import optional
 
 meta = partial(torch.empty, device="meta")
 aten = torch.ops.aten
@@ -158,7 +159,7 @@ KERNELS: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any]]] = {
 UNMASKED: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any]]] = {
     "flash": (aten._scaled_dot_product_flash_attention, (q, K, K, 0.1, True), {}),
     "flash of eighths": (
-        aten._scaled_dot_product_flash_attention.quantized,
+        optional("ops.aten._scaled_dot_product_flash_attention.quantized"),
         (q, K, K, None, None, None, 0.1, True),
         {},
     ),
@@ -176,12 +177,12 @@ UNMASKED: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any]]] = {
         {"window_size_left": 2, "window_size_right": 0},
     ),
     "raw flash of eighths": (
-        aten._flash_attention_forward.quantized,
+        optional("ops.aten._flash_attention_forward.quantized"),
         (*SPREAD, None, None, 5, 7, 0.1, True, False, None, None, None),
         {},
     ),
     "raw flash in place": (
-        aten._flash_attention_forward_no_dropout_inplace,
+        optional("ops.aten._flash_attention_forward_no_dropout_inplace"),
         (SPREAD[0], *SPREAD, None, None, 5, 7, 0.1, True, False),
         {},
     ),

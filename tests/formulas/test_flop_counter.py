@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode, conv_flop_count, flop_regi
 
 from fxcount.formulas import find_formula, operator_name
 from tests.costing import cost_of
+from tests.optional import TORCH
 
 meta = partial(torch.empty, device="meta")
 half = partial(meta, dtype=torch.float16)
@@ -31,7 +32,6 @@ CALLS: list[tuple[torch._ops.OpOverload, tuple[Any, ...], Any]] = [
     (aten.mm.default, (meta(3, 5), meta(5, 7)), meta(3, 7)),
     (aten.mm.dtype, (half(3, 5), half(5, 7), torch.float32), meta(3, 7)),
     (aten.addmm.default, (meta(7), meta(3, 5), meta(5, 7)), meta(3, 7)),
-    (aten.addmm.dtype, (half(7), half(3, 5), half(5, 7), torch.float32), meta(3, 7)),
     (aten.bmm.default, (meta(2, 3, 5), meta(2, 5, 7)), meta(2, 3, 7)),
     (aten.baddbmm.default, (meta(2, 3, 7), meta(2, 3, 5), meta(2, 5, 7)), meta(2, 3, 7)),
     (aten._scaled_mm.default, (*eights, meta(()), meta(())), meta(16, 48)),
@@ -44,16 +44,10 @@ CALLS: list[tuple[torch._ops.OpOverload, tuple[Any, ...], Any]] = [
         (image, kernel, bias, [1, 1], [0, 0], [1, 1], False, [0, 0], 2, False, False, False, False),
         meta(2, 4, 7, 6),
     ),
-    (
-        aten.convolution_overrideable.default,
-        (image, kernel, bias, [1, 1], [0, 0], [1, 1], False, [0, 0], 2),
-        meta(2, 4, 7, 6),
-    ),
     (aten.cudnn_convolution.default, (image, kernel, [0, 0], [1, 1], [1, 1], 2, False, False, False), meta(2, 4, 7, 6)),
     (aten._scaled_dot_product_efficient_attention.default, (query, key, value, None, False), half(2, 4, 24, 8)),
     (aten._scaled_dot_product_flash_attention.default, (query, key, value), half(2, 4, 24, 8)),
     (aten._scaled_dot_product_cudnn_attention.default, (query, key, value, None, False), half(2, 4, 24, 8)),
-    (aten._flash_attention_forward.default, (*rows, None, None, 24, 40, 0.0, False, False), half(2, 24, 4, 16)),
     (aten._flash_attention_forward.default, (*joined, starts, starts, 24, 40, 0.0, False, False), half(48, 4, 16)),
     # torch misreads a query of [batch, length, heads, width] here, so sequences are joined
     (
@@ -62,6 +56,14 @@ CALLS: list[tuple[torch._ops.OpOverload, tuple[Any, ...], Any]] = [
         half(1, 48, 4, 16),
     ),
 ]
+if aten.convolution_overrideable in flop_registry:  # not in torch 2.9
+    call = (image, kernel, bias, [1, 1], [0, 0], [1, 1], False, [0, 0], 2)
+    CALLS.append((aten.convolution_overrideable.default, call, meta(2, 4, 7, 6)))
+if TORCH >= (2, 14):  # before, torch's formulas had no place for a dtype, and took the length of a query for its heads
+    CALLS += [
+        (aten.addmm.dtype, (half(7), half(3, 5), half(5, 7), torch.float32), meta(3, 7)),
+        (aten._flash_attention_forward.default, (*rows, None, None, 24, 40, 0.0, False, False), half(2, 24, 4, 16)),
+    ]
 
 
 @pytest.mark.parametrize(("operator", "args", "out"), CALLS, ids=[str(operator) for operator, *_ in CALLS])

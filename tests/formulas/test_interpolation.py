@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from fxcount import Cost
 from tests.costing import cost_of, formula_cost
+from tests.optional import optional
 
 meta = partial(torch.empty, device="meta")
 aten = torch.ops.aten
@@ -93,7 +94,7 @@ FILTERS = {"bicubic": 24 * 16, "lanczos": 30 * 18}
 @pytest.mark.parametrize(("filtered", "taps"), FILTERS.items())
 def test_wide_filters(filtered: str, taps: int) -> None:
     x, y = meta(2, 5, 8, 6), meta(2, 5, 4, 3)
-    forward = getattr(aten, f"_upsample_{filtered}2d_aa").default
+    forward = optional(f"ops.aten._upsample_{filtered}2d_aa").default
     assert formula_cost(forward, x, [4, 3], False, out=y) == Cost(mul=10 * taps, add=10 * (taps - 4 * 3))
-    backward = getattr(aten, f"_upsample_{filtered}2d_aa_backward").default
+    backward = optional(f"ops.aten._upsample_{filtered}2d_aa_backward").default
     assert formula_cost(backward, y, [4, 3], [2, 5, 8, 6], False, out=x) == 10 * taps * Cost(mul=1, add=1)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from fxcount import Cost
 from fxcount.formulas import find_formula
 from tests.costing import cost_of, formula_cost
+from tests.optional import optional
 
 meta = partial(torch.empty, device="meta")
 aten = torch.ops.aten
@@ -214,7 +215,7 @@ def test_forms_of_connectionist_temporal_classification() -> None:
     assert no_labels == 6 * 2 * 1 * UPDATE + 2 * FINAL
 
 
-@pytest.mark.parametrize("kernel", [aten._ctc_loss, aten._cudnn_ctc_loss, aten.miopen_ctc_loss])
+@pytest.mark.parametrize("kernel", [aten._ctc_loss, aten._cudnn_ctc_loss, optional("ops.aten.miopen_ctc_loss")])
 def test_kernels_of_connectionist_temporal_classification(kernel: Any) -> None:
     formula = find_formula(kernel.default)
     assert formula is not None

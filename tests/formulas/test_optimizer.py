@@ -10,6 +10,7 @@ from fxcount.cost import Cost, total_cost
 from fxcount.engine.counter import OperatorCounter
 from fxcount.engine.counting_context import counting
 from tests.costing import formula_cost as priced
+from tests.optional import optional
 
 SHAPES = ((3, 5), (7,))
 E = 3 * 5 + 7
@@ -100,7 +101,7 @@ def test_nothing_to_step() -> None:
     [
         (lambda x: torch._foreach_norm(x), Cost(mul=E, add=E - 2, special=2)),
         (lambda x: torch._foreach_norm(x, 1), Cost(cmp=E, add=E - 2)),
-        (lambda x: aten._foreach_powsum.Scalar(x), Cost(mul=E, add=E - 2)),
+        (lambda x: optional("ops.aten._foreach_powsum.Scalar")(x), Cost(mul=E, add=E - 2)),
         (lambda x: torch._foreach_max(x), Cost(cmp=E - 2)),
         (lambda x: torch._foreach_add(x, x, alpha=2), Cost(add=E, mul=E)),
         (lambda x: torch._foreach_add(x, [1.0, 2.0]), Cost(add=E)),
@@ -110,7 +111,7 @@ def test_nothing_to_step() -> None:
         (lambda x: torch._foreach_pow(x, 2), Cost(mul=E)),
         (lambda x: torch._foreach_copy_(x, x), Cost()),
         (lambda x: torch._foreach_zero_(x), Cost()),
-        (lambda x: aten._foreach_clone.default(x), Cost()),
+        (lambda x: optional("ops.aten._foreach_clone.default")(x), Cost()),
         (lambda x: torch._foreach_div_(x, 2.0), Cost(div=E)),
     ],
 )
@@ -122,6 +123,6 @@ def test_foreach_is_each_operator_on_each_tensor(function: Callable[..., Any], c
 
 
 def test_foreach_mm() -> None:
-    products = aten._foreach_mm.default
+    products = optional("ops.aten._foreach_mm.default")
     pairs = ([meta(2, 3), meta(5, 7)], [meta(3, 4), meta(7, 1)])
     assert priced(products, *pairs, out=[meta(2, 4), meta(5, 1)]) == Cost(macs=2 * 3 * 4 + 5 * 7)
