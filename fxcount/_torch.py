@@ -198,5 +198,12 @@ is an error for a node that returns more than tensors."""
 COMPILER = "torch._dynamo"
 """The name of the module that compiles. ``torch.compiler``, which is public, is there before it, and loads it."""
 
+ASKS_COMPILER = "torch._compile"
+"""The name of the module of ``torch._disable_dynamo``, which asks the compiler to leave a function out when that is first
+called. Torch documents neither."""
+
+ANSWER_OF_COMPILER = "__dynamo_disable"
+"""The attribute of such a function under which the answer is kept."""
+
 optimized_execution = torch.jit.optimized_execution  # type: ignore[attr-defined]
 """Whether scripted functions are rewritten before they run. It is public, but has no types that can be checked."""

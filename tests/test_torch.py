@@ -535,6 +535,25 @@ def test_what_a_stance_of_the_compiler_loads() -> None:
     assert done.stdout.split() == ["False", "True"]
 
 
+def test_what_asks_the_compiler_to_leave_a_function_out() -> None:
+    lines = [
+        "import sys, torch",
+        "class Finder:",
+        "    def find_spec(self, name, path, target=None):",
+        f"        if name == {_torch.COMPILER!r}:",
+        "            frame = sys._getframe(1)",
+        "            while frame.f_globals['__name__'].startswith('importlib'):",
+        "                frame = frame.f_back",
+        "            print(frame.f_globals['__name__'])",
+        "sys.meta_path.insert(0, Finder())",
+        "def double(x):",
+        "    return 2 * x",
+        f"print(torch._disable_dynamo(double)(2), hasattr(double, {_torch.ANSWER_OF_COMPILER!r}))",
+    ]
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [_torch.ASKS_COMPILER, "4", "True"]
+
+
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 def test_scripts_run_as_they_are_written() -> None:
     """Torch compares the weights of a frozen script, its constants, when it rewrites the script on its first run."""

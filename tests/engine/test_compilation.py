@@ -67,9 +67,6 @@ def test_a_model_that_compiles_itself() -> None:
     assert backend.compiled == 1
 
 
-LOADED = "print('torch._dynamo' in sys.modules)"
-
-
 def in_a_new_process(*lines: str) -> list[str]:
     """What a program prints that begins with these imports; nothing goes to standard error."""
     program = ["import sys, torch", "from torch import nn", "from fxcount import count_graph", *lines]
@@ -78,12 +75,43 @@ def in_a_new_process(*lines: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_the_first_count_loads_no_compiler() -> None:
-    model = "nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.ReLU(), nn.Linear(3, 3), nn.Softmax(-1))"
-    count = f"print(count_graph({model}, torch.randn(2, 4)).macs)"
-    layer = "print(count_graph(nn.TransformerEncoderLayer(8, 2).eval(), torch.randn(2, 1, 8)).macs > 0)"
-    assert in_a_new_process(count, layer, LOADED) == ["42", "True", "False"]
-    assert in_a_new_process("import torch._dynamo", LOADED) == ["True"]  # or it would not be seen
+OF_TORCH_ALONE = {
+    "a residual block": (
+        "nn.Sequential(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.AdaptiveAvgPool2d(1))",
+        "torch.randn(1, 4, 8, 8)",
+    ),
+    "a transformer": ("nn.TransformerEncoderLayer(8, 2)", "torch.randn(2, 1, 8)"),
+    "a root mean square": ("lambda x: x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6)", "torch.randn(2, 8)"),
+    "parts": ("lambda x: torch.cat([each.clamp(0, 1) for each in x.chunk(2, -1)])", "torch.randn(2, 8)"),
+    "a loss": ("nn.CrossEntropyLoss()", "(torch.randn(3, 5), torch.zeros(3, dtype=torch.long))"),
+}
+
+
+@pytest.mark.parametrize("name", OF_TORCH_ALONE)
+def test_the_first_count_loads_no_compiler(name: str) -> None:
+    model, x = OF_TORCH_ALONE[name]
+    lines = [
+        f"model, x = {model}, {x}",
+        "finders = [*sys.meta_path]",
+        "for tracer in ('auto', 'recorded', 'executed'):",
+        "    print(count_graph(model, x, tracer=tracer).total)",
+        "print('torch._dynamo' in sys.modules, '_dynamo' in vars(torch), sys.meta_path == finders)",
+    ]
+    *totals, last = in_a_new_process(*lines)
+    assert (len({*totals}), last) == (1, "False False True")
+    assert in_a_new_process("import torch._dynamo", *lines)[:-1] == totals
+
+
+def test_what_asked_the_compiler_asks_again_after_a_count() -> None:
+    lines = [
+        "@torch._disable_dynamo",
+        "def double(x):",
+        "    return x * 2",
+        "print(count_graph(double, torch.randn(3)).total, vars(double.__wrapped__), 'torch._dynamo' in sys.modules)",
+        "double(torch.randn(3))",
+        "print([*vars(double.__wrapped__)], 'torch._dynamo' in sys.modules)",
+    ]
+    assert in_a_new_process(*lines) == ["Cost(mul=3) {} False", "['__dynamo_disable'] True"]
 
 
 def test_a_model_that_loads_the_compiler_during_the_first_count() -> None:
