@@ -199,8 +199,8 @@ COMPILER = "torch._dynamo"
 """The name of the module that compiles. ``torch.compiler``, which is public, is there before it, and loads it."""
 
 ASKS_COMPILER = "torch._compile"
-"""The name of the module of ``torch._disable_dynamo``, which asks the compiler to leave a function out when that is first
-called. Torch documents neither."""
+"""The name of the module of ``torch._disable_dynamo``, which asks the compiler to leave a function out, when it
+is first called. Torch documents neither."""
 
 ANSWER_OF_COMPILER = "__dynamo_disable"
 """The attribute of such a function under which the answer is kept."""
