@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"fxcount {__version__}", flush=True)
             return 0
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Failed to initialize NumPy")  # torch does without, and so do models
+            warnings.filterwarnings("ignore", "Failed to initialize NumPy")  # which torch says, and no count needs
             from fxcount.cli.command import run
         return run(arguments)
     except ModelError as error:

@@ -16,16 +16,16 @@ Annotation = Mapping[str, Any]
 
 
 def annotation(result: Any, operators: tuple[OperatorCost, ...] = ()) -> Annotation:
-    """``operators``, ``cost``, their sum, ``type``, ``shapes`` and, as `ShapeProp` writes it, ``tensor_meta`` of a
-    result."""
-    described, found = _described(result)
-    cost = total_cost(each.cost for each in operators)
-    entries = {"operators": operators, "cost": cost, "type": type(result), "shapes": _shapes(described)}
-    return {**entries, "tensor_meta": described} if found else entries
+    """``operators``, ``cost``, their sum, and of a result ``type``, ``shapes``, those of all tensors in it, and where
+    there are any, as `ShapeProp` writes it, ``tensor_meta``."""
+    described, cost = _described(result), total_cost(each.cost for each in operators)
+    shapes = _shapes(described)
+    entries = {"operators": operators, "cost": cost, "type": type(result), "shapes": shapes}
+    return {**entries, "tensor_meta": described} if shapes else entries
 
 
 def _shapes(described: Any) -> tuple[tuple[int, ...], ...]:
-    """The shapes of all tensors in a result, which its description is nested as."""
+    """The shapes in the description of a result, which is nested as the result is."""
     if isinstance(described, TensorMetadata):
         return (tuple(described.shape),)
     if isinstance(described, Mapping):
@@ -52,17 +52,13 @@ def describe(tensor: torch.Tensor) -> TensorMetadata:
     return TensorMetadata(shape, tensor.dtype, tensor.requires_grad, stride, memory_format, False, {})
 
 
-def _described(value: Any) -> tuple[Any, bool]:
-    """``value`` with the metadata of each tensor in its place, and whether there is any tensor."""
+def _described(value: Any) -> Any:
+    """``value`` with the metadata of each tensor in its place."""
     if isinstance(value, torch.Tensor):
-        return describe(value), True
+        return describe(value)
     if isinstance(value, Mapping):
-        parts = {key: _described(part) for key, part in value.items()}
-        return {key: part for key, (part, _) in parts.items()}, any(found for _, found in parts.values())
-    if isinstance(value, list | tuple):
-        items = [_described(part) for part in value]
-        return tuple(item for item, _ in items), any(found for _, found in items)
-    return value, False
+        return {key: _described(part) for key, part in value.items()}
+    return tuple(map(_described, value)) if isinstance(value, list | tuple) else value
 
 
 def place_of(op: str, target: Any, inputs: Mapping[str, str], module: str) -> str:

@@ -215,8 +215,12 @@ def smallest_and_largest(a: Any, dim: int | None = None, keepdim: bool = False) 
 
 
 @shape_of("_native_multi_head_attention")
-def multi_head_attention(query: Any, *, num_head: int, need_weights: bool, average_attn_weights: bool) -> Any:
+def multi_head_attention(
+    query: Any, key: Any, value: Any, *, num_head: int, need_weights: bool, average_attn_weights: bool
+) -> Any:
     """As the queries, and if wanted the weights, of each head or their mean; torch 2.9 does not run it on meta."""
+    if not query.shape == key.shape == value.shape:
+        return NotImplemented
     batch, length = query.shape[:2]
     weights = (batch, length, length) if average_attn_weights else (batch, num_head, length, length)
     return torch.empty_like(query), query.new_empty(weights) if need_weights else None
@@ -229,7 +233,13 @@ def bucketize(x: Any, boundaries: Any, *, out_int32: bool) -> Any:
     return NotImplemented if isinstance(x, torch.Tensor) else boundaries.new_empty((), dtype=dtype)
 
 
-@shape_of("_masked_softmax _transformer_encoder_layer_fwd")
-def as_input(x: Any) -> Any:
-    """As the input; torch up to 2.12 does not run an encoder layer on meta."""
+@shape_of("_transformer_encoder_layer_fwd")
+def transformer_encoder_layer(src: Any, embed_dim: int) -> Any:
+    """As the input; torch up to 2.12 does not run it on meta."""
+    return torch.empty_like(src) if src.dim() == 3 and src.shape[-1] == embed_dim else NotImplemented
+
+
+@shape_of("_masked_softmax")
+def masked_softmax(x: Any) -> Any:
+    """As the input."""
     return torch.empty_like(x)

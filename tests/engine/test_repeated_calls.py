@@ -286,3 +286,14 @@ def test_an_operator_that_ran_beside_a_known_tensor_is_called_by_name() -> None:
     assert count_graph(lambda x: x + torch.zeros(7, 1), x, tracer="recorded").total == Cost(add=105)
     cost = count_graph(torch.ops.aten.add.Tensor, (x, torch.rand(7, 1)), tracer="recorded")
     assert (cost.total, cost.nodes[-1].output_shapes) == (Cost(add=105), ((5, 7, 3),))
+
+
+def test_a_sparse_tensor_beside_known_indices_is_none_of_its_shape() -> None:
+    """8 values on a diagonal, each times one column; 64 if all were stored."""
+
+    def model(values: Tensor, column: Tensor) -> Tensor:
+        diagonal = torch.arange(8)
+        return torch.sparse_coo_tensor(torch.stack([diagonal, diagonal]), values, (8, 8)) @ column
+
+    for _ in range(2):
+        assert count_graph(model, (torch.rand(8), torch.rand(8, 1))).total == Cost(macs=8)
