@@ -57,7 +57,7 @@ def _read_nodes(
                 op,
                 target if isinstance(target, str) else _function_name(target),
                 meta["module"],
-                # That of a single input itself, for it may be long, and each of its items be taken.
+                # Of a single input its own tuple and no copy, for it may be long, with a node for each of its items.
                 shapes[sources[0]] if len(sources) == 1 else (*chain.from_iterable(map(shapes.__getitem__, sources)),),
                 made,
                 params,

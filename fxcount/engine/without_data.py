@@ -53,7 +53,8 @@ class WithoutData(OperatorCounter):
         return out
 
     def _key_on_shapes(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Hashable | None:
-        """The key of a call in which known tensors are beside unknown ones, and so are shapes too."""
+        """The key of a call in which known tensors are beside unknown ones, and so are shapes too. (The calls of nodes
+        do not repeat where a value is known, and what torch itself computes on shapes may take long.)"""
         if func.namespace != "aten" or facts_on(func).written or find_formula(func) is None or reads_values(func, args):
             return None
         given = [*tensors((args, tuple(kwargs.values())))]
