@@ -54,6 +54,16 @@ below_autograd = torch._C._AutoDispatchBelowAutograd
 """While it lasts, operators run as autograd would call them: composite ones are whole, and there are no gradients. The
 public ``torch.inference_mode`` does so too, but its tensors cannot be views of others, and the model can see it."""
 
+forced_keys = torch._C._ForceDispatchKeyGuard
+"""``forced_keys(included, excluded)``: what lies between a call and its operator for a time. Inside of `below_autograd`
+it brings autograd back, which no public name does."""
+
+included_keys: Callable[[], torch.DispatchKeySet] = torch._C._dispatch_tls_local_include_set
+"""What lies there in this thread besides what the tensors of a call ask for, to hand to `forced_keys`."""
+
+excluded_keys: Callable[[], torch.DispatchKeySet] = torch._C._dispatch_tls_local_exclude_set
+"""What does not, although tensors ask for it."""
+
 no_dispatch_modes = torch._C._DisableTorchDispatch
 """While it lasts, no `DispatchMode` sees an operator. In public a mode can only be left by who entered it."""
 
@@ -82,6 +92,7 @@ transform_level = torch._C._functorch.maybe_current_level
 is_transformed = torch._C._functorch.is_functorch_wrapped_tensor
 """Whether a tensor is what a transform hands to its function. ``torch.func`` does not tell."""
 
+
 is_gradient_tracked = torch._C._functorch.is_gradtrackingtensor
 """Whether the transform of such a tensor is a gradient. ``torch.func`` does not tell."""
 
@@ -106,6 +117,17 @@ entry_values: Callable[[torch.Tensor], torch.Tensor] = torch.Tensor._values
 
 assertion = torch._assert
 """The assertion that a trace can see. Torch documents it under its private name alone."""
+
+# Autograd
+
+grad_mode_setter = torch._C._set_grad_enabled
+"""What ``torch.no_grad()`` calls where it begins and ends, and a mode sees in its place."""
+
+make_dual = torch._C._VariableFunctions._make_dual
+"""What ``torch.autograd.forward_ad.make_dual`` calls, and a mode sees in its place."""
+
+context_of: Callable[[type[torch.autograd.Function]], type] = attrgetter("_backward_cls")
+"""The class of the ``ctx`` that a ``torch.autograd.Function`` gets. It has no public name."""
 
 # Containers
 

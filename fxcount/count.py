@@ -96,14 +96,14 @@ def collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def trace_and_interpret(model: CountedModel, call: ExampleCall) -> Trace:
+def trace_and_interpret(model: CountedModel, call: ExampleCall, put_back: Callable[[], None]) -> Trace:
     """A symbolic trace, costed by running its graph on shapes."""
     trace = trace_symbolically(model, call)
     CostInterpreter(trace).propagate()
     return trace
 
 
-TRACERS: dict[str, Callable[[CountedModel, ExampleCall], Trace]] = {
+TRACERS: dict[str, Callable[[CountedModel, ExampleCall, Callable[[], None]], Trace]] = {
     "symbolic": trace_and_interpret,
     "recorded": record,
     "executed": execute,
@@ -120,7 +120,7 @@ def costed_trace(model: CountedModel, call: ExampleCall, tracer: str) -> tuple[T
     with unchanged(model, (call.args, call.kwargs)) as put_back:
         for name in names:
             try:
-                return TRACERS[name](model, call), gave_up
+                return TRACERS[name](model, call, put_back), gave_up
             except Exception as error:
                 origin, is_last = origin_of_fault(error, before), name == names[-1]
                 # All tracers apply the same formulas, and on data it is known whether torch accepts the call.

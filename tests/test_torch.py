@@ -229,6 +229,40 @@ def test_below_autograd_composite_operators_are_whole() -> None:
     assert not result.is_inference()
 
 
+def test_autograd_comes_back_inside_of_what_leaves_it_out() -> None:
+    weight, excluded = torch.ones(3, requires_grad=True), _torch.excluded_keys()
+    with _torch.below_autograd():
+        assert not (weight * 2).requires_grad
+        with _torch.forced_keys(_torch.included_keys(), excluded):
+            assert (weight * 2).requires_grad
+        assert not (weight * 2).requires_grad
+
+
+class Told(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        assert type(ctx) is _torch.context_of(Told)
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient
+
+
+def test_the_class_of_what_a_function_with_a_gradient_gets() -> None:
+    Told.apply(torch.ones(3))
+
+
+def test_what_is_seen_of_autograd() -> None:
+    with Functions() as mode:
+        with torch.no_grad():
+            pass
+        with torch.autograd.forward_ad.dual_level():
+            torch.autograd.forward_ad.make_dual(torch.ones(3), torch.ones(3))
+    assert mode.seen.count(_torch.grad_mode_setter) == 2
+    assert _torch.make_dual in mode.seen
+
+
 def test_no_dispatch_mode_sees_an_operator() -> None:
     with Operators() as mode:
         with _torch.no_dispatch_modes():

@@ -36,6 +36,9 @@ class OperatorCounter(DispatchMode):
         """Told of every operator that no other operator runs: the operator, its arguments and its result."""
         self.running = 0
         """How many operators are being run now, each inside the one before."""
+        self.excluded_before: Any = None
+        """What torch left out between a call and its operator before the count, to be restored where autograd is to be
+        at work."""
         self._made: set[int] = set()
         self._overwritten: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
 

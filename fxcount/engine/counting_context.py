@@ -7,7 +7,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import fxcount.engine.higher_order  # noqa: F401  # its rules register themselves
-from fxcount._torch import below_autograd, optimized_execution
+from fxcount._torch import below_autograd, excluded_keys, forced_keys, included_keys, optimized_execution
 from fxcount.engine.counter import OperatorCounter
 from fxcount.engine.without_data import WithoutData
 
@@ -20,12 +20,13 @@ def counting(counter: OperatorCounter | None = None, *, autograd: bool = False) 
     are gradients, and composite operators are seen as their parts.
     """
     counter = WithoutData() if counter is None else counter
+    counter.excluded_before = excluded_keys()
     fast_path = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     autocast_cache = torch.is_autocast_cache_enabled()
     torch.set_autocast_cache_enabled(False)  # or what was cast here would be used in a run afterwards
     try:
-        level = _gradients() if autograd else below_autograd()
+        level = _by_definition() if autograd else below_autograd()
         with optimized_execution(False), level, counter:
             yield counter
     finally:
@@ -35,7 +36,20 @@ def counting(counter: OperatorCounter | None = None, *, autograd: bool = False) 
 
 
 @contextlib.contextmanager
-def _gradients() -> Iterator[None]:
-    """Attention is taken apart by its definition, as without data: a device's fused kernel has its own backward."""
-    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+def above_autograd(counter: OperatorCounter) -> Iterator[None]:
+    """Inside of ``counting(counter)``: autograd is at work again."""
+    with forced_keys(included_keys(), counter.excluded_before), _by_definition():
         yield
+
+
+@contextlib.contextmanager
+def _by_definition() -> Iterator[None]:
+    """What a device has a fused kernel for, with a backward of its own, is taken apart by its definition, as without
+    data."""
+    with_kernels = torch.backends.mkldnn.enabled
+    torch.backends.mkldnn.enabled = False  # type: ignore[assignment]  # a property that takes a bool
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mkldnn.enabled = with_kernels

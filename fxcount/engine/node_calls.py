@@ -2,25 +2,39 @@
 
 import marshal
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
-from fxcount._torch import Operator, OperatorPacket, any_global_hook, buffers_of, no_dispatch_modes, parameters_of
+from fxcount._torch import (
+    Operator,
+    OperatorPacket,
+    any_global_hook,
+    below_autograd,
+    buffers_of,
+    no_dispatch_modes,
+    parameters_of,
+    pytree,
+)
 from fxcount.cost import OperatorCost
 from fxcount.engine.counter import OperatorCounter
 from fxcount.engine.node_annotation import Annotation, annotation
 from fxcount.engine.repeated_calls import key_of, new_or_shared
 from fxcount.engine.without_data import WithoutData
+from fxcount.errors import DataNeededError
+from fxcount.fault_origin import for_the_model
 from fxcount.formulas.custom import call_cost, custom_formulas
 
 
 class Calls:
     """Runs calls under a counter, and says of each what its node is annotated with."""
 
-    def __init__(self, counter: OperatorCounter) -> None:
+    def __init__(self, counter: OperatorCounter, *, taken_apart: bool = False) -> None:
+        """``taken_apart`` says that autograd is at work, above which composite operators are seen as their parts."""
         self._counter = counter
+        self._whole = Calls(WithoutData()) if taken_apart else None
         self._as_shape = counter.as_shape if isinstance(counter, WithoutData) else None
         self._has_custom = custom_formulas()
         self._repeats = new_or_shared(own=self._has_custom)
@@ -37,8 +51,8 @@ class Calls:
     ) -> tuple[Any, Annotation]:
         """The result of ``run(*given)``, which calls ``target``, and its annotation.
 
-        With ``repeats`` the call may be one that was made before. ``target`` is a function, the name of a method of a
-        tensor, or a module.
+        With ``repeats`` what it returns and costs depends on shapes alone, so it may be one that was made before.
+        ``target`` is a function, the name of a method of a tensor, or a module.
         """
         key = self._key_of(target, args, kwargs) if repeats else None
         found = None if key is None else self._repeats.find(key, args)
@@ -47,6 +61,8 @@ class Calls:
         self._counter.take_calls()
         result = run(*given)
         operators = self._counter.take_calls()
+        if self._whole is not None and repeats:
+            operators = self._whole.cost_of(target, args, kwargs) or operators
         own = None
         if self._has_custom:
             called = target if isinstance(target, nn.Module) else _called(target, args)
@@ -57,6 +73,20 @@ class Calls:
                 if key == self._key_of(target, args, kwargs):  # or it changes the shape of an argument
                     self._repeats.add(key, args, kwargs, result, note)
         return result, note
+
+    def cost_of(self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[OperatorCost, ...]:
+        """What a call of torch's costs below autograd, found out on shapes; nothing where that takes more."""
+        called = target if isinstance(target, nn.Module) else _called(target, args)
+        if not callable(called) or not (isinstance(called, nn.Module) or _is_torchs(called)):
+            return ()
+        args, kwargs = for_the_model(pytree.tree_map_only, torch.Tensor, self._counter.represent, (args, kwargs))
+        try:
+            with below_autograd(), self._counter:
+                _, note = self.run(target, args, kwargs, partial(called, **kwargs), args, repeats=True)
+        except (RuntimeError, DataNeededError):
+            return ()
+        operators: tuple[OperatorCost, ...] = note["operators"]
+        return operators
 
     def _key_of(self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable | None:
         if self._as_shape is None:
@@ -118,5 +148,9 @@ def _depends_on_arguments_alone(target: Any, args: Sequence[Any], operators: Seq
     owner = getattr(called, "__objclass__", None)
     if owner is not None:
         return bool(operators) and owner in torch.Tensor.__mro__
-    named = getattr(called, "__module__", None) == "_operator" or torch.overrides.resolve_name(called) is not None
-    return bool(operators) and named and not isinstance(called, _OPERATORS)
+    return bool(operators) and _is_torchs(called) and not isinstance(called, _OPERATORS)
+
+
+def _is_torchs(called: Any) -> bool:
+    """Whether a function is torch's own or an operator of Python."""
+    return getattr(called, "__module__", None) == "_operator" or torch.overrides.resolve_name(called) is not None

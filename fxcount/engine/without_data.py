@@ -33,6 +33,9 @@ class WithoutData(OperatorCounter):
 
     def __init__(self) -> None:
         super().__init__()
+        self.knows_floats = True
+        """Whether floating-point numbers that depend on nothing unknown are computed; autograd wants those that it
+        differentiates on one device."""
         self._stand_ins: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._overwritten_unseen: set[int] = set()
         self._repeats = new_or_shared(own=custom_formulas())
@@ -100,7 +103,7 @@ class WithoutData(OperatorCounter):
         place = memory(tensor)
         if place in self._overwritten_unseen:
             return False
-        return place in self._made or not (tensor.dtype.is_floating_point or tensor.dtype.is_complex)
+        return (place in self._made and self.knows_floats) or not _is_continuous(tensor)
 
     def _run_known(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Sequence[Any], Any, Any]:
         """Runs an operator on values, unless its result is random or large, or it writes to what it did not make."""
@@ -118,6 +121,8 @@ class WithoutData(OperatorCounter):
         ran_args, ran_kwargs = _moved(func, args, kwargs, "cpu")
         out = for_the_model(func, *ran_args, **ran_kwargs)
         if facts.may_return_views and self._is_large(out):
+            return self._run_on_shapes(func, args, kwargs)
+        if not self.knows_floats and any(map(_is_continuous, tensors((out,)))):
             return self._run_on_shapes(func, args, kwargs)
         self._note_made(ran_args, ran_kwargs, out)
         if facts.lifts:
@@ -162,6 +167,10 @@ class WithoutData(OperatorCounter):
         if id(tensor) not in self._stand_ins:
             self._stand_ins[id(tensor)] = (tensor, _shape_of(tensor))
         return self._stand_ins[id(tensor)][1]
+
+
+def _is_continuous(tensor: torch.Tensor) -> bool:
+    return tensor.dtype.is_floating_point or tensor.dtype.is_complex
 
 
 def _has_strides(tensor: torch.Tensor) -> bool:

@@ -51,7 +51,7 @@ def addition(*, alpha: complex = 1, out: Tensor) -> Quantities:
     return {"outputs": out.numel(), "scaled": int(alpha != 1)}
 
 
-aliases({"add relu": "_add_relu"})
+aliases({"add relu": "_add_relu", **{name: f"prims.{name}" for name in ("add", "sub", "mul", "div", "neg", "where")}})
 
 
 def _is_factor(value: torch.Tensor | complex) -> int:

@@ -27,9 +27,13 @@ class Autocast:
     def now(cls, device: torch.device) -> Self:
         return cls(device, torch.get_autocast_dtype(device.type), autocast_chooses(device.type))
 
+    def again(self) -> torch.autocast:
+        """While it lasts, autocast is told the same."""
+        return torch.autocast(self.device.type, dtype=self.dtype, enabled=self.enabled)
+
     def call(self, func: Callable[..., Any], *args: Any) -> Any:
         """The result of ``func`` on stand-ins, as then."""
-        with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.enabled):
+        with self.again():
             return call_as_on(self.device, func, args, {})
 
 

@@ -9,10 +9,12 @@ from torch import fx
 
 from fxcount.engine.node_annotation import Annotation, annotation
 from fxcount.tracing.attribute_paths import Attributes
+from fxcount.tracing.autocast import Autocast, autocast_chooses
 from fxcount.tracing.containers import PLAIN, Part, is_constant, is_plain, parts_of, rebuild
 from fxcount.tracing.model_device import ModelDevice
 from fxcount.tracing.module_calls import ModuleCalls
 from fxcount.tracing.node_creation import NewNodes
+from fxcount.tracing.saved_regions import SavedRegion
 
 
 class GraphBuilder:
@@ -25,13 +27,21 @@ class GraphBuilder:
         self._new_nodes = NewNodes(self.graph)
         self._device = device
         self._made_by: dict[int, fx.Node | Part] = {}
-        self._kept: list[Any] = []  # so that no other tensor gets the identity of one that is gone
+        self._results: dict[fx.Node, Any] = {}  # kept, so that no other tensor gets the identity of one that is gone
+        self.without_gradients: set[fx.Node] = set()
+        """The nodes of calls that autograd was told to leave out."""
+        self.inside: tuple[SavedRegion, ...] = ()
+        """The stretches that the run is in now, the innermost last."""
+        self.regions: dict[fx.Node, tuple[SavedRegion, ...]] = {}
+        """Those of the nodes that lie in any."""
 
-    def add(self, op: str, target: Any, args: Any, kwargs: Any, result: Any, note: Annotation) -> None:
+    def add(self, op: str, target: Any, args: Any, kwargs: Any, result: Any, note: Annotation) -> fx.Node:
         """A node for a call; the tensors in ``result`` are what it computes from now on."""
         positional = self._arguments(args)
         named = dict(zip(kwargs, self._arguments(kwargs.values()), strict=True)) if kwargs else kwargs
-        self.bind(result, self._node(op, target, positional, named, note))
+        node = self._node(op, target, positional, named, note)
+        self.bind(result, node)
+        return node
 
     def placeholder(self, name: str, tensor: torch.Tensor) -> None:
         """A node for an input."""
@@ -43,15 +53,28 @@ class GraphBuilder:
 
     def bind(self, result: Any, node: fx.Node) -> None:
         """From now on the tensors in ``result`` are what ``node`` computes."""
-        self._kept.append(result)
+        self._results[node] = result
         if isinstance(result, torch.Tensor):
             self._made_by[id(result)] = node
         else:
             self._made_by.update((id(tensor), part) for tensor, part in parts_of(result, node))
 
-    def knows(self, tensor: torch.Tensor) -> bool:
-        """Whether a node of the graph made a tensor."""
-        return id(tensor) in self._made_by
+    def is_hooked(self, node: fx.Node) -> bool:
+        """Whether hooks of the model's are run on what autograd saves of a call."""
+        return any(region.is_hooked for region in self.regions.get(node, ()))
+
+    def last(self) -> fx.Node:
+        """The node that was added last."""
+        last: fx.Node = next(iter(reversed(self.graph.nodes)))
+        return last
+
+    def result_of(self, node: fx.Node) -> Any:
+        """What a node has computed."""
+        return self._results[node]
+
+    def maker_of(self, tensor: torch.Tensor) -> fx.Node | Part | None:
+        """The node that made a tensor, or which part of whose result it is; None if none of the graph did."""
+        return self._made_by.get(id(tensor))
 
     def name_of(self, tensor: torch.Tensor) -> str:
         """The name of the node that made a tensor, for an error."""
@@ -59,7 +82,14 @@ class GraphBuilder:
         return found.name if isinstance(found, fx.Node) else "a tensor"
 
     def _node(self, op: str, target: Any, args: Any, kwargs: Any, note: Annotation) -> fx.Node:
-        return self._new_nodes.add(op, target, tuple(args), kwargs, self._modules.caller, note)
+        node = self._new_nodes.add(op, target, tuple(args), kwargs, self._modules.caller, note)
+        if not torch.is_grad_enabled():
+            self.without_gradients.add(node)
+        if autocast_chooses(self._device.type):
+            node.meta["autocast"] = Autocast.now(self._device.actual)
+        if self.inside:
+            self.regions[node] = self.inside
+        return node
 
     def _arguments(self, values: Iterable[Any]) -> list[Any]:
         """``values`` as the arguments of a node: every tensor in them as the node that computes it."""

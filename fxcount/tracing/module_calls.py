@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from fxcount._torch import CALL_OF_MODULE, compiled_call_of, forward_hooks_of, forward_pre_hooks_of
+from fxcount._torch import CALL_OF_MODULE, compiled_call_of, forward_hooks_of, forward_pre_hooks_of, transform_level
 from fxcount.fault_origin import for_the_model
 from fxcount.tracing.attribute_paths import Attributes
 from fxcount.tracing.counted_model import CountedModel
@@ -54,7 +54,9 @@ class ModuleCalls:
                 return for_the_model(original, module, *args, **kwargs)
             path = self._attributes.path_of(module)
             self.called.append((path, type(module).__name__))
-            if is_leaf(module, self._model.run) and self._attributes.has_parameters_of(module):
+            # What torch.func transforms has no place in a graph; the operators that it comes to have.
+            is_node = is_leaf(module, self._model.run) and not transform_level()
+            if is_node and self._attributes.has_parameters_of(module):
                 self._attributes.use(module)
                 return call_leaf(module, path, functools.partial(original, module), args, kwargs)
             on_enter(module)

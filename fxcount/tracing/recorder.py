@@ -16,16 +16,9 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from fxcount._torch import (
-    Operator,
-    assertion,
-    enable_torch_function,
-    is_gradient_tracked,
-    is_transformed,
-    transform_level,
-)
+from fxcount._torch import Operator, assertion, enable_torch_function, is_transformed, transform_level
 from fxcount.engine.counter import OperatorCounter
-from fxcount.engine.counting_context import counting
+from fxcount.engine.counting_context import above_autograd, counting
 from fxcount.engine.node_annotation import Annotation, annotation, place_of
 from fxcount.engine.node_calls import Calls
 from fxcount.engine.surrounding_modes import Modes
@@ -36,6 +29,7 @@ from fxcount.formulas.custom import python_functions
 from fxcount.formulas.number_kinds import tensors
 from fxcount.tracing.attribute_paths import Attributes
 from fxcount.tracing.autocast import autocast_chooses, call_as_on
+from fxcount.tracing.autograd_calls import HOOKS, OF_AUTOGRAD, PROPERTIES, AutogradCalls, AutogradNeeded, is_of_autograd
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.example_call import ExampleCall
 from fxcount.tracing.graph_builder import GraphBuilder
@@ -45,12 +39,12 @@ from fxcount.tracing.patched_functions import node_kind, replaced_functions
 from fxcount.tracing.trace import Trace, TracedModule
 
 
-def record(model: CountedModel, call: ExampleCall) -> Trace:
+def record(model: CountedModel, call: ExampleCall, put_back: Callable[[], None]) -> Trace:
     """Traces one run of ``model`` on shapes; integers that depend on no parameter keep their values."""
-    return _record("recorded", model, call, WithoutData)
+    return _record("recorded", model, call, WithoutData())
 
 
-def execute(model: CountedModel, call: ExampleCall) -> Trace:
+def execute(model: CountedModel, call: ExampleCall, put_back: Callable[[], None]) -> Trace:
     """Traces one run of ``model`` on its data; whatever the run overwrites is put back.
 
     Raises:
@@ -58,36 +52,30 @@ def execute(model: CountedModel, call: ExampleCall) -> Trace:
     """
     if not model.has_data(call):
         raise DataNeededError(f"the executed tracer {NO_VALUES}")
-    return _record("executed", model, call, OperatorCounter)
-
-
-def _record(tracer: str, model: CountedModel, call: ExampleCall, make_counter: type[OperatorCounter]) -> Trace:
     try:
-        return _record_once(tracer, model, call, make_counter(), autograd=False)
-    except GradientNeeded:
-        return _record_once(tracer, model, call, make_counter(), autograd=True)
+        return _record("executed", model, call, OperatorCounter())
+    except AutogradNeeded:
+        put_back()
+        return _record("executed", model, call, OperatorCounter(), autograd=True)
 
 
-def _record_once(
-    tracer: str, model: CountedModel, call: ExampleCall, counter: OperatorCounter, autograd: bool
+def _record(
+    tracer: str, model: CountedModel, call: ExampleCall, counter: OperatorCounter, *, autograd: bool = False
 ) -> Trace:
     recorder = Recorder(model, counter, model.device(call), autograd)
     replaced = call.replace_tensors(recorder.placeholder, model.forward)
     with counting(counter, autograd=autograd), recorder.watching():
-        recorder.graph.output(for_the_model(model.run, *replaced.args, **replaced.kwargs))
+        result = for_the_model(model.run, *replaced.args, **replaced.kwargs)
+        recorder.autograd.finish()
+        with torch.DisableTorchFunction():  # each look at a tensor would be a question of the model's
+            recorder.graph.output(result)
     module = TracedModule(recorder.graph.graph, recorder.graph.attributes.used, model.training)
     return Trace(tracer, module, call.tensors(), recorder.modules.called)
 
 
-class GradientNeeded(BaseException):  # not an error: it starts another attempt
-    """The model asks for a gradient while it runs, which there are not below autograd; no model may catch this."""
-
-
-GRADIENTS = (torch.autograd.grad, torch.autograd.backward, torch.Tensor.backward)
-
 SET_DATA = torch.Tensor.data.__set__  # type: ignore[attr-defined]  # on the class it is a descriptor
 
-NO_NODES = frozenset({*GRADIENTS, assertion, torch.Tensor.type, SET_DATA})
+NO_NODES = frozenset({*OF_AUTOGRAD, assertion, torch.Tensor.type, SET_DATA})
 """Functions that need another treatment than to be run and written down."""
 
 
@@ -97,7 +85,7 @@ NEED_VALUES = frozenset({"tolist", "numpy", "__array__", "__dlpack__"})
 _COPY_OF_STORAGE = torch.ops.aten.to.dtype_layout
 """What C++ calls to pickle a storage, with a tensor of its bytes that nobody has seen."""
 
-PLAIN_PROPERTIES = frozenset({"shape", "dtype", "ndim", "layout", "requires_grad", "is_leaf", "itemsize", "nbytes"})
+PLAIN_PROPERTIES = frozenset({"shape", "dtype", "ndim", "layout", "itemsize", "nbytes"})
 """Properties of a tensor that are no tensors."""
 
 
@@ -111,12 +99,13 @@ class Recorder(TorchFunctionMode):
         self.modules = ModuleCalls(model, attributes)
         self.graph = GraphBuilder(attributes, self.modules, self._device)
         self._counter = counter
-        self._calls = Calls(counter)
-        self._autograd = autograd
+        self._calls = Calls(counter, taken_apart=autograd)
+        self.autograd = AutogradCalls(self.graph, self.modules, counter, model, autograd)
 
     def placeholder(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
         """A node for an input, and the tensor that the model gets in its place."""
         represented = self._counter.represent(tensor)
+        self.autograd.input(represented, tensor)
         self.graph.placeholder(name, represented)
         return represented
 
@@ -126,7 +115,8 @@ class Recorder(TorchFunctionMode):
         self._counter.on_call = self._operator_ran
         try:
             functions = replaced_functions(python_functions(), self._call_function)
-            with self.modules.watching(self._call_leaf), self, functions:
+            of_autograd = self.autograd.watching(self._call_function_of_autograd)
+            with self.modules.watching(self._call_leaf), of_autograd, self, functions:
                 self._modes = Modes()
                 yield
         finally:
@@ -154,30 +144,39 @@ class Recorder(TorchFunctionMode):
         op, target, arguments = node_kind(func, args)
         return self._record(op, target, arguments, kwargs, self._call, (func, args, kwargs))
 
+    def _call_function_of_autograd(self, target: Any, apply: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        return self._record_aside("call_function", target, args, kwargs, apply)
+
     def _call_specially(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-        """What ``torch.func`` transforms, asks for a gradient or is a question: most are no nodes."""
-        transformed = [*tensors(args)] if transform_level() else []
-        if not self._autograd and (func in GRADIENTS or any(map(is_gradient_tracked, transformed))):
-            raise GradientNeeded
-        if func is assertion or any(map(is_transformed, transformed)):
-            return self._call(func, args, kwargs)
+        """What ``torch.func`` transforms, is autograd's or is a question: most are no nodes."""
+        if func is assertion or (transform_level() and any(map(is_transformed, tensors(args)))):
+            return self.autograd.of_transforms(self._call, func, args, kwargs)
         if func is torch.Tensor.type and len(args) == 1 and not kwargs:
             here = "" if self._device.told.type == "cpu" else f"{self._device.told.type}."
             return args[0].type().replace("meta.", here)
+        if func in HOOKS:
+            return self.autograd.register(self._call, func, args, kwargs)
         run: Callable[..., Any] = self._call
         given: Sequence[Any] = (func, args, kwargs)
+        if is_of_autograd(func):
+            run, given = self.autograd.call, (self._call, *given)
         if func == SET_DATA:
             run, given = for_the_model, (self._counter.set_data, *args)
         op, target, arguments = node_kind(func, args)
-        return self._record(op, target, arguments, kwargs, run, given, repeats=False)
+        result = self._record(op, target, arguments, kwargs, run, given, repeats=False)
+        self.autograd.called(func, self.graph.last())
+        return result
 
     def _call(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Calls a function of torch; where autocast is at work, as on the device of the model."""
         if not (autocast_chooses(self._device.type) and isinstance(self._counter, WithoutData)):
+            if self.autograd.forward_mode and not self.autograd.above:
+                with above_autograd(self._counter):
+                    return for_the_model(func, *args, **kwargs)
             return for_the_model(func, *args, **kwargs)
         if func.__name__ in ("__get__", "__set__"):
             return for_the_model(func, *args, **kwargs)
-        if self._autograd or any(map(is_transformed, tensors(args))):
+        if self.autograd.above or self.autograd.forward_mode or any(map(is_transformed, tensors(args))):
             raise DataNeededError(f"a gradient or a vmap under autocast {NO_VALUES}")
         return call_as_on(self._device.actual, func, args, kwargs)
 
@@ -186,9 +185,16 @@ class Recorder(TorchFunctionMode):
         name = getter.__self__.__name__
         if name in DEVICE_QUESTIONS:
             return DEVICE_QUESTIONS[name](self._device.of(tensor))
-        if name in PLAIN_PROPERTIES:
+        run: Callable[..., Any] = for_the_model
+        given: Sequence[Any] = (getter, tensor, *owner)
+        if name in PROPERTIES:
+            answer = self.autograd.ask(getter, tensor, *owner)
+            if not isinstance(answer, torch.Tensor):
+                return answer
+            run, given = _itself, (answer,)
+        elif name in PLAIN_PROPERTIES:
             return for_the_model(getter, tensor, *owner)
-        return self._record("call_function", getattr, (tensor, name), {}, for_the_model, (getter, tensor, *owner))
+        return self._record("call_function", getattr, (tensor, name), {}, run, given, repeats=False)
 
     def _record_aside(
         self, op: str, target: Any, args: Any, kwargs: Any, call: Callable[..., Any], called: Any = None
@@ -215,7 +221,8 @@ class Recorder(TorchFunctionMode):
         repeats: bool = True,
     ) -> Any:
         """``run(*given)``, the call: a node if a tensor comes out, something is written to, or it costs anything."""
-        repeats = repeats and not (self._autograd or autocast_chooses(self._device.type) or self._modes.have_grown())
+        repeats = repeats and self.autograd.may_repeat
+        repeats = repeats and not (autocast_chooses(self._device.type) or self._modes.have_grown())
         self.modules.inside_a_node = True
         try:
             result, note = self._calls.run(called or target, args, kwargs, run, given, repeats=repeats)
@@ -238,7 +245,7 @@ class Recorder(TorchFunctionMode):
         if self.modules.inside_a_node:
             return
         with torch.DisableTorchFunction():  # as in _record_aside
-            if func is _COPY_OF_STORAGE and args[0].is_meta and not self.graph.knows(args[0]):
+            if func is _COPY_OF_STORAGE and args[0].is_meta and self.graph.maker_of(args[0]) is None:
                 error = DataNeededError(f"the content of a storage {NO_VALUES}")  # C++ would read at no address
                 error.add_note(self._place("call_function", func, args, kwargs))
                 raise error
@@ -249,6 +256,10 @@ class Recorder(TorchFunctionMode):
         """Where in the model a call is made, for an error."""
         shapes = [(self.graph.name_of(tensor), str(list(tensor.shape))) for tensor in tensors((args, *kwargs.values()))]
         return f"{place_of(op, target, dict(shapes), self.modules.caller)}{_line_of_model()}"
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 def _line_of_model() -> str:

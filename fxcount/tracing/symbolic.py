@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.autograd.graph import saved_tensors_hooks
 from torch.fx.proxy import TraceError
 from torch.overrides import TorchFunctionMode
 
@@ -27,6 +28,7 @@ from fxcount.tracing.module_calls import ModuleCalls
 from fxcount.tracing.node_creation import NewNodes
 from fxcount.tracing.patched_functions import node_kind, replaced_functions, watched_methods
 from fxcount.tracing.proxies import ASK_FOR_SIZES, CannotTrace, GuardedAttribute, GuardedProxy, Text, refuse
+from fxcount.tracing.saved_regions import SavedRegion, watched_regions
 from fxcount.tracing.trace import Trace, TracedModule
 
 TRACED = (fx.Proxy, torch.Tensor)
@@ -93,7 +95,8 @@ class SymbolicTracer(fx.Tracer):
         methods = watched_methods(self._call_method)
         try:
             modules = self.modules.watching(self._call_leaf, self._refuse_questions)
-            with nothing_runs, modules, methods, traced, functions, contextlib.ExitStack() as stack:
+            regions = watched_regions(self._refuse_hooks, lambda hooks: None)
+            with nothing_runs, modules, methods, traced, regions, functions, contextlib.ExitStack() as stack:
                 for_the_model(stack.enter_context, wrapped_functions())  # which a library may have told of what is gone
                 self._modes = Modes()
                 yield
@@ -110,6 +113,10 @@ class SymbolicTracer(fx.Tracer):
     def _refuse_questions(self, module: nn.Module) -> None:
         if self._questions.may_come_from_call_of(module):
             refuse("the type or identity")
+
+    def _refuse_hooks(self, hooks: saved_tensors_hooks) -> None:
+        if SavedRegion(hooks).is_hooked:
+            raise CannotTrace("hooks on what is saved for a backward pass run on tensors alone")
 
     def call_function(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """A Python function that has a formula is one node."""

@@ -70,7 +70,13 @@ def test_a_model_that_compiles_itself() -> None:
 def in_a_new_process(*lines: str) -> list[str]:
     """What a program prints that begins with these imports; nothing goes to standard error."""
     program = ["import sys, torch", "from torch import nn", "from fxcount import count_graph", *lines]
-    command = [sys.executable, "-W", "ignore:Guards may run slower", "-c", "\n".join(program)]  # torch, of Python 3.13.0
+    command = [
+        sys.executable,
+        "-W",
+        "ignore:Guards may run slower",
+        "-c",
+        "\n".join(program),
+    ]  # torch, of Python 3.13.0
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stderr == ""
     return done.stdout.splitlines()

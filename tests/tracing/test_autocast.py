@@ -154,15 +154,18 @@ def test_on_the_meta_device_nothing_is_cast() -> None:
     assert count_graph(model, x).total == Cost(macs=2 * 8 * 4 * 4, add=2 * 8 * 4)
 
 
-@pytest.mark.parametrize(
-    "function",
-    [
-        lambda layers, x: torch.vmap(lambda row: row @ layers.weight)(x),
-        lambda layers, x: torch.autograd.grad((x @ layers.weight).sum(), layers.weight)[0],
-    ],
-)
-def test_what_is_only_known_on_data_is_executed(function: Callable[[Layers, Tensor], Tensor]) -> None:
-    model = Layers(function)
+def test_what_torch_func_transforms_is_executed() -> None:
+    model = Layers(lambda layers, x: torch.vmap(lambda row: row @ layers.weight)(x))
     cost = count_graph(model, X)
     assert cost.tracer == "executed"
     assert dtype_of_result(model) == model(X).dtype
+
+
+@pytest.mark.parametrize("tracer", ["auto", "recorded", "executed"])
+def test_a_gradient_of_what_was_cast(tracer: str) -> None:
+    def gradient(layers: Layers, x: Tensor) -> Tensor:
+        return torch.autograd.grad((x @ layers.weight).sum(), layers.weight)[0]
+
+    cost = count_graph(Layers(gradient), X, tracer=tracer)
+    assert cost.macs == 2 * (2 * 8 * 4 * 4)  # the product, and one as large for the gradient of the weight
+    assert cost.tracer == ("recorded" if tracer == "auto" else tracer)

@@ -403,7 +403,7 @@ def test_functions_of_functions(tracer: str) -> None:
 
 
 @pytest.mark.parametrize("tracer", ["auto", "recorded", "executed"])
-def test_attention_that_is_differentiated_is_taken_apart_with_data_or_without(tracer: str) -> None:
+def test_attention_that_is_differentiated_is_whole_forward_and_four_products_backward(tracer: str) -> None:
     def gradients(q: Tensor, k: Tensor, v: Tensor) -> Any:
         q, k, v = (x.detach().requires_grad_() for x in (q, k, v))
         attended = F.scaled_dot_product_attention(q, k, v)
@@ -411,9 +411,9 @@ def test_attention_that_is_differentiated_is_taken_apart_with_data_or_without(tr
 
     q, k, v = torch.randn(2, 3, 5, 8), torch.randn(2, 3, 7, 8), torch.randn(2, 3, 7, 8)
     rows, scores = 2 * 3 * 5, 2 * 3 * 5 * 7
-    scaled = q.numel() + k.numel()  # both are multiplied with the root of the scale, and so are their gradients
+    scaled = q.numel() + k.numel()  # torch's definition multiplies both with the root of the scale
     forward = Cost(
-        macs=2 * scores * 8, mul=scaled, cmp=scores - rows, add=scores + scores - rows, special=scores, div=scores
+        macs=2 * scores * 8, mul=scores, cmp=scores - rows, add=scores + scores - rows, special=scores, div=scores
     )
     # Four products; through the softmax P * dP, its sum in each row, and P times it off the result.
     backward = Cost(macs=4 * scores * 8, mul=2 * scores + scaled, add=scores - rows + scores)

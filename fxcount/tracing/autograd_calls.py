@@ -1,0 +1,193 @@
+"""`AutogradCalls`: what a model that runs below autograd asks of it, and tells it."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.autograd.graph import saved_tensors_hooks
+
+from fxcount._torch import is_gradient_tracked, is_transformed, make_dual, transform_level
+from fxcount.engine.counter import OperatorCounter
+from fxcount.engine.counting_context import above_autograd
+from fxcount.engine.node_annotation import annotation
+from fxcount.engine.without_data import WithoutData
+from fxcount.fault_origin import for_the_model
+from fxcount.formulas.number_kinds import tensors
+from fxcount.tracing.autograd_functions import named_after, needs_input_grad, takes_only_values, watched_functions
+from fxcount.tracing.autograd_replay import AutogradReplay
+from fxcount.tracing.counted_model import CountedModel
+from fxcount.tracing.graph_builder import GraphBuilder
+from fxcount.tracing.module_calls import ModuleCalls
+from fxcount.tracing.saved_regions import SavedRegion, watched_regions
+
+
+class AutogradNeeded(BaseException):  # not an error: it starts another attempt
+    """The model asks on its data what only autograd knows; no model may catch this."""
+
+
+GRADIENTS = (torch.autograd.grad, torch.autograd.backward, torch.Tensor.backward)
+
+HOOKS = (torch.Tensor.register_hook, torch.Tensor.register_post_accumulate_grad_hook, torch.Tensor.retain_grad)
+"""Methods after which a backward pass does more."""
+
+_SET_GRAD = torch.Tensor.grad.__set__  # type: ignore[union-attr]  # on the class it is a descriptor
+_SET_REQUIRES_GRAD = torch.Tensor.requires_grad.__set__  # type: ignore[attr-defined]
+_REQUIRES_GRAD = torch.Tensor.requires_grad.__get__  # type: ignore[attr-defined]
+
+OF_AUTOGRAD = frozenset({*GRADIENTS, *HOOKS, torch.Tensor.requires_grad_, make_dual})
+"""Functions that are autograd's own, besides setters."""
+
+PROPERTIES = frozenset({"requires_grad", "is_leaf", "grad_fn", "grad", "retains_grad", "output_nr"})
+"""Properties of a tensor that autograd keeps."""
+
+Call = Callable[[Any, Sequence[Any], Mapping[str, Any]], Any]
+"""Calls a function of torch with these arguments."""
+
+
+class AutogradCalls:
+    """Answers by an `AutogradReplay` without data. With data, where a second run of the nodes would change more than
+    the model does, the run begins again above autograd."""
+
+    def __init__(
+        self, graph: GraphBuilder, modules: ModuleCalls, counter: OperatorCounter, model: CountedModel, above: bool
+    ) -> None:
+        """``above`` says whether the model runs above autograd, which then answers itself."""
+        self.above = above
+        self.forward_mode = False
+        """Whether the model takes derivatives forward: then autograd has to see its calls as they are made."""
+        self._graph = graph
+        self._modules = modules
+        self._counter = counter
+        self._replay: AutogradReplay | None = None
+        if isinstance(counter, WithoutData):
+            self._replay = AutogradReplay(graph, modules, counter, model)
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether what a call returns and costs depends on shapes alone."""
+        return not (self.forward_mode or any(region.is_hooked for region in self._graph.inside))
+
+    def input(self, represented: torch.Tensor, given: torch.Tensor) -> None:
+        """The model gets ``represented`` in the place of ``given``."""
+        if self._replay is not None:
+            self._replay.input(represented, given)
+        elif self.above and given.requires_grad:
+            represented.requires_grad_()
+
+    def watching(
+        self, record: Callable[[Any, Callable[..., Any], Sequence[Any], Mapping[str, Any]], Any]
+    ) -> contextlib.AbstractContextManager[Any]:
+        """While it lasts, calls of functions with a gradient of their own are nodes, made by ``record``."""
+        watched = contextlib.ExitStack()
+
+        def call(kind: type[torch.autograd.Function], apply: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            if self._modules.inside_a_node or self._counter.running or transform_level():
+                return for_the_model(apply, *args, **kwargs)
+            if not takes_only_values(args, kwargs):
+                return self._traced_into(kind, apply, args, kwargs)
+            with needs_input_grad(kind, lambda: tuple(map(self._needs_gradient, args))):
+                return record(named_after(kind, apply), apply, args, kwargs)
+
+        watched.enter_context(watched_functions(call))
+        watched.enter_context(watched_regions(self._enter, self._leave))
+        return watched
+
+    def ask(self, getter: Any, tensor: torch.Tensor, *owner: type) -> Any:
+        """What autograd says of a tensor; of a parameter the tensor itself says it, but for its gradient."""
+        of_parameter = isinstance(tensor, nn.Parameter) and getter.__self__.__name__ != "grad"
+        if self.above or of_parameter or (transform_level() and is_transformed(tensor)):
+            return for_the_model(getter, tensor, *owner)
+        replay = self._answers()
+        return replay.recorded(replay.ask(getter, tensor, *owner))
+
+    def call(self, call: Call, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """The result of one of the functions, and setters, that are autograd's own."""
+        if func is make_dual:
+            self.forward_mode = True
+        elif func in GRADIENTS and not self.above:
+            return self._answers().call(func, args, kwargs)
+        elif func == _SET_GRAD and not self.above:
+            self._answers()
+            return None  # the replay does so
+        elif self._replay is not None:  # the change of a leaf is not to be seen before it is made
+            self._replay.ask(_itself, args[0])
+        return call(func, args, kwargs)
+
+    def called(self, func: Any, node: Any) -> None:
+        """The call of ``func`` has become ``node``."""
+        if func in GRADIENTS and self._replay is not None:
+            self._replay.know(node)
+
+    def finish(self) -> None:
+        """The model has returned."""
+        if self._replay is not None:
+            self._replay.finish()
+
+    def register(self, call: Call, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """A hook on a tensor: a function of the model's, so the node calls one that knows it."""
+        tensor, *hook = args
+
+        def register(tensor: torch.Tensor) -> Any:
+            return func(tensor, *hook, **kwargs)
+
+        handle = call(func, args, kwargs) if self.above else self._answers().call(func, args, kwargs)
+        node = self._graph.add("call_function", named_after(func, register), (tensor,), {}, None, annotation(None))
+        if self._replay is not None:
+            self._replay.know(node)
+        return handle
+
+    def of_transforms(self, call: Call, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """A call on what ``torch.func`` transforms: autograd is at work if a transform is a derivative."""
+        if self.above or not any(map(is_gradient_tracked, tensors(args))):
+            return call(func, args, kwargs)
+        with above_autograd(self._counter):
+            return call(func, args, kwargs)
+
+    def _answers(self) -> AutogradReplay:
+        if self._replay is None:
+            raise AutogradNeeded
+        return self._replay
+
+    def _needs_gradient(self, value: Any) -> bool:
+        if not isinstance(value, torch.Tensor):
+            return False
+        with torch.DisableTorchFunction():
+            return bool(self.ask(_REQUIRES_GRAD, value))
+
+    def _traced_into(self, kind: type[torch.autograd.Function], apply: Any, args: Any, kwargs: Any) -> Any:
+        """One that runs modules or functions that it is given, such as a checkpoint: they are nodes as elsewhere."""
+        region = SavedRegion(None, kind, apply, args, kwargs)
+        with self._inside(region):
+            region.result = for_the_model(apply, *args, **kwargs)
+        return region.result
+
+    @contextlib.contextmanager
+    def _inside(self, region: SavedRegion) -> Iterator[None]:
+        around, self._graph.inside = self._graph.inside, (*self._graph.inside, region)
+        try:
+            yield
+        finally:
+            self._graph.inside = around
+
+    def _enter(self, hooks: saved_tensors_hooks) -> None:
+        if self._modules.inside_a_node:
+            return
+        region = SavedRegion(hooks)
+        if region.is_hooked and not self.above:
+            self._answers()
+        self._graph.inside = (*self._graph.inside, region)
+
+    def _leave(self, hooks: saved_tensors_hooks) -> None:
+        if self._graph.inside and self._graph.inside[-1].hooks is hooks:
+            self._graph.inside = self._graph.inside[:-1]
+
+
+def is_of_autograd(func: Any) -> bool:
+    """Whether a function or a setter is autograd's own."""
+    return func in OF_AUTOGRAD or func in (_SET_GRAD, _SET_REQUIRES_GRAD)
+
+
+def _itself(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor
