@@ -22,14 +22,16 @@ def read_cost(model: CountedModel, trace: Trace, convention: Convention, gave_up
     names = model.parameters
     if not model.modules:
         names = {name: each for item in trace.module.named.items() for name, each in _parameters_in(*item).items()}
-    nodes = _read_nodes(trace.module, convention, names)
-    parameters, shared = _first_and_further(names)
+    used = _UsedParameters(names)
+    nodes = _read_nodes(trace.module, convention, used)
+    parameters, shared = _first_and_further(used.names)
     leaves = leaf_paths(nodes)
     holders = [holder_of(name, leaves) for name in parameters]
     return GraphCost(
         nodes=nodes,
         parameters=parameters,
         shared=shared,
+        unregistered=tuple(name for name in used.names if name not in names),
         modules=_read_modules(model, trace.called, holders),
         tracer=trace.tracer,
         convention=convention,
@@ -38,11 +40,8 @@ def read_cost(model: CountedModel, trace: Trace, convention: Convention, gave_up
     )
 
 
-def _read_nodes(
-    traced: TracedModule, convention: Convention, names: Mapping[str, nn.Parameter]
-) -> tuple[NodeCost, ...]:
+def _read_nodes(traced: TracedModule, convention: Convention, used: "_UsedParameters") -> tuple[NodeCost, ...]:
     """The costs in ``node.meta``."""
-    used = _UsedParameters(names)
     shapes: dict[fx.Node, tuple[Shape, ...]] = {}
     nodes = []
     for node in traced.graph.nodes:
@@ -74,7 +73,8 @@ class _UsedParameters:
     """Which parameters nodes use, in the order of the graph."""
 
     def __init__(self, names: Mapping[str, nn.Parameter]) -> None:
-        self._names = names
+        self.names = dict(names)
+        """Those of the model, and those that nodes use and the model does not register."""
         self._first = {id(parameter): name for name, parameter in reversed([*names.items()])}
         self._seen: set[int] = set()
 
@@ -82,7 +82,9 @@ class _UsedParameters:
         """The elements of those that no node used before, and the names of all, of the module or tensor at ``path``."""
         new, used = 0, []
         for name, parameter in _parameters_in(path, value).items():
-            used.append(name if name in self._names else self._first.get(id(parameter), name))
+            if name not in self.names and self._first.setdefault(id(parameter), name) == name:
+                self.names[name] = parameter
+            used.append(name if name in self.names else self._first[id(parameter)])
             if id(parameter) not in self._seen:
                 self._seen.add(id(parameter))
                 new += parameter.numel()

@@ -40,7 +40,7 @@ class CostedGraph:
     nodes: tuple[NodeCost, ...]
     """The costs of every node, in the order of the graph."""
     parameters: Mapping[str, Shape]
-    """The shape of every parameter of the model, each once, under the first of its names."""
+    """The shape of every parameter that the model has or uses, each once, under the first of its names."""
     shared: Mapping[str, str]
     """Every further name of a parameter, to its first."""
     modules: Mapping[str, Submodule]
@@ -53,6 +53,9 @@ class CostedGraph:
     """What ``graph`` calls."""
     gave_up: Mapping[str, str] = field(default_factory=dict)
     """The tracers that were tried before this one, in order, each to why it could not trace the model."""
+    unregistered: tuple[str, ...] = ()
+    """The names of the parameters that the model uses and does not register, such as those of a layer in a plain list:
+    ``model.parameters()`` lacks them."""
 
     @cached_property
     def total(self) -> Cost:
@@ -61,7 +64,8 @@ class CostedGraph:
 
     @property
     def params(self) -> int:
-        """The elements of the parameters of the model, every one once, shared ones too, used or not."""
+        """The elements of the parameters of the model, every one once, shared ones too, used or not, and of those
+        that it uses and does not register."""
         return sum(map(prod, self.parameters.values()))
 
     @property

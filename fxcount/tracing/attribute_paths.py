@@ -76,9 +76,21 @@ class Attributes:
             parameters = list(value.named_parameters(prefix, remove_duplicate=False))
             self._parameters.update((name, each) for name, each in parameters if isinstance(each, nn.Parameter))
             self._keep((*parameters, *value.named_buffers(prefix), *plain_tensors(modules)))
+        elif isinstance(value, nn.Parameter):
+            self._keep([(self._name_for_now(value) or self._unused("_parameter"), value)])
         else:
-            kind = "parameter" if isinstance(value, nn.Parameter) else "tensor_constant"
-            self._keep([(self._unused(f"_{kind}"), value)])
+            self._keep([(self._unused("_tensor_constant"), value)])
+
+    def _name_for_now(self, value: nn.Parameter) -> str | None:
+        """The name of the model's parameter in whose place ``value`` is while the model runs, as gathered ones are;
+        None if there is none, or a node names it."""
+        named = (
+            (f"{path}.{name}" if path else name, each)
+            for path, module in self._model.modules.items()
+            for name, each in parameters_of(module).items()
+        )
+        name = next((name for name, each in named if each is value), None)
+        return name if name in self._model.parameters and name not in self.used else None
 
     def _unused(self, stem: str) -> str:
         model = self._model

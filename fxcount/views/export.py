@@ -37,6 +37,7 @@ def to_dict(cost: CostedGraph) -> dict[str, Any]:
         "uncounted": cost.uncounted,
         "parameters": {name: list(shape) for name, shape in cost.parameters.items()},
         "shared": dict(cost.shared),
+        "unregistered": list(cost.unregistered),
         "nodes": [
             _plain(row) | {"parameters": list(node.parameters), "operators": list(map(_operator, node.operators))}
             for row, node in zip(node_rows(cost), cost.nodes, strict=False)  # after the nodes come unused parameters
@@ -84,7 +85,8 @@ def from_json(kind: type[AnyCostedGraph], text: str) -> AnyCostedGraph:
         tracer=saved["tracer"],
         convention=convention,
         make_graph=_no_graph,
-        gave_up=saved.get("gave_up", {}),  # which files of earlier versions lack
+        gave_up=saved.get("gave_up", {}),  # which files of earlier versions lack, and what follows
+        unregistered=tuple(saved.get("unregistered", ())),
     )
 
 

@@ -1,11 +1,16 @@
-"""What the numbers of a table mean: the convention, the other conventions, and what is not counted."""
+"""What the numbers of a table mean: the convention, the other conventions, and what is not as one may think."""
+
+from math import prod
 
 from fxcount.cost import CONVENTIONS, Convention
 from fxcount.result.costed_graph import CostedGraph
 
+AT_MOST = 5
+"""A line names this many modules."""
+
 
 def legend(cost: CostedGraph) -> list[str]:
-    """What FLOPs means here, the total under the other conventions, and what is not counted."""
+    """What FLOPs means here, the total under the other conventions, and what else the totals do not tell."""
     convention = cost.convention
     others = ", ".join(
         f"{other.read(cost.total):,} {other.name} ({other.meaning})" for other in other_conventions(convention)
@@ -13,6 +18,7 @@ def legend(cost: CostedGraph) -> list[str]:
     return [
         f"FLOPs here are {convention.name} ({convention.meaning}): {cost.flops:,} in all.",
         f"Under the other conventions: {others}.",
+        *_unregistered(cost),
         *uncounted(cost),
     ]
 
@@ -28,3 +34,15 @@ def uncounted(cost: CostedGraph, where: str = "") -> list[str]:
         return []
     names = ", ".join(f"{name} ({calls} calls)" for name, calls in cost.uncounted.items())
     return [f"Not counted{where}: {names}."]
+
+
+def _unregistered(cost: CostedGraph) -> list[str]:
+    """A line on the parameters that the model does not register; none where there are none."""
+    if not cost.unregistered:
+        return []
+    elements = sum(prod(cost.parameters[name]) for name in cost.unregistered)
+    holders = [*dict.fromkeys(name.rpartition(".")[0] or name for name in cost.unregistered)]
+    return [
+        f"The model uses {elements:,} parameters that it does not register, so that model.parameters() lacks them: "
+        f"{', '.join(holders[:AT_MOST])}{f' and {len(holders) - AT_MOST:,} more' if len(holders) > AT_MOST else ''}."
+    ]
