@@ -64,6 +64,7 @@ def _read_nodes(traced: TracedModule, convention: Convention, used: "_UsedParame
                 meta["operators"],
                 meta["cost"],
                 convention,
+                called_as if (called_as := meta.get("called_as", "")) != target else "",
             )
         )
     return tuple(nodes)
@@ -128,7 +129,7 @@ def _read_modules(
             new.append(path)
             path = parent_of(path)
         for around in reversed(new):
-            modules[around] = met.get(around) or Submodule(_kind(model.modules.get(around)), 0)
+            modules[around] = met.get(around) or Submodule(_kind(model.module_at(around)), 0)
     return modules
 
 

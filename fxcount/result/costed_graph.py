@@ -109,7 +109,8 @@ class CostedGraph:
     def by_module(self, depth: int | None = None) -> dict[str, ModuleCost]:
         """Every module, to what it costs, all that it contains included; "" is the model itself.
 
-        Parameters belong to the module that holds them, those inside a leaf module to the leaf. ``depth`` leaves out
+        Parameters belong to the module that holds them, those inside a leaf module to the leaf. What a module that lies
+        in several others does belongs to the one that calls it, its parameters to the first. ``depth`` leaves out
         modules that lie deeper: 0 keeps the model itself, 1 also its children.
         """
         return {path: module for path, module in self._by_module.items() if depth is None or depth_of(path) <= depth}

@@ -15,7 +15,7 @@ class NodeCost(NamedTuple):  # there are many, and a frozen dataclass would set 
     op: str
     """The kind of node: placeholder, get_attr, call_module, call_function, call_method or output."""
     target: str
-    """What is called: a module's path, a function's or method's name."""
+    """What is called: a module's path, the first if it has several, a function's or method's name."""
     module: str
     """The path of the module whose forward made the call; "" is the model itself."""
     input_shapes: tuple[Shape, ...]
@@ -32,6 +32,8 @@ class NodeCost(NamedTuple):  # there are many, and a frozen dataclass would set 
     """The sum over the operators."""
     convention: Convention
     """How ``flops`` reads the cost."""
+    called_as: str = ""
+    """The path by which a module was called, where that is not ``target``; else empty."""
 
     @property
     def flops(self) -> int:
@@ -41,4 +43,4 @@ class NodeCost(NamedTuple):  # there are many, and a frozen dataclass would set 
     @property
     def owner(self) -> str:
         """The path of the module that the node's cost belongs to: the called one, or the one that makes the call."""
-        return self.target if self.op == "call_module" else self.module
+        return self.called_as or (self.target if self.op == "call_module" else self.module)

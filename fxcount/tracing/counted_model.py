@@ -56,6 +56,13 @@ class CountedModel:
             raise InputError(f"{lazy} is not initialised yet: run the model once, so that lazy modules know sizes")
         return counted
 
+    def module_at(self, path: str) -> nn.Module | None:
+        """The module at any of its paths; None where there is none."""
+        try:
+            return self.modules[path] if path in self.modules else self.modules[""].get_submodule(path)
+        except (KeyError, AttributeError):
+            return None
+
     def named_tensors(self) -> chain[tuple[str, torch.Tensor]]:
         """The parameters and the buffers."""
         return chain(self.parameters.items(), self.buffers.items())

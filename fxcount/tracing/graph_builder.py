@@ -40,6 +40,8 @@ class GraphBuilder:
         positional = self._arguments(args)
         named = dict(zip(kwargs, self._arguments(kwargs.values()), strict=True)) if kwargs else kwargs
         node = self._node(op, target, positional, named, note)
+        if op == "call_module":
+            node.meta["called_as"] = self._modules.called[-1][0]
         self.bind(result, node)
         return node
 

@@ -23,13 +23,15 @@ class ModuleCalls:
 
     def __init__(self, model: CountedModel, attributes: Attributes) -> None:
         self.called: list[tuple[str, str]] = []
-        """Every call, in order: the module's path and its class name."""
+        """Every call, in order: the path by which the module was called, and its class name."""
         self.inside_a_node = False
         """Whether a call is part of what a node calls, and is not looked at."""
         self._model = model
         self._attributes = attributes
         self.caller = ""
         """The path of the module whose forward runs now, "" for the model itself."""
+        self._running: list[tuple[str, nn.Module]] = []
+        self._inside: dict[str, dict[int, str]] = {}
 
     @contextlib.contextmanager
     def watching(
@@ -53,18 +55,21 @@ class ModuleCalls:
             if sees_another or not lasts or threading.get_ident() != thread or self.inside_a_node:
                 return for_the_model(original, module, *args, **kwargs)
             path = self._attributes.path_of(module)
-            self.called.append((path, type(module).__name__))
+            called_as = self._called_as(module, path)
+            self.called.append((called_as, type(module).__name__))
             # What torch.func transforms has no place in a graph; the operators that it comes to have.
             is_node = is_leaf(module, self._model.run) and not transform_level()
             if is_node and self._attributes.has_parameters_of(module):
                 self._attributes.use(module)
                 return call_leaf(module, path, functools.partial(original, module), args, kwargs)
             on_enter(module)
-            caller, self.caller = self.caller, path
+            caller, self.caller = self.caller, called_as
+            self._running.append((called_as, module))
             try:
                 return for_the_model(original, module, *args, **kwargs)
             finally:
                 self.caller = caller
+                self._running.pop()
 
         setattr(nn.Module, name, watched)
         try:
@@ -72,6 +77,18 @@ class ModuleCalls:
         finally:
             lasts = False  # who compiled a module meanwhile has kept ``watched``
             setattr(nn.Module, name, original)
+
+    def _called_as(self, module: nn.Module, first: str) -> str:
+        """The path of ``module`` in the innermost running module that has it, for others may have it too; its ``first``
+        path if none has."""
+        for path, running in reversed(self._running):
+            if not path or first.startswith(f"{path}."):
+                break
+            if path not in self._inside:
+                self._inside[path] = {id(each): name for name, each in running.named_modules(prefix=path)}
+            if id(module) in self._inside[path]:
+                return self._inside[path][id(module)]
+        return first
 
 
 def _calls_as_most_do(module: nn.Module) -> bool:

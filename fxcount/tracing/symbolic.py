@@ -108,7 +108,9 @@ class SymbolicTracer(fx.Tracer):
     def _call_leaf(
         self, module: nn.Module, path: str, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        return self.create_proxy("call_module", path, args, kwargs)
+        proxy = self.create_proxy("call_module", path, args, kwargs)
+        proxy.node.meta["called_as"] = self.modules.called[-1][0]
+        return proxy
 
     def _refuse_questions(self, module: nn.Module) -> None:
         if self._questions.may_come_from_call_of(module):

@@ -55,7 +55,8 @@ class Trace:
     """A traced model.
 
     Every node of the graph has ``meta["module"]``, the path of the module whose forward made the call, "" for the
-    model itself.
+    model itself; one that calls a module also ``meta["called_as"]``, the path by which it did, while its target is the
+    first path of the module.
     """
 
     tracer: str
@@ -64,4 +65,4 @@ class Trace:
     inputs: tuple[torch.Tensor, ...]
     """The tensors of the example, one for each placeholder of the graph."""
     called: list[tuple[str, str]]
-    """Every call of a module, in order: its path and its class name."""
+    """Every call of a module, in order: the path by which it was called, and its class name."""

@@ -74,7 +74,7 @@ def _label(node: NodeCost, cost: CostedGraph) -> str:
     """A record of the node's name, what it calls, the shape that comes out, and the costs that it has."""
     what = node.target if node.op in ("call_function", "call_method") else node.op
     if node.op == "call_module":
-        what = cost.modules[node.target].kind
+        what = cost.modules[node.owner].kind
     fields = [node.name, *([what] if what != node.name else []), shapes_text(node.output_shapes)]
     if node.flops:
         fields.append(f"{node.flops:,} FLOPs")

@@ -45,7 +45,7 @@ def explain(cost: CostedGraph, name: str) -> str:
     """
     width = min(terminal_width() or WIDTH, WIDTH)
     nodes = [node for node in cost.nodes if node.name == name]
-    calls = [node for node in cost.nodes if node.op == "call_module" and node.target == name]
+    calls = [node for node in cost.nodes if node.op == "call_module" and node.owner == name]
     one_node = len(calls) == 1 and nodes in ([], calls)
     parts = [_explain_node(cost, node, width) for node in (calls if one_node else nodes)]
     if name in cost.modules and not one_node:
@@ -74,8 +74,10 @@ def _explain_node(cost: CostedGraph, node: NodeCost, width: int) -> Iterator[str
 def _what(cost: CostedGraph, node: NodeCost) -> str:
     if node.op != "call_module":
         return f"{node.op} {node.target}, in {node.module or 'the model itself'}"
-    times = cost.modules[node.target].calls
-    return f"module {node.target}, {cost.modules[node.target].kind}{f', one of {times:,} calls' if times > 1 else ''}"
+    module = cost.modules[node.owner]
+    first = f", which is {node.target}" if node.called_as else ""
+    times = f", one of {module.calls:,} calls" if module.calls > 1 else ""
+    return f"module {node.owner}{first}, {module.kind}{times}"
 
 
 def _explain_module(cost: CostedGraph, name: str, width: int) -> Iterator[str]:

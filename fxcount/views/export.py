@@ -39,7 +39,9 @@ def to_dict(cost: CostedGraph) -> dict[str, Any]:
         "shared": dict(cost.shared),
         "unregistered": list(cost.unregistered),
         "nodes": [
-            _plain(row) | {"parameters": list(node.parameters), "operators": list(map(_operator, node.operators))}
+            _plain(row)
+            | {"called_as": node.called_as, "parameters": list(node.parameters)}
+            | {"operators": list(map(_operator, node.operators))}
             for row, node in zip(node_rows(cost), cost.nodes, strict=False)  # after the nodes come unused parameters
         ],
         "modules": list(map(_plain, module_rows(cost))),
@@ -102,7 +104,8 @@ def _node(row: Mapping[str, Any], convention: Convention) -> NodeCost:
         for each in row["operators"]
     )
     params, names = row["params"], tuple(row["parameters"])
-    return NodeCost(name, op, target, module, inputs, outputs, params, names, operators, _cost(row), convention)
+    cost, called_as = _cost(row), row.get("called_as", "")
+    return NodeCost(name, op, target, module, inputs, outputs, params, names, operators, cost, convention, called_as)
 
 
 def _cost(row: Mapping[str, Any]) -> Cost:
