@@ -17,7 +17,7 @@ from fxcount.graph_cost import GraphCost
 from fxcount.interpreter import CostInterpreter
 from fxcount.reading import read_cost
 from fxcount.tracing.counted_model import CountedModel
-from fxcount.tracing.example_call import ExampleCall
+from fxcount.tracing.example_call import ExampleCall, refuse_shapes
 from fxcount.tracing.recorder import execute, record
 from fxcount.tracing.restore import unchanged
 from fxcount.tracing.symbolic import trace_symbolically
@@ -58,7 +58,8 @@ def count_graph(
 
     Raises:
         ConventionError: the convention is unknown.
-        InputError: the model or the example input is not of a kind that can be used.
+        InputError: the model or the example input is not of a kind that can be used, such as a shape instead of a
+            tensor.
         FormulaError: one of ``formulas`` is for what cannot have a formula, or does not fit it.
         TracingError: the model cannot be traced; a `DataNeededError` says that it asks for values it does not have.
         UncountedError: with ``strict``, an operator has no formula.
@@ -127,6 +128,8 @@ def costed_trace(model: CountedModel, call: ExampleCall, tracer: str) -> tuple[T
                 if origin and (is_last or not origin.startswith("fxcount.formulas")):
                     error.add_note(REPORT)
                     raise
+                if is_last:
+                    refuse_shapes(call, error)
                 if isinstance(error, FormulaError) or is_last:
                     raise
                 gave_up[name] = traceback.format_exception_only(error)[0].strip()

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -9,8 +10,8 @@ from typing import Any, Self
 import torch
 
 from fxcount._torch import pytree
-from fxcount.errors import InputError
-from fxcount.fault_origin import for_the_model
+from fxcount.errors import FxcountError, InputError
+from fxcount.fault_origin import for_the_model, is_model_code
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,16 @@ class ExampleCall:
             return cls(example_input, _named(kwargs))
         return cls((example_input,), _named(kwargs))
 
+    def shapes(self) -> list[tuple[int, ...]]:
+        """The shapes that the arguments are, where there are no tensors: of one or of several, as other tools take
+        them; none where they are anything else."""
+        values = self.args or tuple(self.kwargs.values())
+        if _is_shape(values):
+            return [values]
+        if len(values) == 1 and type(values[0]) is list and not _is_shape(values[0]):
+            values = tuple(values[0])
+        return [tuple(value) for value in values] if all(map(_is_shape, values)) and not self.tensors() else []
+
     def tensors(self) -> tuple[torch.Tensor, ...]:
         """The tensors among the arguments, also nested ones, in order."""
         leaves, _ = for_the_model(pytree.tree_flatten, (self.args, self.kwargs))
@@ -60,6 +71,26 @@ class ExampleCall:
         replaced = [_replace(name, value, replace_once, taken) for name, value in named]
         positional = len(self.args)
         return type(self)(tuple(replaced[:positional]), dict(zip(self.kwargs, replaced[positional:], strict=True)))
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) > 0 and all(type(size) is int for size in value)
+
+
+def refuse_shapes(call: ExampleCall, error: Exception) -> None:
+    """
+    Raises:
+        InputError: the call has shapes in the place of tensors, and the model cannot take numbers: the ``error`` is one
+            of their type, or arose before any code of the model's own ran.
+    """
+    frames = traceback.walk_tb(error.__traceback__)
+    reached = any(is_model_code(frame.f_globals.get("__name__")) for frame, _ in frames)
+    of_type = isinstance(error, TypeError | AttributeError) or not reached
+    if of_type and not isinstance(error, FxcountError) and (shapes := call.shapes()):
+        tensors = ", ".join(f"torch.empty({', '.join(map(str, shape))})" for shape in shapes)
+        write = tensors if len(shapes) == 1 else f"({tensors})"
+        fails = f"on numbers the model fails with a {type(error).__name__}"
+        raise InputError(f"a shape is no example input: write {write}, for {fails}") from error
 
 
 def _named(kwargs: dict[Any, Any]) -> dict[str, Any]:

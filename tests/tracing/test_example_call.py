@@ -142,3 +142,61 @@ def test_no_arguments() -> None:
     weight = torch.randn(3, 4)
     for tracer in TRACERS:
         assert count_graph(lambda: weight.exp() @ weight.T, (), tracer=tracer).total == Cost(special=12, macs=36)
+
+
+class Grid(nn.Module):
+    """Takes numbers, and refuses some."""
+
+    def forward(self, height: int, width: int) -> Tensor:
+        if height > width:
+            raise ValueError("too high")
+        return torch.ones(height, width).exp()
+
+
+SHAPES = [
+    (2, 3, 8, 8),
+    [2, 3, 8, 8],
+    torch.Size([2, 3, 8, 8]),
+    ((2, 3, 8, 8),),
+    ([2, 3, 8, 8],),
+    {"size": (2, 3, 8, 8)},
+]
+IMAGE_MODELS = {
+    "module": lambda: nn.Conv2d(3, 4, 3),
+    "container": lambda: nn.Sequential(nn.Conv2d(3, 4, 3)),
+    "function": lambda: lambda x: x.mean((2, 3)),
+    "script": lambda: torch.jit.script(nn.Sequential(nn.Conv2d(3, 4, 3))),
+    "program": lambda: torch.export.export(nn.Conv2d(3, 4, 3), (torch.randn(2, 3, 8, 8),)),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("tracer", ["auto", *TRACERS])
+@pytest.mark.parametrize("model", IMAGE_MODELS)
+def test_a_shape_is_no_input(model: str, tracer: str) -> None:
+    for shape in SHAPES:
+        with pytest.raises(InputError, match=r"write torch\.empty\(2, 3, 8, 8\), for") as caught:
+            count_graph(IMAGE_MODELS[model](), shape, tracer=tracer)
+        assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize("shapes", [((2, 4), (4,)), [(2, 4), (4,)], {"input": (2, 4), "other": [4]}])
+def test_several_shapes_are_no_inputs(shapes: Any) -> None:
+    with pytest.raises(InputError, match=r"write \(torch\.empty\(2, 4\), torch\.empty\(4\)\), for"):
+        count_graph(torch.mul, shapes)
+
+
+@pytest.mark.parametrize("tracer", ["auto", *TRACERS])
+def test_a_model_that_takes_numbers_is_given_them(tracer: str) -> None:
+    assert count_graph(Grid(), (2, 3), tracer=tracer).total == Cost(special=6)
+    assert count_graph(Grid(), {"height": 2, "width": 3}, tracer=tracer).total == Cost(special=6)
+    assert count_graph(lambda sizes: torch.ones(sizes).exp(), [2, 3], tracer=tracer).total == Cost(special=6)
+    with pytest.raises(ValueError, match="too high"):
+        count_graph(Grid(), (3, 2), tracer=tracer)
+
+
+def test_other_mistakes_are_the_models_to_name() -> None:
+    for example in ((X, 3), (X, (2, 4)), ("text", 3), (1.5, 2.5), (True, False), ([2, "a"],), ()):
+        with pytest.raises(TypeError) as caught:
+            count_graph(nn.Linear(4, 3), example)
+        assert not isinstance(caught.value, InputError)
