@@ -39,6 +39,7 @@ class OperatorCounter(DispatchMode):
         self.excluded_before: Any = None
         """What torch left out between a call and its operator before the count, to be restored where autograd is to be
         at work."""
+        self._lent = False
         self._made: set[int] = set()
         self._overwritten: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
 
@@ -107,6 +108,14 @@ class OperatorCounter(DispatchMode):
         self._note_made(args, kwargs, out)
         return args, kwargs, out
 
+    def run_beside(self, run: Callable[..., Any], given: Sequence[Any]) -> Any:
+        """``run(*given)``, which partly runs beside the dispatcher, and lends tensors memory that it frees."""
+        self._lent = True
+        try:
+            return run(*given)
+        finally:
+            self._lent = False
+
     def restore(self) -> None:
         """Puts back what was overwritten."""
         for storage, before in self._overwritten.values():
@@ -121,7 +130,8 @@ class OperatorCounter(DispatchMode):
         place = memory(tensor)
         if place and place not in self._made and place not in self._overwritten:
             storage = tensor.untyped_storage()
-            self._overwritten[place] = (storage, storage.clone())
+            if storage.resizable() or not self._lent:  # or what is put back would overwrite what is there by then
+                self._overwritten[place] = (storage, storage.clone())
 
 
 def memory(tensor: torch.Tensor) -> int:

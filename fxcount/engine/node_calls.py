@@ -22,6 +22,7 @@ from fxcount.cost import OperatorCost
 from fxcount.engine.counter import OperatorCounter
 from fxcount.engine.node_annotation import Annotation, annotation
 from fxcount.engine.repeated_calls import key_of, new_or_shared
+from fxcount.engine.scripts import beside_the_dispatcher
 from fxcount.engine.without_data import WithoutData
 from fxcount.errors import DataNeededError
 from fxcount.fault_origin import for_the_model
@@ -59,10 +60,12 @@ class Calls:
         if found is not None:
             return found
         self._counter.take_calls()
-        result = run(*given)
+        beside = beside_the_dispatcher(target) if isinstance(target, torch.jit.ScriptModule) else ()
+        result = self._counter.run_beside(run, given) if beside else run(*given)
         operators = self._counter.take_calls()
         if self._whole is not None and repeats:
             operators = self._whole.cost_of(target, args, kwargs) or operators
+        operators += beside
         own = None
         if self._has_custom:
             called = target if isinstance(target, nn.Module) else _called(target, args)
