@@ -27,6 +27,9 @@ class DataNeededError(TracingError):
     """The model asks for values of tensors that have only shapes, such as a parameter on the meta device."""
 
 
+NESTED = "nested tensors are not counted, for their rows have sizes of their own: count the model on a padded tensor"
+
+
 class FormulaError(FxcountError):
     """A formula is registered twice, for a wrong kind of target, or does not fit its operator."""
 

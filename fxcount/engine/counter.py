@@ -15,6 +15,7 @@ import torch
 from fxcount._torch import DispatchMode, HigherOrderOperator, Operator
 from fxcount.cost import Cost, OperatorCost
 from fxcount.engine.operator_facts import facts_on
+from fxcount.errors import NESTED, TracingError
 from fxcount.fault_origin import for_the_model
 from fxcount.formulas import REFUSED, find_formula, operator_name
 from fxcount.formulas.number_kinds import tensors
@@ -47,6 +48,8 @@ class OperatorCounter(DispatchMode):
         self, func: Operator, types: Sequence[type], args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
+        if types and any(tensor.is_nested for tensor in tensors((args, tuple(kwargs.values())))):
+            raise TracingError(NESTED)
         self.running += 1
         try:
             if isinstance(func, HigherOrderOperator):

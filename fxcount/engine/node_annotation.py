@@ -10,6 +10,7 @@ from torch.fx.passes.shape_prop import TensorMetadata
 
 from fxcount._torch import tensor_metadata
 from fxcount.cost import OperatorCost, total_cost
+from fxcount.errors import NESTED, TracingError
 
 Annotation = Mapping[str, Any]
 """Entries of ``node.meta``; nodes whose calls are equal share their values."""
@@ -43,8 +44,14 @@ _MEMORY_FORMATS = {
 
 
 def describe(tensor: torch.Tensor) -> TensorMetadata:
-    """What `ShapeProp` writes about a tensor; it asks for memory formats in Python, which takes most of its time."""
-    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_nested:
+    """What `ShapeProp` writes about a tensor; it asks for memory formats in Python, which takes most of its time.
+
+    Raises:
+        TracingError: the tensor is nested.
+    """
+    if tensor.is_nested:
+        raise TracingError(NESTED)
+    if tensor.layout is not torch.strided or tensor.is_quantized:
         return tensor_metadata(tensor)
     shape, stride = tensor.shape, tensor.stride()
     formats = _MEMORY_FORMATS.get(len(shape), (torch.contiguous_format,))

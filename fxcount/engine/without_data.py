@@ -13,7 +13,7 @@ from fxcount.engine.node_annotation import annotation
 from fxcount.engine.operator_facts import facts_on
 from fxcount.engine.repeated_calls import key_of, new_or_shared
 from fxcount.engine.shape_functions import reads_values
-from fxcount.errors import NO_VALUES, DataNeededError
+from fxcount.errors import NESTED, NO_VALUES, DataNeededError, TracingError
 from fxcount.fault_origin import for_the_model
 from fxcount.formulas import find_formula
 from fxcount.formulas.custom import custom_formulas
@@ -144,6 +144,8 @@ class WithoutData(OperatorCounter):
         try:
             out = for_the_model(func, *args, **kwargs) if out is NotImplemented else out
         except (NotImplementedError, RuntimeError) as error:
+            if "_nested" in facts.name:
+                raise TracingError(NESTED) from error
             if facts.needs_values or isinstance(error, NotImplementedError):
                 raise DataNeededError(f"{facts.name} {NO_VALUES}") from error
             raise
@@ -182,8 +184,11 @@ def _shape_of(tensor: torch.Tensor) -> torch.Tensor:
     """A meta tensor of the same shape, strides and dtype.
 
     Raises:
-        DataNeededError: the tensor is sparse, quantised or nested, which no meta tensor is.
+        DataNeededError: the tensor is sparse or quantised, which no meta tensor is.
+        TracingError: it is nested.
     """
+    if tensor.is_nested:
+        raise TracingError(NESTED)
     if not _has_strides(tensor):
         raise DataNeededError(f"a {tensor.layout} tensor of {tensor.dtype} has no form without data")
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
