@@ -10,6 +10,7 @@ from typing import Any
 
 from fxcount.cost import Convention
 from fxcount.engine.compilation import uncompiled
+from fxcount.engine.sharding import refuse_sharded
 from fxcount.errors import FormulaError, InputError, UncountedError
 from fxcount.fault_origin import REPORT, origin_of_fault
 from fxcount.formulas.custom import formulas_for_one_count
@@ -61,7 +62,8 @@ def count_graph(
         InputError: the model or the example input is not of a kind that can be used, such as a shape instead of a
             tensor.
         FormulaError: one of ``formulas`` is for what cannot have a formula, or does not fit it.
-        TracingError: the model cannot be traced; a `DataNeededError` says that it asks for values it does not have.
+        TracingError: the model cannot be traced, is in parts on several ranks, or computes on nested tensors; a
+            `DataNeededError` says that it asks for values it does not have.
         UncountedError: with ``strict``, an operator has no formula.
 
     An error of the model itself is raised as it is, with a note that says where in the model it happened. So is a fault
@@ -73,7 +75,9 @@ def count_graph(
         raise InputError(f"unknown tracer {tracer!r}; the known ones are auto, {', '.join(TRACERS)}")
     with _ONE_AT_A_TIME, collector_paused(), uncompiled():
         with formulas_for_one_count(formulas):
-            trace, gave_up = costed_trace(counted, ExampleCall.of(example_input, example_kwargs), tracer)
+            call = ExampleCall.of(example_input, example_kwargs)
+            refuse_sharded(("an example input", tensor) for tensor in call.tensors())
+            trace, gave_up = costed_trace(counted, call, tracer)
         cost = read_cost(counted, trace, reading, gave_up)
     if strict and cost.uncounted:
         names = ", ".join(f"{name} ({calls} calls)" for name, calls in cost.uncounted.items())

@@ -15,6 +15,7 @@ import torch
 from fxcount._torch import DispatchMode, HigherOrderOperator, Operator
 from fxcount.cost import Cost, OperatorCost
 from fxcount.engine.operator_facts import facts_on
+from fxcount.engine.sharding import refuse_sharded
 from fxcount.errors import NESTED, TracingError
 from fxcount.fault_origin import for_the_model
 from fxcount.formulas import REFUSED, find_formula, operator_name
@@ -48,8 +49,11 @@ class OperatorCounter(DispatchMode):
         self, func: Operator, types: Sequence[type], args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        if types and any(tensor.is_nested for tensor in tensors((args, tuple(kwargs.values())))):
-            raise TracingError(NESTED)
+        if types:  # of a class that has operators of its own
+            given = [*tensors((args, tuple(kwargs.values())))]
+            refuse_sharded((f"a tensor that {func} is given", tensor) for tensor in given)
+            if any(tensor.is_nested for tensor in given):
+                raise TracingError(NESTED)
         self.running += 1
         try:
             if isinstance(func, HigherOrderOperator):

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from fxcount._torch import buffers_of, parameters_of
+from fxcount.engine.sharding import refuse_sharded_model
 from fxcount.errors import InputError
 from fxcount.tracing.example_call import ExampleCall
 
@@ -33,6 +34,7 @@ class CountedModel:
 
         Raises:
             InputError: the model cannot be called, or has lazy modules that are not initialised.
+            TracingError: it is in parts on several ranks.
         """
         if isinstance(model, torch.export.ExportedProgram):
             model = model.module()
@@ -51,6 +53,7 @@ class CountedModel:
             for name, buffer in buffers_of(module).items():
                 if buffer is not None:
                     counted.buffers[prefix + name] = buffer
+        refuse_sharded_model(counted.modules, counted.named_tensors())
         lazy = next((name for name, tensor in counted.named_tensors() if is_lazy(tensor)), None)
         if lazy is not None:
             raise InputError(f"{lazy} is not initialised yet: run the model once, so that lazy modules know sizes")
