@@ -14,6 +14,7 @@ from fxcount.result.module_cost import Submodule
 from fxcount.result.module_paths import holder_of, leaf_paths, parent_of
 from fxcount.result.node_cost import NodeCost, Shape
 from fxcount.tracing.counted_model import CountedModel
+from fxcount.tracing.packed_weights import packed_weights
 from fxcount.tracing.trace import Trace, TracedModule
 
 
@@ -37,6 +38,7 @@ def read_cost(model: CountedModel, trace: Trace, convention: Convention, gave_up
         convention=convention,
         make_graph=trace.module.graph_module,
         gave_up=gave_up,
+        packed=packed_weights(model.modules, trace.module.named),
     )
 
 

@@ -22,15 +22,15 @@ def beside_the_dispatcher(script: torch.jit.ScriptModule) -> tuple[OperatorCost,
     graph = script.inlined_graph
     return tuple(
         OperatorCost(node.kind().replace("::", "."), Cost(), uncounted="a script computes it beside the dispatcher")
-        for node in _nodes(graph)
+        for node in nodes_of(graph)
         if node.kind().endswith("Group")  # several operators fused, as prim::FusionGroup
         or (_COMPUTES.fullmatch(node.schema()) and node.kind() != _CALLS_AN_OPERATOR)
     )
 
 
-def _nodes(block: Any) -> Iterator[Any]:
+def nodes_of(block: Any) -> Iterator[Any]:
     """The nodes of a block and of all blocks inside it."""
     for node in block.nodes():
         yield node
         for inner in node.blocks():
-            yield from _nodes(inner)
+            yield from nodes_of(inner)

@@ -56,6 +56,9 @@ class CostedGraph:
     unregistered: tuple[str, ...] = ()
     """The names of the parameters that the model uses and does not register, such as those of a layer in a plain list:
     ``model.parameters()`` lacks them."""
+    packed: Mapping[str, int | None] = field(default_factory=dict)
+    """By path: the modules that hold weights which are no parameters, packed for a kernel or constants of a script, to
+    how many elements they have, None where that cannot be read. ``params`` does not count them."""
 
     @cached_property
     def total(self) -> Cost:

@@ -38,6 +38,7 @@ def to_dict(cost: CostedGraph) -> dict[str, Any]:
         "parameters": {name: list(shape) for name, shape in cost.parameters.items()},
         "shared": dict(cost.shared),
         "unregistered": list(cost.unregistered),
+        "packed": dict(cost.packed),
         "nodes": [
             _plain(row)
             | {"called_as": node.called_as, "parameters": list(node.parameters)}
@@ -89,6 +90,7 @@ def from_json(kind: type[AnyCostedGraph], text: str) -> AnyCostedGraph:
         make_graph=_no_graph,
         gave_up=saved.get("gave_up", {}),  # which files of earlier versions lack, and what follows
         unregistered=tuple(saved.get("unregistered", ())),
+        packed=saved.get("packed", {}),
     )
 
 

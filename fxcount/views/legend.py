@@ -1,5 +1,6 @@
 """What the numbers of a table mean: the convention, the other conventions, and what is not as one may think."""
 
+from collections.abc import Iterable
 from math import prod
 
 from fxcount.cost import CONVENTIONS, Convention
@@ -19,6 +20,7 @@ def legend(cost: CostedGraph) -> list[str]:
         f"FLOPs here are {convention.name} ({convention.meaning}): {cost.flops:,} in all.",
         f"Under the other conventions: {others}.",
         *_unregistered(cost),
+        *_packed(cost),
         *uncounted(cost),
     ]
 
@@ -41,8 +43,28 @@ def _unregistered(cost: CostedGraph) -> list[str]:
     if not cost.unregistered:
         return []
     elements = sum(prod(cost.parameters[name]) for name in cost.unregistered)
-    holders = [*dict.fromkeys(name.rpartition(".")[0] or name for name in cost.unregistered)]
+    holders = dict.fromkeys(name.rpartition(".")[0] or name for name in cost.unregistered)
     return [
         f"The model uses {elements:,} parameters that it does not register, so that model.parameters() lacks them: "
-        f"{', '.join(holders[:AT_MOST])}{f' and {len(holders) - AT_MOST:,} more' if len(holders) > AT_MOST else ''}."
+        f"{_named(holders)}."
     ]
+
+
+def _packed(cost: CostedGraph) -> list[str]:
+    """A line on the weights that are no parameters; none where there are none."""
+    if not cost.packed:
+        return []
+    read = sum(elements or 0 for elements in cost.packed.values())
+    size = [f"{read:,} elements"] if read else []
+    size += ["weights whose number cannot be read"] if None in cost.packed.values() else []
+    return [
+        f"Beside the parameters there are {' and '.join(size)}, packed for a kernel or constants of a script: "
+        f"{_named(path or 'the model' for path in cost.packed)}."
+    ]
+
+
+def _named(paths: Iterable[str]) -> str:
+    """The first few paths, and how many more there are."""
+    names = [*paths]
+    more = f" and {len(names) - AT_MOST:,} more" if len(names) > AT_MOST else ""
+    return ", ".join(names[:AT_MOST]) + more
