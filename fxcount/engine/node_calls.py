@@ -62,10 +62,9 @@ class Calls:
         self._counter.take_calls()
         beside = beside_the_dispatcher(target) if isinstance(target, torch.jit.ScriptModule) else ()
         result = self._counter.run_beside(run, given) if beside else run(*given)
-        operators = self._counter.take_calls()
+        operators = self._counter.take_calls() + beside
         if self._whole is not None and repeats:
             operators = self._whole.cost_of(target, args, kwargs) or operators
-        operators += beside
         own = None
         if self._has_custom:
             called = target if isinstance(target, nn.Module) else _called(target, args)
