@@ -1,8 +1,9 @@
-"""Higher-order operators, whose arguments are functions: branches, loops and attention with a score function."""
+"""Higher-order operators, whose arguments are functions or other operators: branches, loops, marked regions, attention
+with a score function."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import partial, reduce
 from math import prod
 from typing import Any
 
@@ -23,6 +24,33 @@ def inlined(counter: OperatorCounter, call: HigherOrderCall) -> Any:
     function, *operands = call.args
     with counter:
         return for_the_model(function, *operands)
+
+
+@higher_order("invoke_subgraph")
+def named_region(counter: OperatorCounter, call: HigherOrderCall) -> Any:
+    """``invoke_subgraph(function, name, *operands)``: a region that is compiled once, wherever it is called."""
+    function, _, *operands = call.args
+    with counter:
+        return for_the_model(function, *operands)
+
+
+@higher_order("strict_mode", "run_const_graph", "hints_wrapper")
+def region_of_listed_operands(counter: OperatorCounter, call: HigherOrderCall) -> Any:
+    """``strict_mode(function, operands)`` and those like it."""
+    function, operands, *_ = call.args
+    with counter:
+        return for_the_model(function, *operands)
+
+
+@higher_order("out_dtype")
+def of_other_dtype(counter: OperatorCounter, call: HigherOrderCall) -> Any:
+    """``out_dtype(operator, dtype, *operands)`` promotes the operands with the dtype, runs the operator and casts
+    its result."""
+    operator, dtype, *operands = call.args
+    promoted = reduce(torch.promote_types, (tensor.dtype for tensor in tensors(operands)), dtype)
+    with counter:
+        cast = [x.to(promoted) if isinstance(x, torch.Tensor) else x for x in operands]
+        return for_the_model(operator, *cast).to(dtype)
 
 
 @higher_order("while_loop")
@@ -82,13 +110,31 @@ def _on_shapes(*values: Any) -> bool:
 def costlier_branch(counter: OperatorCounter, call: HigherOrderCall) -> Any:
     """``torch.cond(pred, true_fn, false_fn, operands)`` costs what its costlier branch does, whatever the value."""
     pred, true_fn, false_fn, operands = call.args
-    branches = [counter.measure(partial(branch, *operands)) for branch in (true_fn, false_fn)]
-    costs = [total_cost(each.cost for each in calls).under("arithmetic") for _, calls in branches]
-    costlier = costs.index(max(costs))
-    counter.calls += branches[costlier][1]
-    counter.calls.append(OperatorCost(f"higher_order.cond (the costlier branch, {str(not costlier).lower()})", Cost()))
-    has_value = not isinstance(pred, torch.Tensor) or not pred.is_meta
-    return branches[0 if pred else 1][0] if has_value else branches[costlier][0]
+    results, costliest = _branches(counter, (true_fn, false_fn), operands)
+    counter.calls.append(OperatorCost(f"higher_order.cond (the costlier branch, {str(not costliest).lower()})", Cost()))
+    return results[(0 if pred else 1) if _has_value(pred) else costliest]
+
+
+@higher_order("switch")
+def costliest_branch(counter: OperatorCounter, call: HigherOrderCall) -> Any:
+    """``switch(index, branches, operands)`` costs what its costliest branch does, whatever the index."""
+    index, branches, operands = call.args
+    results, costliest = _branches(counter, branches, operands)
+    counter.calls.append(OperatorCost(f"higher_order.switch (the costliest branch, {costliest})", Cost()))
+    return results[int(index) if _has_value(index) else costliest]
+
+
+def _branches(counter: OperatorCounter, branches: Sequence[Callable[..., Any]], operands: Any) -> tuple[list[Any], int]:
+    """The results of all branches, and which is the costliest under ``arithmetic``: its calls are noted."""
+    results, calls = zip(*(counter.measure(partial(branch, *operands)) for branch in branches), strict=True)
+    costs = [total_cost(each.cost for each in noted).under("arithmetic") for noted in calls]
+    costliest = costs.index(max(costs))
+    counter.calls += calls[costliest]
+    return list(results), costliest
+
+
+def _has_value(choice: Any) -> bool:
+    return not isinstance(choice, torch.Tensor) or not choice.is_meta
 
 
 @higher_order("flex_attention")

@@ -9,8 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 from torch._higher_order_ops.associative_scan import associative_scan
+from torch._higher_order_ops.hints_wrap import hints_wrapper
+from torch._higher_order_ops.invoke_subgraph import invoke_subgraph
 from torch._higher_order_ops.map import map as map_rows
+from torch._higher_order_ops.out_dtype import out_dtype
+from torch._higher_order_ops.run_const_graph import run_const_graph
 from torch._higher_order_ops.scan import scan
+from torch._higher_order_ops.strict_mode import strict_mode
 from torch._higher_order_ops.while_loop import while_loop
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
@@ -66,6 +71,63 @@ def test_branches_in_branches(tracer: str) -> None:
         return torch.cond(x.sum() > 0, inner, lambda x: x * 2, (x,))
 
     assert total(forward, X, tracer=tracer) == Cost(add=2 * 7, cmp=2, special=8)
+
+
+@pytest.mark.parametrize("tracer", TRACERS)
+@pytest.mark.parametrize("index", [0, 1, 2, 7])
+def test_one_of_many_branches_costs_what_the_costliest_does(index: int, tracer: str) -> None:
+    switch = pytest.importorskip("torch._higher_order_ops.switch").switch
+    branches = (lambda x: x * 2, lambda x: x.exp() * 3 + 1, lambda x: x + 1)
+
+    def forward(x: Tensor, chosen: Tensor) -> Tensor:
+        return switch(chosen, branches, (x,)) / 2
+
+    cost = count_graph(forward, (X, torch.tensor(index)), tracer=tracer)
+    assert cost.total == Cost(special=8, mul=8, add=8, div=8)
+    assert any("the costliest branch, 1" in name for name in cost.by_operator())
+
+
+BYTES = torch.tensor([[100, -100], [7, 5]], dtype=torch.int8)
+
+IN_ANOTHER_DTYPE: dict[str, tuple[Callable[[Tensor], Tensor], Cost]] = {
+    "product of whole numbers": (
+        lambda x: out_dtype(torch.ops.aten.mm.default, torch.int32, x, x),
+        Cost(macs=2 * 2 * 2),
+    ),
+    "product of reals": (lambda x: out_dtype(torch.ops.aten.mul.Tensor, torch.float32, x, x), Cost(mul=4)),
+    "pointwise on whole numbers": (lambda x: out_dtype(torch.ops.aten.mul.Tensor, torch.int32, x, x), Cost()),
+    "linear": (lambda x: out_dtype(torch.ops.aten.linear.default, torch.int32, x, x), Cost(macs=2 * 2 * 2)),
+}
+
+
+@pytest.mark.parametrize("tracer", ["symbolic", "recorded", "executed"])
+@pytest.mark.parametrize(("call", "expected"), IN_ANOTHER_DTYPE.values(), ids=IN_ANOTHER_DTYPE)
+def test_another_dtype_costs_what_the_operator_does(
+    call: Callable[[Tensor], Tensor], expected: Cost, tracer: str
+) -> None:
+    assert total(call, BYTES, tracer=tracer) == expected
+
+
+def test_a_result_in_another_dtype_is_known_where_the_operands_are() -> None:
+    def forward(x: Tensor, factor: Tensor) -> Tensor:
+        product = out_dtype(torch.ops.aten.mm.default, torch.int32, factor, factor)
+        return x * 2 if product[0, 0] == 100 * 100 - 100 * 7 else x  # more than a byte holds
+
+    assert total(forward, X, BYTES, tracer="recorded") == Cost(macs=2 * 2 * 2, mul=8)
+
+
+REGIONS: dict[str, Callable[[Tensor], Any]] = {
+    "invoke_subgraph": lambda x: invoke_subgraph(torch.fx.symbolic_trace(lambda x: (x.exp(),)), "name", x),
+    "strict_mode": lambda x: strict_mode(lambda x: (x.exp(),), (x,)),
+    "run_const_graph": lambda x: run_const_graph(torch.fx.symbolic_trace(lambda x: (x.exp(),)), (x,)),
+    "hints_wrapper": lambda x: hints_wrapper(lambda x: (x.exp(),), (x,), {}, hints={"fast": True}),
+}
+
+
+@pytest.mark.parametrize("tracer", TRACERS)
+@pytest.mark.parametrize("region", REGIONS.values(), ids=REGIONS)
+def test_a_marked_region_costs_what_its_function_does(region: Callable[[Tensor], Any], tracer: str) -> None:
+    assert total(lambda x: region(x)[0] + 1, X, tracer=tracer) == Cost(special=8, add=8)
 
 
 @pytest.mark.parametrize("tracer", TRACERS)
