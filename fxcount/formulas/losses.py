@@ -93,6 +93,37 @@ def negative_log_likelihood(x: Tensor, target: Tensor, weight: Tensor | None, *,
 
 
 @formula(
+    "torch_nn._linear_cross_entropy_batch_chunked torch_nn._linear_cross_entropy_batch_chunked_no_reduction",
+    "macs = logits * features, mul = weighted, add = biases + 3 * logits - rows + summed, "
+    "cmp = logits - rows + negated, special = logits + rows, div = averaged",
+)
+def linear_cross_entropy(
+    x: Tensor,
+    linear_weight: Tensor,
+    target: Tensor,
+    linear_bias: Tensor | None,
+    weight: Tensor | None,
+    *,
+    reduction: str = "none",
+) -> Quantities:
+    """A linear layer, a log_softmax of each row, and -w_y x_y for each target as in ``nll_loss``, or for targets that
+    are probabilities -sum(w y x), whatever the chunks. The gradients that the call takes along, where an operand
+    requires one, are work of the backward pass."""
+    rows, features = x.shape
+    logits, weights = rows * linear_weight.shape[0], int(weight is not None)
+    if target.dtype.is_floating_point:
+        weighted, negated = logits * (1 + weights), 1
+        reduced = {"summed": max(0, logits - 1), "averaged": int(reduction == "mean")}
+    else:
+        weighted, negated = rows * weights, rows
+        reduced = _reduced(rows, ("none", "mean", "sum").index(reduction))
+        reduced["summed"] *= 1 + weights * reduced["averaged"]
+    biases = 0 if linear_bias is None else logits
+    sizes = {"logits": logits, "features": features, "rows": rows, "biases": biases}
+    return {**sizes, "weighted": weighted, "negated": negated, **reduced}
+
+
+@formula(
     "multi_margin_loss",
     "cmp = margins, add = 2 * margins + summed, mul = margins * (squared + weighted), div = losses + averaged",
 )

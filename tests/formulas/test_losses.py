@@ -266,6 +266,45 @@ def test_gradient_of_negative_log_likelihood_touches_the_targets(weight: Any, re
     assert cost_of(aten.nll_loss2d_backward, gradient, plane, target, weight, reduction, -100, meta(())) == expected
 
 
+# 4 rows of 5 features to 7 classes: 28 logits of 5 macs, and in each row 6 comparisons for the maximum, 7 + 6 + 7
+# additions, 7 exponentials and a logarithm.
+LOG_PROBABILITIES = Cost(macs=28 * 5, cmp=4 * 6, add=4 * 20, special=4 * 8)
+
+CHUNKED: dict[str, tuple[dict[str, Any], Cost]] = {
+    "mean": ({}, Cost(cmp=4, add=3, div=1)),
+    "sum": ({"reduction": "sum"}, Cost(cmp=4, add=3)),
+    "every loss": ({"reduction": "none"}, Cost(cmp=4)),
+    "bias": ({"linear_bias": meta(7)}, Cost(cmp=4, add=3 + 28, div=1)),
+    # and the weights of the targets are summed
+    "weighted mean": ({"weight": meta(7)}, Cost(mul=4, cmp=4, add=3 + 3, div=1)),
+    "weighted sum": ({"weight": meta(7), "reduction": "sum"}, Cost(mul=4, cmp=4, add=3)),
+    "every weighted loss": ({"weight": meta(7), "reduction": "none"}, Cost(mul=4, cmp=4)),
+    "probabilities": ({"target": meta(4, 7)}, Cost(mul=28, add=27, cmp=1, div=1)),
+    "sum over probabilities": ({"target": meta(4, 7), "reduction": "sum"}, Cost(mul=28, add=27, cmp=1)),
+    "weighted probabilities": ({"target": meta(4, 7), "weight": meta(7)}, Cost(mul=2 * 28, add=27, cmp=1, div=1)),
+}
+
+
+@pytest.mark.parametrize("requires_grad", [False, True])
+@pytest.mark.parametrize(("options", "expected"), CHUNKED.values(), ids=CHUNKED)
+def test_linear_cross_entropy_in_chunks(options: dict[str, Any], expected: Cost, requires_grad: bool) -> None:
+    loss, chunks = optional("nn.functional.linear_cross_entropy"), optional("nn.LinearCrossEntropyOptions")
+    target = options.get("target", meta(4, dtype=torch.long))
+    options = {name: value for name, value in options.items() if name != "target"}
+    operands = meta(4, 5).requires_grad_(requires_grad), meta(7, 5).requires_grad_(requires_grad), target
+    assert cost_of(loss, *operands, **options, options=chunks(batch_chunk_size=3)) == LOG_PROBABILITIES + expected
+    assert cost_of(loss, *operands, **options) == LOG_PROBABILITIES + expected
+
+
+@pytest.mark.parametrize("rows", [(), (1,), (0,)])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_linear_cross_entropy_of_few_rows(rows: tuple[int, ...], reduction: str) -> None:
+    loss, chunks = optional("nn.functional.linear_cross_entropy"), optional("nn.LinearCrossEntropyOptions")
+    operands = meta(*rows, 5), meta(7, 5), meta(rows, dtype=torch.long)
+    chunked, whole = (cost_of(loss, *operands, reduction=reduction, options=each) for each in (chunks(), None))
+    assert chunked == whole
+
+
 @pytest.mark.parametrize(
     ("p", "weight", "reduction", "extra"),
     [(1, None, 1, Cost(div=1 + 1)), (2, None, 2, Cost(mul=2 * 12, div=1)), (1, meta(5), 0, Cost(mul=3, div=3))],
