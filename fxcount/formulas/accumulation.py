@@ -6,9 +6,10 @@ from math import prod
 
 import torch
 
-from fxcount.cost import Quantities, Size
+from fxcount.cost import Cost, Quantities, Size
 from fxcount.formulas.formula import RefusedError
-from fxcount.formulas.registry import formula
+from fxcount.formulas.number_kinds import product
+from fxcount.formulas.registry import formula, of_complex
 from fxcount.formulas.tensor import Tensor
 
 
@@ -16,6 +17,13 @@ from fxcount.formulas.tensor import Tensor
 def index_add(x: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: complex = 1) -> Quantities:
     """self[index] += alpha source: one addition per accumulated element."""
     return {"accumulated": source.numel(), "scaled": int(alpha != 1)}
+
+
+@of_complex({"add = accumulated * (2 + additions), mul = accumulated * multiplications": "index_add"})
+def complex_index_add(x: Tensor, dim: int, index: Tensor, source: torch.Tensor, *, alpha: complex = 1) -> Quantities:
+    """self[index] += alpha source: a sum of both parts per accumulated element, and the product."""
+    scaled = product(alpha, source) if alpha != 1 else Cost()
+    return {"accumulated": source.numel(), "multiplications": scaled.mul, "additions": scaled.add}
 
 
 @formula("scatter_add", "add = accumulated")
@@ -58,6 +66,12 @@ def _masked_places(whole_axes: int, values: Tensor) -> Size:
 REDUCE = "add = accumulated * summing, mul = accumulated * multiplying, cmp = accumulated * comparing, div = results"
 
 
+REDUCE_OF_COMPLEX = (
+    "add = 2 * accumulated * (summing + multiplying), mul = 4 * accumulated * multiplying, div = 2 * results"
+)
+"""The number by which a mean divides is real. Complex numbers have no maximum."""
+
+
 def _reduced(places: Tensor, accumulated: Size, reduce: str | None) -> Quantities:
     """One step per accumulated element: an addition for sum and mean, a multiplication for prod, a comparison for a
     maximum and minimum; a mean divides every place once."""
@@ -71,12 +85,14 @@ def _reduced(places: Tensor, accumulated: Size, reduce: str | None) -> Quantitie
 
 
 @formula("scatter_reduce scatter", REDUCE)
+@of_complex({REDUCE_OF_COMPLEX: "scatter_reduce scatter"})
 def scatter_reduce(x: Tensor, dim: int, index: Tensor, *, reduce: str | None = None) -> Quantities:
     """One step for each element of the source that has an index; without a reduction a scatter only copies."""
     return _reduced(x, index.numel(), reduce)
 
 
 @formula("index_reduce", REDUCE)
+@of_complex({REDUCE_OF_COMPLEX: "index_reduce"})
 def index_reduce(x: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str) -> Quantities:
     """One step per element of the source: the index names whole slices."""
     return _reduced(x, source.numel(), reduce)

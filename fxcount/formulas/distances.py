@@ -5,7 +5,8 @@ from math import prod
 import torch
 
 from fxcount.cost import Quantities, Size
-from fxcount.formulas.registry import aliases, formula, given
+from fxcount.formulas.reductions import NORM_OF_COMPLEX, norm_quantities
+from fxcount.formulas.registry import aliases, formula, given, of_complex
 from fxcount.formulas.tensor import Tensor
 
 DISTANCE = (
@@ -39,6 +40,13 @@ def distances(x: Tensor, *, p: float = 2, out: Tensor) -> Quantities:
     are P (P - 1) / 2 pairs. By the definition, whether or not a kernel takes the way over a matrix product for p = 2.
     """
     return _distances(out.numel(), x.shape[-1], p)
+
+
+@of_complex({NORM_OF_COMPLEX.replace("add = ", "add = 2 * differences + "): "dist"})
+def complex_distance(x: Tensor, y: Tensor, p: float) -> Quantities:
+    """A subtraction of both parts for each element, then ``linalg_vector_norm``."""
+    differences = prod(torch.broadcast_shapes(x.shape, y.shape))
+    return {"differences": differences, **norm_quantities(differences, 1, p)}
 
 
 @formula("dist", DISTANCE)

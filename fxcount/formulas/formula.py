@@ -72,21 +72,25 @@ class Formula:
 
 
 class OperatorFormula:
-    """A formula fitted to one operator overload."""
+    """A formula, and the one for complex numbers if there is one, fitted to one operator overload."""
 
-    def __init__(self, operator: Operator, name: str, formula: Formula) -> None:
+    def __init__(self, operator: Operator, name: str, formula: Formula, of_complex: Formula | None = None) -> None:
         """
         Raises:
-            FormulaError: the formula asks for an argument that the operator does not have.
+            FormulaError: a formula asks for an argument that the operator does not have.
         """
         self.name = name
         self.formula = formula
         self._reader = ArgumentReader(operator, formula.measure)
+        self._of_complex = None if of_complex is None else (of_complex, ArgumentReader(operator, of_complex.measure))
 
     def __call__(self, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> OperatorCost:
         """The cost of the call ``operator(*args, **kwargs)``, whose result is ``out``."""
-        positional, keyword = self._reader.read(args, kwargs, out)
-        return self.formula.apply(self.name, positional, keyword, Arithmetic.of(args, tuple(kwargs.values()), out))
+        formula, reader, numbers = self.formula, self._reader, Arithmetic.of(args, tuple(kwargs.values()), out)
+        if self._of_complex is not None and numbers is Arithmetic.COMPLEX:
+            formula, reader = self._of_complex
+        positional, keyword = reader.read(args, kwargs, out)
+        return formula.apply(self.name, positional, keyword, numbers)
 
 
 class EachFormula(OperatorFormula):

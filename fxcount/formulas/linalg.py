@@ -15,7 +15,7 @@ from math import prod
 
 from fxcount.cost import Quantities, Size
 from fxcount.formulas.number_kinds import first_tensor
-from fxcount.formulas.registry import formula, formulas, refuse
+from fxcount.formulas.registry import formula, formulas, of_complex, refuse
 from fxcount.formulas.tensor import Tensor
 
 
@@ -27,6 +27,13 @@ from fxcount.formulas.tensor import Tensor
         "macs = matrices * (n**3 // 3), mul = matrices * n": "_linalg_det",
         "macs = matrices * (11 * n**3 // 2), mul = matrices * n**2, special = matrices * n": "linalg_matrix_sqrth",
         "macs = 5 * matrices * n**3": "linalg_matrix_exp",
+    }
+)
+@of_complex(
+    {
+        "macs = 4 * matrices * (11 * n**3 // 2), mul = 2 * matrices * n**2, special = matrices * n": (
+            "linalg_matrix_sqrth"  # the eigenvalues of a Hermitian matrix are real
+        )
     }
 )
 def square(a: Tensor) -> Quantities:
@@ -46,9 +53,16 @@ def square(a: Tensor) -> Quantities:
     "_linalg_slogdet",
     "macs = matrices * (n**3 // 3), mul = pivots, add = pivots - sums, cmp = 2 * pivots, special = pivots",
 )
+@of_complex(
+    {
+        "macs = 4 * matrices * (n**3 // 3), mul = 6 * pivots, add = 4 * pivots - sums, div = 2 * pivots, cmp = pivots, "
+        "special = 2 * pivots": "_linalg_slogdet"
+    }
+)
 def log_determinant(a: Tensor) -> Quantities:
     """An LU factorisation (GETRF of LAWN 41, 2n^3/3 operations); then the product of the signs of the pivots and of the
-    permutation, and the sum of log |pivot|: a sign, a magnitude and a logarithm of each pivot."""
+    permutation, and the sum of log |pivot|: a sign, a magnitude and a logarithm of each pivot. The sign of a complex
+    number z is z / |z|."""
     matrices, n = prod(a.shape[:-2]), a.shape[-1]
     pivots = matrices * n
     return {"matrices": matrices, "n": n, "pivots": pivots, "sums": matrices if pivots else 0}
@@ -61,6 +75,7 @@ def log_determinant(a: Tensor) -> Quantities:
         "macs = matrices * (8 * m * n**2 + 5 * n**3), mul = matrices * n**2": "linalg_polar",
     }
 )
+@of_complex({"macs = 4 * matrices * (8 * m * n**2 + 5 * n**3), mul = 2 * matrices * n**2": "linalg_polar"})
 def rectangular(a: Tensor) -> dict[str, Size]:
     """LU (GETRF of LAWN 41): mn^2 - n^3/3 operations, with or without pivots. The R and the reflectors of QR (GEQRF):
     2mn^2 - 2n^3/3. The polar factors U = W V^H and H = V S V^H from a thin singular value decomposition W S V^H:
@@ -181,6 +196,14 @@ def singular_values(a: Tensor, *, full_matrices: bool = False, compute_uv: bool 
     "linalg_pinv",
     "macs = matrices * ((1 - hermitian) * (7 * m * n**2 + 4 * n**3) + hermitian * (9 * n**3 // 2) + m * n**2), "
     "mul = matrices * columns * n, div = matrices * n, cmp = matrices * n",
+)
+@of_complex(
+    {
+        "macs = 4 * matrices * ((1 - hermitian) * (7 * m * n**2 + 4 * n**3) + hermitian * (9 * n**3 // 2) + m * n**2), "
+        "mul = 2 * matrices * columns * n, div = matrices * n, cmp = matrices * n": (
+            "linalg_pinv"  # the values are real
+        )
+    }
 )
 def pseudoinverse(a: Tensor, *, hermitian: bool) -> Quantities:
     """V S^+ U^H from the thin singular value decomposition, 14mn^2 + 8n^3 operations, or from the eigenvectors of a

@@ -10,8 +10,16 @@ from math import prod
 import torch
 
 from fxcount.cost import Cost, Quantities
-from fxcount.formulas.contractions import GRADIENTS, additions_over_rows, bias_additions, scaled_sum
-from fxcount.formulas.registry import aliases, formula, given
+from fxcount.formulas.contractions import (
+    COMPLEX_SUM,
+    GRADIENTS,
+    additions_over_rows,
+    bias_additions,
+    complex_scaled_sum,
+    scaled_sum,
+)
+from fxcount.formulas.number_kinds import product
+from fxcount.formulas.registry import aliases, formula, given, of_complex
 from fxcount.formulas.sparse import added_product_cost, is_sparse
 from fxcount.formulas.tensor import Tensor
 
@@ -72,6 +80,35 @@ def added_product(
     if is_sparse(a) or is_sparse(b):
         return added_product_cost(x, a, b, beta, alpha, out.numel())
     return {**scaled_sum(beta, alpha, out.numel()), "contracted": a.shape[-1]}
+
+
+@of_complex({f"macs = 4 * outputs * contracted, {COMPLEX_SUM}": "addmm baddbmm addmv"})
+def complex_added_product(
+    x: Tensor, a: Tensor, b: Tensor, *, beta: complex = 1, alpha: complex = 1, out: Tensor
+) -> Quantities | Cost:
+    """beta x + alpha (a b): 4 multiply-accumulates for each of complex numbers, and a sum of both parts."""
+    if is_sparse(a) or is_sparse(b):
+        return added_product_cost(x, a, b, beta, alpha, out.numel())
+    return {**complex_scaled_sum(beta, alpha, out.numel()), "contracted": a.shape[-1]}
+
+
+@of_complex({f"macs = 4 * outputs * contracted, {COMPLEX_SUM}": "addbmm"})
+def complex_added_batch_sum(
+    x: Tensor, a: Tensor, b: Tensor, *, beta: complex, alpha: complex, out: Tensor
+) -> Quantities:
+    """beta x + alpha sum_i (a_i b_i): as of one product, and the batch is contracted too."""
+    return {**complex_scaled_sum(beta, alpha, out.numel()), "contracted": a.shape[0] * a.shape[-1]}
+
+
+@of_complex({COMPLEX_SUM: "addr"})
+def complex_added_outer_product(
+    x: Tensor, a: torch.Tensor, b: torch.Tensor, *, beta: complex, alpha: complex, out: Tensor
+) -> Quantities:
+    """beta x + alpha (a outer b): a product per output element, and a sum of both parts."""
+    quantities, outer = complex_scaled_sum(beta, alpha, out.numel()), product(a, b)
+    quantities["multiplications"] += outer.mul
+    quantities["additions"] += outer.add
+    return quantities
 
 
 @formula("addbmm", "macs = outputs * contracted, add = outputs * added, mul = outputs * scales")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import prod
 
 from fxcount.cost import Quantities, Size
-from fxcount.formulas.registry import aliases, formula, formulas, given
+from fxcount.formulas.registry import aliases, formula, formulas, given, of_complex
 from fxcount.formulas.tensor import Tensor
 
 FROM_INPUT = (
@@ -35,6 +35,12 @@ def _from_input(x: Tensor, statistics: Size, weight: Tensor | None, bias: Tensor
         "mul = elements + scaled, div = elements + statistics, add = elements, special = statistics": (
             "rms_norm _fused_rms_norm"
         ),
+    }
+)
+@of_complex(
+    {
+        "mul = 4 * scaled + 10 * elements, div = 2 * elements + 2 * statistics, "
+        "add = 2 * scaled + 7 * elements, special = statistics": "rms_norm _fused_rms_norm"
     }
 )
 def norm_over_last_axes(

@@ -6,7 +6,7 @@ from typing import Self
 
 import torch
 
-from fxcount.cost import Cost
+from fxcount.cost import Cost, total_cost
 
 
 class Arithmetic(Enum):
@@ -28,7 +28,7 @@ class Arithmetic(Enum):
         return found
 
     def perform(self, cost: Cost) -> Cost:
-        """``cost``, stated for real numbers, in this arithmetic.
+        """``cost``, stated for real numbers, where all of them are of this kind.
 
         Integers and booleans cost nothing outside contractions. (a + bi)(c + di) takes 4 multiplications and 2
         additions; (a + bi)/(c + di) takes 6 multiplications (ac, bd, bc, ad, cc, dd), 3 additions and 2 divisions.
@@ -45,6 +45,26 @@ class Arithmetic(Enum):
             cmp=cost.cmp,
             special=cost.special,
         )
+
+
+def product(*factors: torch.Tensor | complex) -> Cost:
+    """What the product of ``factors`` costs, from left to right: 4 multiplications and 2 additions for two complex
+    numbers, 2 multiplications for a complex and a real one."""
+    kinds = [is_complex(each) for each in factors]
+    costs = {2: Cost(mul=4, add=2), 1: Cost(mul=2), 0: Cost(mul=1)}
+    return total_cost(costs[any(kinds[:place]) + kinds[place]] for place in range(1, len(kinds)))
+
+
+def quotient(dividend: Iterable[torch.Tensor | complex], divisor: torch.Tensor | complex) -> Cost:
+    """What a division of the product ``dividend`` costs: by a real number one for each of its parts."""
+    if is_complex(divisor):
+        return Arithmetic.COMPLEX.perform(Cost(div=1))
+    return Cost(div=2 if any(map(is_complex, dividend)) else 1)
+
+
+def is_complex(value: torch.Tensor | complex) -> bool:
+    """Whether a tensor or a number is complex."""
+    return value.dtype.is_complex if isinstance(value, torch.Tensor) else isinstance(value, complex)
 
 
 def tensors(values: Iterable[object]) -> Iterator[torch.Tensor]:

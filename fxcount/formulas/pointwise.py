@@ -4,9 +4,9 @@ from math import prod
 
 import torch
 
-from fxcount.cost import Quantities
-from fxcount.formulas.number_kinds import first_tensor
-from fxcount.formulas.registry import aliases, formula, formulas
+from fxcount.cost import Quantities, Size
+from fxcount.formulas.number_kinds import first_tensor, product, quotient
+from fxcount.formulas.registry import aliases, formula, formulas, of_complex
 from fxcount.formulas.tensor import Tensor
 
 POINTWISE = {
@@ -39,7 +39,20 @@ POINTWISE = {
 }
 
 
+COMPLEX = {
+    # the root of the sum of the squares of both parts
+    "mul = 2 * outputs, add = outputs, special = outputs": "abs",
+    # z / |z|, or 0
+    "mul = 2 * outputs, add = outputs, special = outputs, div = 2 * outputs, cmp = outputs": "sgn",
+    # what is multiplied with is real: a power of two, a mask
+    "mul = 2 * outputs": "ldexp _fused_dropout _masked_scale",
+    # pi is real
+    "special = outputs, mul = 8 * outputs, add = 3 * outputs, div = 2 * outputs": "sinc",
+}
+
+
 @formulas(POINTWISE)
+@of_complex(COMPLEX)
 def pointwise(*, out: object) -> Quantities:
     """The operator's definition in the PyTorch documentation, once for every output element."""
     return {"outputs": first_tensor(out).numel()}
@@ -54,9 +67,13 @@ def addition(*, alpha: complex = 1, out: Tensor) -> Quantities:
 aliases({"add relu": "_add_relu", **{name: f"prims.{name}" for name in ("add", "sub", "mul", "div", "neg", "where")}})
 
 
-def _is_factor(value: torch.Tensor | complex) -> int:
-    """Whether there is a product with a value: not with the number 1."""
-    return int(isinstance(value, torch.Tensor) or value != 1)
+Factor = torch.Tensor | complex
+"""What is multiplied with."""
+
+
+def _scales(*values: Factor) -> list[Factor]:
+    """Those with which there is a product: not with the number 1."""
+    return [value for value in values if isinstance(value, torch.Tensor) or value != 1]
 
 
 @formulas(
@@ -65,12 +82,67 @@ def _is_factor(value: torch.Tensor | complex) -> int:
         "div = outputs, add = outputs, mul = outputs * scaled": "addcdiv",
     }
 )
-def scaled_addition(
-    *, value: torch.Tensor | complex = 1, scalars: torch.Tensor | complex = 1, out: Tensor
-) -> Quantities:
+def scaled_addition(*, value: Factor = 1, scalars: Factor = 1, out: Tensor) -> Quantities:
     """x + value a b, or x + value a / b; a value of 1 is not multiplied with. Of lists of tensors each may have its own
     of ``scalars``."""
-    return {"outputs": out.numel(), "scaled": max(_is_factor(value), _is_factor(scalars))}
+    return {"outputs": out.numel(), "scaled": len(_scales(value, scalars))}
+
+
+@of_complex({"mul = outputs * multiplications, add = outputs * additions": "mul outer ger kron"})
+def complex_product(x: Factor, y: Factor, *, out: Tensor) -> Quantities:
+    """Of two complex numbers 4 multiplications and 2 additions, of a complex and a real one 2 multiplications."""
+    return {"outputs": out.numel(), **_product(x, y)}
+
+
+def _product(*factors: Factor) -> dict[str, Size]:
+    cost = product(*factors)
+    return {"multiplications": cost.mul, "additions": cost.add}
+
+
+COMPLEX_SUM = "add = outputs * (2 + additions), mul = outputs * multiplications"
+
+
+@of_complex({COMPLEX_SUM: "add sub"})
+def complex_addition(x: Tensor, y: Factor, *, alpha: complex = 1, out: Tensor) -> Quantities:
+    """x + alpha y: a sum of both parts, and the product where alpha is not 1."""
+    return {"outputs": out.numel(), **_product(*_scales(alpha), y)}
+
+
+@of_complex({COMPLEX_SUM: "rsub"})
+def complex_subtraction_from(x: Factor, *, alpha: complex = 1, out: Tensor) -> Quantities:
+    """y - alpha x: a sum of both parts, and the product where alpha is not 1."""
+    return {"outputs": out.numel(), **_product(*_scales(alpha), x)}
+
+
+@of_complex({COMPLEX_SUM: "addcmul"})
+def complex_scaled_product(
+    x: Tensor, a: Factor, b: Factor, *, value: Factor = 1, scalars: Factor = 1, out: Tensor
+) -> Quantities:
+    """x + value a b: a sum of both parts, and the products."""
+    return {"outputs": out.numel(), **_product(*_scales(value, scalars), a, b)}
+
+
+@of_complex({f"{COMPLEX_SUM}, div = outputs * divisions": "addcdiv"})
+def complex_scaled_quotient(
+    x: Tensor, a: Factor, b: Factor, *, value: Factor = 1, scalars: Factor = 1, out: Tensor
+) -> Quantities:
+    """x + value a / b: a sum of both parts, the product and the quotient."""
+    factors = [*_scales(value, scalars), a]
+    cost = product(*factors) + quotient(factors, b)
+    return {"outputs": out.numel(), "multiplications": cost.mul, "additions": cost.add, "divisions": cost.div}
+
+
+@of_complex({"mul = outputs * multiplications, add = outputs * additions, div = outputs * divisions": "div"})
+def complex_division(x: Factor, y: Factor, *, out: Tensor) -> Quantities:
+    """By a complex number 6 multiplications, 3 additions and 2 divisions, by a real one 2 divisions."""
+    cost = quotient([x], y)
+    return {"outputs": out.numel(), "multiplications": cost.mul, "additions": cost.add, "divisions": cost.div}
+
+
+@of_complex({"add = outputs * (4 + additions), mul = outputs * multiplications": "lerp"})
+def complex_interpolation(x: Factor, y: Tensor, weight: Factor, *, out: Tensor) -> Quantities:
+    """x + weight (y - x): two sums of both parts, and a product."""
+    return {"outputs": out.numel(), **_product(weight, x)}
 
 
 @formula("div", "div = outputs, cmp = outputs * rounded")
@@ -98,6 +170,12 @@ def power(base: Tensor | complex, exponent: Tensor | complex, *, out: Tensor) ->
     return {"outputs": out.numel(), "multiplications": products, "inverted": int(exponent < 0), "special": 0}
 
 
+@of_complex(
+    {
+        "mul = 2 * outputs * dropping": "dropout feature_dropout native_dropout",
+        "mul = 2 * outputs * dropping, add = 2 * outputs * dropping": "alpha_dropout feature_alpha_dropout",
+    }
+)
 @formulas(
     {
         "mul = outputs * dropping": "dropout feature_dropout native_dropout",
@@ -110,6 +188,7 @@ def dropout(x: Tensor, *, p: float, train: bool | None = False, training: bool =
     return {"outputs": x.numel(), "dropping": int(bool(train or training) and p != 0)}
 
 
+@of_complex({"mul = 2 * elements * dropping": "native_dropout_backward"})
 @formula("native_dropout_backward", "mul = elements * dropping")
 def dropout_backward(grad: Tensor, mask: Tensor, scale: float) -> Quantities:
     """g times 0 or the scale; a scale of 1 has dropped nothing."""
@@ -140,9 +219,11 @@ def sample_gradient(*, out: Tensor) -> Quantities:
     return {"elements": out.numel()}
 
 
+@of_complex({"mul = 5 * outputs, add = 5 * outputs, special = 2 * outputs, cmp = outputs": "isclose allclose"})
 @formula("isclose allclose", "mul = outputs, add = 2 * outputs, cmp = 3 * outputs")
 def closeness(x: Tensor, other: Tensor) -> Quantities:
-    """|x - y| <= atol + rtol |y| for every pair; whether all pairs are close is a question about booleans, and free."""
+    """|x - y| <= atol + rtol |y| for every pair, with two magnitudes; whether all pairs are close is a question about
+    booleans, and free."""
     return {"outputs": prod(torch.broadcast_shapes(x.shape, other.shape))}
 
 

@@ -38,6 +38,10 @@ class Alias:
 FORMULAS: dict[str, Formula] = {}
 """Operator name, such as ``aten.conv2d``, to its formula; an in-place operator has that of its functional form."""
 
+OF_COMPLEX: dict[str, Formula] = {}
+"""Operator name to its formula for calls with a complex tensor, where not all numbers of such a call are complex: the
+other operators cost what `Arithmetic.perform` makes of their formula for real numbers."""
+
 ALIASES: dict[str, Alias] = {}
 """Operator name, such as ``quantized.conv2d``, to the operators that have the formula."""
 
@@ -64,6 +68,22 @@ def formulas(table: Mapping[str, str], *, complex_stated: bool = False) -> Calla
     def register(measure: AnyMeasure) -> AnyMeasure:
         for equation, operators in table.items():
             formula(operators, equation, complex_stated=complex_stated)(measure)
+        return measure
+
+    return register
+
+
+def of_complex(table: Mapping[str, str]) -> Callable[[AnyMeasure], AnyMeasure]:
+    """Registers the decorated function for calls with a complex tensor: a table from equation to operators."""
+
+    def register(measure: AnyMeasure) -> AnyMeasure:
+        family = measure.__module__.rpartition(".")[2]
+        for equation, operators in table.items():
+            priced = Formula(measure, family, equation, complex_stated=True)
+            for name in map(_qualified, operators.split()):
+                if name in OF_COMPLEX:
+                    raise FormulaError(f"{name} has a formula for complex numbers already")
+                OF_COMPLEX[name] = priced
         return measure
 
     return register
@@ -144,10 +164,11 @@ def formula_of(operator: Operator) -> Formula | None:
 def find_registered(operator: Operator) -> OperatorFormula | None:
     """The formula of an operator, fitted to its arguments; None where none is known."""
     found = formula_of(operator)
-    return None if found is None else fit(operator, found)
+    names = functional_names(operator)
+    return None if found is None else fit(operator, found, next(filter(None, map(OF_COMPLEX.get, names)), None))
 
 
-def fit(operator: Operator, found: Formula) -> OperatorFormula:
-    """A formula fitted to the arguments of an operator."""
+def fit(operator: Operator, found: Formula, of_complex: Formula | None = None) -> OperatorFormula:
+    """A formula, and the one for complex numbers, fitted to the arguments of an operator."""
     fitted = EachFormula if "._foreach_" in operator_name(operator) else OperatorFormula
-    return fitted(operator, operator_name(operator), found)
+    return fitted(operator, operator_name(operator), found, of_complex)

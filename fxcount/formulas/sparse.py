@@ -12,10 +12,10 @@ import torch
 
 from fxcount._torch import entry_count, entry_indices, entry_values
 from fxcount.cost import Cost, Equation, Quantities, Size
-from fxcount.formulas.contractions import bias_additions, scaled_sum
+from fxcount.formulas.contractions import COMPLEX_SUM, bias_additions, complex_scaled_sum, scaled_sum
 from fxcount.formulas.formula import RefusedError
 from fxcount.formulas.number_kinds import Arithmetic
-from fxcount.formulas.registry import formula, formulas
+from fxcount.formulas.registry import formula, formulas, of_complex
 from fxcount.formulas.tensor import Tensor
 
 COMPRESSED = (torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
@@ -72,6 +72,8 @@ def products(a: Tensor, b: Tensor) -> Size:
 
 ADDED = "macs = products, add = outputs * added, mul = outputs * scales"
 ADDED_EQUATION = Equation(ADDED)
+ADDED_OF_COMPLEX = f"macs = 4 * products, {COMPLEX_SUM}"
+ADDED_OF_COMPLEX_EQUATION = Equation(ADDED_OF_COMPLEX)
 
 
 def _added_products(a: Tensor, b: Tensor, beta: complex, alpha: complex, outputs: Size) -> Quantities:
@@ -79,10 +81,17 @@ def _added_products(a: Tensor, b: Tensor, beta: complex, alpha: complex, outputs
     return {"products": products(a, b), **scaled_sum(beta, alpha, outputs)}
 
 
+def _complex_added_products(a: Tensor, b: Tensor, beta: complex, alpha: complex, outputs: Size) -> Quantities:
+    """The quantities of ``ADDED_OF_COMPLEX``."""
+    return {"products": products(a, b), **complex_scaled_sum(beta, alpha, outputs)}
+
+
 def added_product_cost(x: Tensor | None, a: Tensor, b: Tensor, beta: complex, alpha: complex, outputs: Size) -> Cost:
     """What beta x + alpha (a b) costs for a sparse operand, for operators that also take dense ones."""
-    cost = ADDED_EQUATION.cost(_added_products(a, b, beta, alpha, outputs))
-    return Arithmetic.of((x, a, b)).perform(cost)
+    numbers = Arithmetic.of((x, a, b))
+    if numbers is Arithmetic.COMPLEX:
+        return ADDED_OF_COMPLEX_EQUATION.cost(_complex_added_products(a, b, beta, alpha, outputs))
+    return numbers.perform(ADDED_EQUATION.cost(_added_products(a, b, beta, alpha, outputs)))
 
 
 @formula("smm hspmm _sparse_sparse_matmul", "macs = products")
@@ -97,11 +106,26 @@ def sparse_added_product(x: Tensor, a: Tensor, b: Tensor, *, beta: complex, alph
     return _added_products(a, b, beta, alpha, stored(out))
 
 
+@of_complex({ADDED_OF_COMPLEX: "_sparse_addmm sspaddmm"})
+def complex_sparse_added_product(
+    x: Tensor, a: Tensor, b: Tensor, *, beta: complex, alpha: complex, out: Tensor
+) -> Quantities:
+    """beta x + alpha (a b) by stored values. A beta of 0 drops x."""
+    return _complex_added_products(a, b, beta, alpha, stored(out))
+
+
 @formula("sparse_sampled_addmm", ADDED)
 def sampled_product(x: Tensor, a: Tensor, b: Tensor, *, beta: complex, alpha: complex) -> Quantities:
     """alpha (a b) at the places that the sparse x stores, each a sum of products over K, plus beta x."""
     outputs = stored(x)
     return {"products": outputs * a.shape[-1], **scaled_sum(beta, alpha, outputs)}
+
+
+@of_complex({ADDED_OF_COMPLEX: "sparse_sampled_addmm"})
+def complex_sampled_product(x: Tensor, a: Tensor, b: Tensor, *, beta: complex, alpha: complex) -> Quantities:
+    """alpha (a b) at the places that the sparse x stores, each a sum of products over K, plus beta x."""
+    outputs = stored(x)
+    return {"products": outputs * a.shape[-1], **complex_scaled_sum(beta, alpha, outputs)}
 
 
 @formula(

@@ -9,7 +9,7 @@ from math import prod
 from fxcount.cost import CONVENTIONS, Convention, Cost, OperatorCost
 from fxcount.cost.equation import FUNCTIONS, Equation
 from fxcount.errors import InputError
-from fxcount.formulas import formula_named
+from fxcount.formulas import OF_COMPLEX, formula_named
 from fxcount.formulas.number_kinds import Arithmetic
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.node_cost import NodeCost, Shape
@@ -155,9 +155,9 @@ def _put_in(expression: str, quantities: Mapping[str, int]) -> str:
 def _reason(call: OperatorCost) -> str:
     """Where the equation comes from, as the formula says it; empty for a formula that is not fxcount's."""
     name = call.name.replace("._foreach_", ".")
-    formula = formula_named(name) or formula_named(name.removesuffix("_"))
-    same = formula is not None and formula.equation is not None and formula.equation.text == call.equation
-    return " ".join(formula.reason.split()) if formula is not None and same else ""
+    known = [find(each) for each in (name, name.removesuffix("_")) for find in (OF_COMPLEX.get, formula_named)]
+    stating = (each for each in known if each is not None and each.equation and each.equation.text == call.equation)
+    return " ".join(next((each.reason for each in stating), "").split())
 
 
 def _arithmetic(cost: Cost, stated: Cost) -> str:

@@ -81,13 +81,13 @@ DTYPES: dict[str, tuple[Callable[[], Any], Cost]] = {
     "complex mm": (lambda: number @ number.t(), Cost(macs=4 * 3 * 3 * 5)),
     "complex sum": (lambda: number.sum(1), Cost(add=2 * (15 - 3))),
     "complex prod": (lambda: number.prod(1), Cost(mul=4 * (15 - 3), add=2 * (15 - 3))),
-    # n - m additions of pairs, m divisions
-    "complex mean": (lambda: number.mean(1), Cost(add=2 * 12 + 3 * 3, mul=6 * 3, div=2 * 3)),
+    # n - m additions of pairs, m divisions by a real number
+    "complex mean": (lambda: number.mean(1), Cost(add=2 * 12, div=2 * 3)),
     "complex square": (lambda: number**2, Cost(mul=4 * 15, add=2 * 15)),
     "complex exp": (lambda: number.exp(), Cost(special=15)),
     "complex conjugate": (lambda: number.conj().resolve_conj(), Cost()),
     "complex parts": (lambda: (number.real, number.imag, torch.view_as_real(number)), Cost()),
-    "complex addmul": (lambda: number + 2 * number, Cost(mul=4 * 15, add=2 * 15 + 2 * 15)),
+    "complex addmul": (lambda: number + 2 * number, Cost(mul=2 * 15, add=2 * 15)),
     "cast": (lambda: real.to(torch.int64), Cost()),
 }
 

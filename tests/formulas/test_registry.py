@@ -15,7 +15,7 @@ import fxcount
 from fxcount import Cost, register_formula
 from fxcount.cost import FIELDS
 from fxcount.errors import FormulaError
-from fxcount.formulas import FORMULAS, REFUSED, find_formula, operator_name
+from fxcount.formulas import FORMULAS, OF_COMPLEX, REFUSED, find_formula, operator_name
 from fxcount.formulas.formula import Formula, OperatorFormula, RefusedError
 from fxcount.formulas.number_kinds import Arithmetic
 from fxcount.formulas.registry import (
@@ -26,6 +26,7 @@ from fxcount.formulas.registry import (
     formula_of,
     formulas,
     formulas_by_name,
+    of_complex,
     refuse,
 )
 
@@ -50,7 +51,7 @@ def every_operator() -> list[torch._ops.OpOverload]:
 @pytest.fixture
 def registry() -> Iterator[None]:
     """Whatever a test registers is gone after it."""
-    tables: tuple[dict[str, Any], ...] = (FORMULAS, ALIASES, REFUSED)
+    tables: tuple[dict[str, Any], ...] = (FORMULAS, OF_COMPLEX, ALIASES, REFUSED)
     before = [dict(table) for table in tables]
     yield
     for table, content in zip(tables, before, strict=True):
@@ -89,7 +90,16 @@ class TestRegistration:
             register_formula(torch.erfinv, "flops = outputs")(measured)
 
     def test_every_equation_is_one(self) -> None:
-        assert all(each.equation is not None for each in formulas_by_name().values())
+        assert all(each.equation is not None for each in (*formulas_by_name().values(), *OF_COMPLEX.values()))
+
+    def test_a_second_formula_for_complex_numbers_is_an_error(self) -> None:
+        before = OF_COMPLEX["aten.abs"]
+        with pytest.raises(FormulaError, match=r"aten\.abs has a formula for complex numbers already"):
+            of_complex({"mul = outputs": "abs"})(measured)
+        assert OF_COMPLEX["aten.abs"] is before
+
+    def test_what_has_a_formula_for_complex_numbers_has_one_for_real_ones(self) -> None:
+        assert OF_COMPLEX.keys() - formulas_by_name().keys() == set()
 
     def test_a_table_gives_each_equation_its_operators(self) -> None:
         formulas({"mul = outputs": "made_up made_up_too", "add = outputs": "another"})(measured)
@@ -277,14 +287,14 @@ def returnable(function: FunctionType) -> set[str]:
 def test_every_equation_is_over_quantities_that_its_formula_returns() -> None:
     missing = {
         name: unknown
-        for name, priced in formulas_by_name().items()
+        for name, priced in (*formulas_by_name().items(), *OF_COMPLEX.items())
         if priced.equation and (unknown := priced.equation.names - returnable(priced.measure))
     }
     assert missing == {}
 
 
 def test_every_formula_says_why() -> None:
-    assert [name for name, priced in formulas_by_name().items() if not priced.reason] == []
+    assert [name for name, priced in (*formulas_by_name().items(), *OF_COMPLEX.items()) if not priced.reason] == []
 
 
 def test_nothing_is_both_counted_and_refused() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import torch
 
 from fxcount.cost import Equation
-from fxcount.formulas import FORMULAS, find_formula
+from fxcount.formulas import FORMULAS, OF_COMPLEX, find_formula
 from fxcount.formulas.registry import ALIASES
 
 
@@ -55,7 +55,8 @@ Stated = tuple[str, Hashable, Hashable, str, Equation]
 
 
 def _stated() -> Iterator[Stated]:
-    for operator, formula in FORMULAS.items():
+    of_complex = {f"{operator} of complex numbers": formula for operator, formula in OF_COMPLEX.items()}
+    for operator, formula in {**FORMULAS, **of_complex}.items():
         if formula.equation is not None and formula.equation.terms:
             yield operator, formula.measure, formula.measure, formula.measure.__module__, formula.equation
     for module in sorted(name for name in sys.modules if name.partition(".")[0] == "fxcount"):

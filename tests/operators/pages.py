@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fxcount.formulas.formula import Formula, Measure
 from fxcount.formulas.free import FREE, MOVED_BETWEEN_PROCESSES, communication
-from fxcount.formulas.registry import REFUSED, formulas_by_name
+from fxcount.formulas.registry import OF_COMPLEX, REFUSED, formulas_by_name
 from tests.markdown import table
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -27,8 +27,8 @@ counts. `aten.` is left out of the names: `conv2d` is `aten.conv2d`.
 
 An equation is over sizes that are read off a call: its tensors, their shapes and its arguments. A field that it does
 not name is 0, and `//` is a division that is rounded down. An empty reason is that of the row above. Pointwise work and
-reductions of integers and booleans cost nothing, and those of complex numbers what they are made of; contractions count
-whatever their dtype.
+reductions of integers and booleans cost nothing; contractions count whatever their dtype. Those of complex numbers cost
+what they are made of, and a row for complex numbers says so where some of the numbers are real.
 
 Operators that are on no page:
 
@@ -113,22 +113,24 @@ def _alphabet(pages: Sequence[Page]) -> str:
 
 def _family(name: str, formulas: dict[str, Formula]) -> Page:
     """What the file of a family says about it, and a row for all operators that share a measure and an equation."""
-    rows: dict[Measure, dict[str, list[str]]] = {}
-    for operator, formula in formulas.items():
-        equation = formula.equation.text if formula.equation else ""
-        rows.setdefault(formula.measure, {}).setdefault(equation, []).append(operator)
-    return Page(name, _subject(name), list(formulas), table(("operators", "cost", "reason"), _family_rows(rows)))
+    of_complex = {operator: formula for operator, formula in OF_COMPLEX.items() if formula.family == name}
+    rows = [*_family_rows(formulas), *_family_rows(of_complex, "complex numbers: ")]
+    return Page(name, _subject(name), list(formulas), table(("operators", "cost", "reason"), rows))
 
 
 def _subject(family: str) -> str:
     return inspect.getdoc(sys.modules[f"fxcount.formulas.{family}"]) or ""
 
 
-def _family_rows(rows: dict[Measure, dict[str, list[str]]]) -> Iterator[tuple[str, ...]]:
+def _family_rows(formulas: dict[str, Formula], kind: str = "") -> Iterator[tuple[str, ...]]:
+    rows: dict[Measure, dict[str, list[str]]] = {}
+    for operator, formula in formulas.items():
+        equation = formula.equation.text if formula.equation else ""
+        rows.setdefault(formula.measure, {}).setdefault(equation, []).append(operator)
     for measure, by_equation in rows.items():
         reason = inspect.getdoc(measure) or ""
         for equation, operators in by_equation.items():
-            yield _names(operators), f"`{equation}`", reason
+            yield f"{kind}{_names(operators)}", f"`{equation}`", reason
             reason = ""
 
 

@@ -100,8 +100,14 @@ def test_shared_parameters_say_where_they_count() -> None:
     assert "counted here: 0; a parameter counts once, where it is met first" in text
 
 
-def test_complex_numbers() -> None:
+def test_a_complex_number_times_a_real_one() -> None:
     text = lines(count_graph(Shared(), torch.empty(2, 4)).explain("mul"))
+    assert "mul = outputs * multiplications = 8 * 2 = 16 multiplications" in text
+    assert "Of two complex numbers 4 multiplications and 2 additions, of a complex and a real one 2" in text
+
+
+def test_complex_numbers() -> None:
+    text = lines(count_graph(lambda z: z.square(), torch.empty(2, 4, dtype=torch.complex64)).explain("square"))
     assert "mul = outputs = 8 multiplications" in text
     assert text[text.index("mul = outputs = 8 multiplications") + 2 :][:2] == [
         "in complex numbers, of which a multiplication is 4 mul and 2 add, an addition 2 add, a MAC 4 macs:",
