@@ -18,19 +18,25 @@ class _Reader:
     """What the parameters of a function take of a call.
 
     Positional parameters take the arguments in order, under any name and only as many as there are; keyword-only
-    parameters take the argument of that name, and ``out`` is the result of the call.
+    parameters take the argument of that name, and ``out`` is the result of the call. ``*args`` takes the rest in order,
+    and ``**kwargs`` what no other parameter has taken, by name; beside ``**kwargs`` only arguments that may be given by
+    position stand in order.
     """
 
     def __init__(self, function: Callable[..., Any], called: object, leading: int = 0) -> None:
         """``called`` is what is called; the first ``leading`` parameters of ``function`` are given otherwise."""
         self._name, self._called = getattr(function, "__name__", repr(function)), called
         try:
-            self._parameters = list(inspect.signature(function).parameters.values())[leading:]
+            parameters = [*inspect.signature(function).parameters.values()]
         except (TypeError, ValueError):
             raise FormulaError(f"the formula {self._name} does not say what its parameters are: give a def") from None
+        given = [each for each in parameters[:leading] if each.kind is not each.VAR_POSITIONAL]
+        self._parameters = parameters[len(given) :]
+        self._takes_rest_by_name = any(each.kind is each.VAR_KEYWORD for each in self._parameters)
 
-    def _pick(self, in_order: Sequence[Any], by_name: Mapping[str, Any]) -> Arguments:
-        """
+    def _pick(self, in_order: Sequence[Any], names: Sequence[str], by_name: Mapping[str, Any]) -> Arguments:
+        """``names`` are those of the arguments ``in_order``, as far as they have one.
+
         Raises:
             FormulaError: the function asks for an argument that there is not.
         """
@@ -39,11 +45,14 @@ class _Reader:
         for position, parameter in enumerate(self._parameters):
             if parameter.kind is parameter.VAR_POSITIONAL:
                 positional += in_order[position:]
+            elif parameter.kind is parameter.VAR_KEYWORD:
+                taken = {*names[: len(positional)], *keyword}
+                keyword |= {name: value for name, value in by_name.items() if name not in taken}
             elif parameter.kind is not parameter.KEYWORD_ONLY and position < len(in_order):
                 positional.append(in_order[position])
             elif parameter.name in by_name:
                 keyword[parameter.name] = by_name[parameter.name]
-            elif parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD:
+            elif parameter.default is parameter.empty:
                 raise FormulaError(
                     f"the formula {self._name} reads {parameter.name!r}, which {self._called} does not have"
                 )
@@ -60,13 +69,14 @@ class ArgumentReader(_Reader):
         """
         super().__init__(function, operator)
         self._places = [_Place.of(*each) for each in enumerate(schema_of(operator).arguments)]
-        names = [place.name for place in self._places]
-        self._pick(names, dict.fromkeys((*names, "out")))
+        in_order = [each for each in self._places if each.position is not None or not self._takes_rest_by_name]
+        self._names = [place.name for place in in_order]  # the first ones: those by name alone stand last in a schema
+        self._pick(self._names, self._names, dict.fromkeys((*(place.name for place in self._places), "out")))
 
     def read(self, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any = None) -> Arguments:
         """The positional and the keyword arguments for the function."""
         values = {place.name: place.pick(args, kwargs) for place in self._places}
-        return self._pick([*values.values()], {**values, "out": out})
+        return self._pick([*values.values()][: len(self._names)], self._names, {**values, "out": out})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +118,17 @@ class CallReader(_Reader):
         Raises:
             FormulaError: it asks for an argument that the call does not have.
         """
+        names: list[str] = []
         try:
             bound = inspect.signature(self._signed).bind(*args, **kwargs)
             bound.apply_defaults()
-            values = dict(bound.arguments)
+            values = {**bound.arguments, **kwargs}
+            for name, parameter in bound.signature.parameters.items():
+                if parameter.kind is parameter.VAR_KEYWORD:  # what it holds has names of its own
+                    del values[name]
+                elif parameter.kind is not parameter.KEYWORD_ONLY:
+                    names.append(name)
         except (TypeError, ValueError):  # a built-in function without a signature: what was named
             values = dict(kwargs)
-        in_order = [*args, *(value for name, value in values.items() if name in kwargs)]
-        return self._pick(in_order, {**values, "out": out})
+        named = () if self._takes_rest_by_name else (value for name, value in values.items() if name in kwargs)
+        return self._pick([*args, *named], names[: len(args)], {**values, "out": out})

@@ -75,8 +75,9 @@ def register_formula(target: Any, equation: str | None = None) -> Callable[[AnyM
         equation: one expression for each field of the cost, over quantities that the formula returns by name.
 
     The formula takes the arguments of the call: its positional parameters in order and only as many as it reads, its
-    keyword-only parameters by name, ``out`` is the result; a module's formula takes the module first. It returns a
-    `Cost`, an int of macs, or the quantities of ``equation``.
+    keyword-only parameters by name, ``out`` is the result; a module's formula takes the module first. ``*args`` takes
+    the rest in order, ``**kwargs`` whatever else there is, by name. It returns a `Cost`, an int of macs, or the
+    quantities of ``equation``.
 
     Raises:
         FormulaError: ``target`` has a formula already, is of a kind that has none, or is a Python function that no

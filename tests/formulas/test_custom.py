@@ -40,6 +40,10 @@ def scaled(x: torch.Tensor, by: float, times: int = 1) -> torch.Tensor:
     return x * by
 
 
+def handed_on(*args: Any, **kwargs: Any) -> torch.Tensor:
+    return scaled(*args, **kwargs)
+
+
 @torch.library.custom_op("fxcount_test::gather_rows", mutates_args=())
 def gather_rows(table: torch.Tensor, rows: int) -> torch.Tensor:
     return table[:rows].clone()
@@ -108,6 +112,61 @@ def test_a_custom_operator(tracer: str, target: Any) -> None:
     assert for_one_count.total == Cost(macs=100)
     register_formula(target)(lambda x, n, *, out: Cost(add=out.numel()))
     assert count_graph(lambda x: gather_rows(x, 1), X, tracer=tracer).total == Cost(add=4)
+
+
+@torch.library.custom_op("fxcount_test::weighted", mutates_args=())
+def weighted(x: torch.Tensor, by: int, *, times: int = 3) -> torch.Tensor:
+    return x * by
+
+
+@weighted.register_fake
+def _(x: torch.Tensor, by: int, *, times: int = 3) -> torch.Tensor:
+    return torch.empty_like(x)
+
+
+def weighted_in_python(x: torch.Tensor, by: int, *, times: int = 3) -> torch.Tensor:
+    return x * by
+
+
+OF_THE_REST = {
+    "all": lambda *args, **kwargs: 100 * args[1] + 10 * kwargs["times"] + kwargs["out"].dim(),
+    "the rest": lambda x, *args, **kwargs: 100 * args[0] + 10 * kwargs["times"] + kwargs["out"].dim(),
+    "the rest by name": lambda x, **kwargs: 100 * kwargs["by"] + 10 * kwargs["times"] + kwargs["out"].dim(),
+    "all by name": lambda **kwargs: 100 * kwargs["by"] + 10 * kwargs["times"] + kwargs["x"].dim(),
+    "what is not named": lambda x, *args, times, **kwargs: 100 * args[0] + 10 * times + 2 * len(kwargs),
+    "what is left": lambda x, by, *args, out, **kwargs: 100 * by + 10 * kwargs["times"] + out.dim() + len(args),
+}
+
+
+@pytest.mark.parametrize("tracer", TRACERS)
+@pytest.mark.parametrize("formula", OF_THE_REST.values(), ids=OF_THE_REST)
+def test_a_formula_may_take_the_rest_of_the_arguments(formula: Any, tracer: str) -> None:
+    calls = {weighted: lambda x: weighted(x, 7), weighted_in_python: lambda x: weighted_in_python(x, 7)}
+    for target, call in calls.items():
+        cost = count_graph(call, X, tracer=tracer, formulas={target: formula})
+        assert cost.total == Cost(macs=100 * 7 + 10 * 3 + 2)
+
+
+@pytest.mark.parametrize("tracer", TRACERS)
+@pytest.mark.parametrize(
+    "formula",
+    [
+        lambda *args, **kwargs: 10 * args[0].features + kwargs["experts"],
+        lambda module, *args, experts, **kwargs: 10 * module.features + experts,
+        lambda module, **kwargs: 10 * module.features + kwargs["experts"],
+    ],
+)
+def test_a_formula_of_a_module_may_take_the_rest_of_the_arguments(formula: Any, tracer: str) -> None:
+    cost = count_graph(nn.Sequential(Router(3)), X, tracer=tracer, formulas={Router: formula})
+    assert cost.total == Cost(macs=10 * 3 + 2)
+
+
+def test_a_wrapper_hands_on_what_its_arguments_are_called() -> None:
+    def formula(*, by: float) -> int:
+        return int(10 * by)
+
+    cost = count_graph(lambda x: handed_on(x, by=2.5), X, formulas={handed_on: formula})
+    assert cost.total == Cost(macs=25)
 
 
 def test_a_formula_of_one_count_comes_first_and_goes() -> None:
