@@ -5,12 +5,14 @@ import gc
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from fxcount.cost import Convention
 from fxcount.engine.compilation import uncompiled
 from fxcount.engine.sharding import refuse_sharded
+from fxcount.engine.unused_formulas import unused_formulas
 from fxcount.errors import FormulaError, InputError, UncountedError
 from fxcount.fault_origin import REPORT, origin_of_fault
 from fxcount.formulas.custom import formulas_for_one_count
@@ -51,7 +53,9 @@ def count_graph(
             input. ``recorded``: one run on shapes is recorded, as Python executes it. ``executed``: one run on data,
             for models whose control flow depends on values. ``auto``: the first of these that can.
         strict: raise when anything is not counted.
-        formulas: formulas for this count only, by what they are for, as `register_formula` takes them.
+        formulas: formulas for this count only, by what they are for, as `register_formula` takes them. One for an
+            operator that the model reaches only inside another operator, which is counted as a whole, is not used, and
+            a warning names both.
 
     Returns:
         The costs: totals, by node, by module, by operator; ``print`` shows them as a table, ``tracer`` and ``gave_up``
@@ -74,11 +78,18 @@ def count_graph(
     if tracer not in ("auto", *TRACERS):
         raise InputError(f"unknown tracer {tracer!r}; the known ones are auto, {', '.join(TRACERS)}")
     with _ONE_AT_A_TIME, collector_paused(), uncompiled():
-        with formulas_for_one_count(formulas):
+        with formulas_for_one_count(formulas) as custom:
             call = ExampleCall.of(example_input, example_kwargs)
             refuse_sharded(("an example input", tensor) for tensor in call.tensors())
             trace, gave_up = costed_trace(counted, call, tracer)
+            unused = unused_formulas(custom)
         cost = read_cost(counted, trace, reading, gave_up)
+    for name, whole in unused.items():
+        warnings.warn(
+            f"the formula for {name} was not used: it is a part of {whole}, which is counted as a whole; "
+            f"give a formula to {whole} instead",
+            stacklevel=2,
+        )
     if strict and cost.uncounted:
         names = ", ".join(f"{name} ({calls} calls)" for name, calls in cost.uncounted.items())
         raise UncountedError(f"not counted: {names}")

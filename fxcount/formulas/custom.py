@@ -3,7 +3,7 @@
 import contextlib
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -30,6 +30,17 @@ class CustomFormulas:
     formulas: dict[Any, Formula] = field(default_factory=dict)
     fitted: dict[Operator, OperatorFormula] = field(default_factory=dict)
     """The formulas of operators, fitted to the overloads that were met."""
+    wholes: dict[Hashable, tuple[Operator, Sequence[Any], Mapping[str, Any]]] = field(default_factory=dict)
+    """Calls that were counted as a whole: the first of each operator with so many axes of its arguments."""
+
+    def unused(self) -> set[str]:
+        """The operators that have a formula here and were not met."""
+        return {name for name in self.formulas if isinstance(name, str)} - set(map(operator_name, self.fitted))
+
+    def note(self, operator: Operator, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """A call was counted as a whole."""
+        axes = (value.dim() if isinstance(value, torch.Tensor) else value is None for value in args)
+        self.wholes.setdefault((operator, *axes), (operator, args, kwargs))
 
     def add(self, target: Any, formula: Formula) -> None:
         """
@@ -107,14 +118,14 @@ def _formula(measure: Measure, equation: str | None = None) -> Formula:
 
 
 @contextlib.contextmanager
-def formulas_for_one_count(formulas: Mapping[Any, Measure] | None) -> Iterator[None]:
-    """While it lasts, ``formulas``, by target, come before all others."""
+def formulas_for_one_count(formulas: Mapping[Any, Measure] | None) -> Iterator[CustomFormulas]:
+    """While it lasts, ``formulas``, by target, come before all others; it is also noted which of them are used."""
     custom = CustomFormulas()
     for target, measure in (formulas or {}).items():
         custom.add(target, _formula(measure))
     token = _FOR_ONE_COUNT.set(custom)
     try:
-        yield
+        yield custom
     finally:
         _FOR_ONE_COUNT.reset(token)
 
@@ -128,6 +139,26 @@ def _layers() -> Iterator[CustomFormulas]:
 
 def find_formula(operator: Operator) -> OperatorFormula | None:
     """The formula of an operator, a custom one first, fitted to its arguments; None where none is known."""
+    found = _find_formula(operator)
+    for_one_count = _FOR_ONE_COUNT.get()
+    if found is None or for_one_count is None or not for_one_count.unused():
+        return found
+    return _NotedFormula(operator, found, for_one_count)
+
+
+class _NotedFormula(OperatorFormula):
+    """The formula of an operator, which notes the call, for formulas of other operators may be unused because of it."""
+
+    def __init__(self, operator: Operator, found: OperatorFormula, formulas: CustomFormulas) -> None:
+        self.name, self.formula = found.name, found.formula
+        self._operator, self._found, self._formulas = operator, found, formulas
+
+    def __call__(self, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> OperatorCost:
+        self._formulas.note(self._operator, args, kwargs)
+        return self._found(args, kwargs, out)
+
+
+def _find_formula(operator: Operator) -> OperatorFormula | None:
     name = operator_name(operator)
     for layer in _layers():
         if name in layer.formulas:

@@ -3,6 +3,7 @@
 import sys
 import types
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from fxcount import Cost, FormulaError, count_graph, register_formula
 from fxcount.formulas import custom
 
 TRACERS = ("symbolic", "recorded", "executed")
+aten = torch.ops.aten
 
 
 @pytest.fixture(autouse=True)
@@ -176,6 +178,53 @@ def test_a_formula_of_one_count_comes_first_and_goes() -> None:
     model = nn.Sequential(Router(3))
     assert count_graph(lambda x: model(x) + 1, X, formulas=formulas).total == Cost(macs=2 + 10)
     assert count_graph(lambda x: model(x) + 1, X).total == Cost(macs=1, add=8)
+
+
+@pytest.mark.parametrize("tracer", TRACERS)
+@pytest.mark.parametrize(
+    ("operator", "model", "whole"),
+    [
+        (aten.addmm, nn.Linear(4, 3), "linear"),
+        (aten.mm, nn.Linear(4, 3, bias=False), "linear"),
+        (aten.convolution, nn.Sequential(nn.Unflatten(0, (1, 2)), nn.Conv1d(2, 1, 1)), "conv1d"),
+        # in what it is made of
+        (
+            aten.bmm,
+            lambda x: nn.functional.scaled_dot_product_attention(*[x[None, None]] * 3),
+            "scaled_dot_product_attention",
+        ),
+        # one of the layers has no such part
+        (aten.addmm, nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 3, bias=False)), "linear"),
+        (aten.addmm, nn.Sequential(nn.Linear(4, 3, bias=False), nn.Linear(3, 3)), "linear"),
+    ],
+)
+def test_a_formula_of_what_is_counted_within_another_operator_is_warned_of(
+    operator: Any, model: Any, whole: str, tracer: str
+) -> None:
+    without = count_graph(model, X, tracer=tracer)
+    name = str(operator).replace(".", r"\.")
+    message = rf"the formula for {name} was not used: it is a part of aten\.{whole}, which is counted as a whole"
+    with pytest.warns(UserWarning, match=message) as warned:
+        cost = count_graph(model, X, tracer=tracer, formulas={operator: lambda: 1})
+    assert cost.total == without.total
+    assert [Path(warning.filename) for warning in warned] == [Path(__file__)]
+
+
+@pytest.mark.parametrize("tracer", TRACERS)
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda x: torch.addmm(x, x, x.new_ones(4, 4)),
+        # in one place of two
+        lambda x: nn.functional.linear(torch.addmm(x, x, x.new_ones(4, 4)), x, x[0, :2]),
+        # nowhere
+        nn.ReLU(),
+        lambda x: x * 2,
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_no_other_formula_is_warned_of(model: Any, tracer: str) -> None:
+    count_graph(model, X, tracer=tracer, formulas={aten.addmm: lambda: 1})
 
 
 def test_twice_is_an_error() -> None:
