@@ -23,13 +23,16 @@ READ_VALUES = frozenset(
 )
 """Operators that run on shapes as long as lengths or masks are known, for the shapes of their results follow."""
 
+_INDEXED = frozenset({"aten.index", "aten.index_put", "aten.index_put_", "aten._unsafe_index_put"})
+
 _MASKS = (torch.bool, torch.uint8)
 
 
 def reads_values(operator: Operator, args: Sequence[Any]) -> bool:
-    """Whether the shape of a call's result depends on values; an index with numbers selects as many as there are."""
+    """Whether the shape of a call's result, or its cost, depends on values; an index with numbers selects as many as
+    there are."""
     name = operator_name(operator)
-    if name == "aten.index":
+    if name in _INDEXED:
         return any(each is not None and each.dtype in _MASKS for each in args[1])
     return name in READ_VALUES
 
@@ -169,6 +172,12 @@ def index(x: Any, indices: Sequence[Any]) -> Any:
         else:
             numbers.append(each if each is None else each.to("meta"))
     return torch.ops.aten.index(x if x.is_meta else x.to("meta"), numbers)
+
+
+@shape_of("index_put _unsafe_index_put")
+def index_put(x: Any) -> Any:
+    """As the tensor that is written to, whatever a mask selects."""
+    return torch.empty_like(x, device=_META)
 
 
 @shape_of("repeat_interleave")

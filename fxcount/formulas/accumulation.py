@@ -1,7 +1,6 @@
 """Scattering with a sum, or another reduction: one step per element that is accumulated into a place."""
 
 from collections.abc import Sequence
-from itertools import zip_longest
 from math import prod
 
 import torch
@@ -39,24 +38,35 @@ def put(x: Tensor, index: Tensor, source: Tensor, *, accumulate: bool) -> Quanti
 
 
 @formula("index_put _index_put_impl _unsafe_index_put", "add = accumulated")
-def index_put(x: Tensor, indices: Sequence[Tensor | None], values: Tensor, *, accumulate: bool) -> Quantities:
+def index_put(x: Tensor, indices: Sequence[torch.Tensor | None], values: Tensor, *, accumulate: bool) -> Quantities:
     """Writing is free; with accumulate it is one addition per place written to, however few values are broadcast over
     the places."""
     return {"accumulated": _places(x, indices, values) if accumulate else 0}
 
 
-def _places(x: Tensor, indices: Sequence[Tensor | None], values: Tensor) -> Size:
-    """What the indices broadcast to, times the axes that they leave whole."""
-    given = [index for index in indices if index is not None]
-    masks = [index for index in given if index.dtype in (torch.bool, torch.uint8)]
-    if masks:
-        return _masked_places(x.dim() - (len(given) - len(masks)) - sum(mask.dim() for mask in masks), values)
-    broadcast: torch.Size = torch.broadcast_shapes(*(index.shape for index in given))
-    whole = [size for size, index in zip_longest(x.shape, indices) if index is None]
+def _places(x: Tensor, indices: Sequence[torch.Tensor | None], values: Tensor) -> Size:
+    """What the indices broadcast to, times the axes that they leave whole; a mask of several axes stands for one index
+    for each place that it selects."""
+    shapes: list[Sequence[Size]] = []
+    whole, axis, known = [], 0, True
+    for index in indices:
+        axes = 1
+        if index is None:
+            whole.append(x.shape[axis])
+        elif index.dtype in (torch.bool, torch.uint8):
+            axes, known = index.dim(), known and not index.is_meta
+            shapes += [[int(index.count_nonzero())]] if known else []
+        else:
+            shapes.append(index.shape)
+        axis += axes
+    whole += x.shape[axis:]
+    if not known:
+        return _places_of_unknown_mask(len(whole), values)
+    broadcast: torch.Size = torch.broadcast_shapes(*shapes)
     return prod(broadcast) * prod(whole)
 
 
-def _masked_places(whole_axes: int, values: Tensor) -> Size:
+def _places_of_unknown_mask(whole_axes: int, values: Tensor) -> Size:
     """As many as there are values, unless one value goes to every place that the mask selects."""
     if values.dim() <= whole_axes:
         raise RefusedError("how many places a mask selects depends on its data")

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from fxcount import Cost
+from fxcount import Cost, count_graph
 from tests.costing import calls_of, cost_of, formula_cost
 
 meta = partial(torch.empty, device="meta")
@@ -82,6 +82,30 @@ CASES: dict[str, tuple[Callable[[], Any], Cost]] = {
 @pytest.mark.parametrize(("call", "expected"), CASES.values(), ids=CASES)
 def test_cost(call: Callable[[], Any], expected: Cost) -> None:
     assert cost_of(call) == expected
+
+
+KNOWN = torch.tensor([True, False, True, True])
+
+MASKED = {
+    "one value": (lambda x: x.index_put((KNOWN,), x[0, 0], accumulate=True), Cost(add=3 * 5)),
+    "in place": (lambda x: x.clone().index_put_((KNOWN,), x[0, 0], accumulate=True), Cost(add=3 * 5)),
+    "to zeros": (lambda x: torch.zeros(4, 5).index_put_((KNOWN,), x[0, 0], accumulate=True), Cost(add=3 * 5)),
+    "of all axes": (lambda x: x.index_put((KNOWN[:, None].expand(4, 5),), x[0, 0], accumulate=True), Cost(add=3 * 5)),
+    "of the second axis": (lambda x: aten.index_put(x.t(), [None, KNOWN], x[0, 0], True), Cost(add=5 * 3)),
+    "and an index": (lambda x: x.index_put((KNOWN, torch.tensor([0, 4, 4])), x[0, 0], accumulate=True), Cost(add=3)),
+    "of nothing": (lambda x: x.index_put((KNOWN & ~KNOWN,), x[0, 0], accumulate=True), Cost()),
+    "written": (lambda x: x.index_put((KNOWN,), x[0, 0]), Cost()),
+}
+
+
+@pytest.mark.parametrize("tracer", ["recorded", "executed"])
+@pytest.mark.parametrize(("call", "expected"), MASKED.values(), ids=MASKED)
+def test_a_known_mask_selects_as_many_places_as_it_has_true_values(
+    call: Callable[[torch.Tensor], Any], expected: Cost, tracer: str
+) -> None:
+    cost = count_graph(call, torch.ones(4, 5), tracer=tracer)
+    assert cost.total == expected
+    assert cost.uncounted == {}
 
 
 def test_one_value_to_as_many_places_as_a_mask_selects_is_not_counted() -> None:
