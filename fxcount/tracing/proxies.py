@@ -43,14 +43,14 @@ def refuse(question: str) -> NoReturn:
     raise CannotTrace(f"{question} of a traced value was asked for")
 
 
-_ASK_FOR_THE_MODEL = ("torch", "torch.nn.parameter")
-"""``torch.is_tensor``, and the metaclass of parameters."""
+_MAY_ASK = ("torch.fx.", "torch.nn.modules.module")
+"""Code of torch that is made for proxies, or asks of what is set on a module only whether it is a parameter."""
 
 
 def _model_asks() -> bool:
-    """Whether the code that asks is the model's, and not torch's or ours, two frames above."""
+    """Whether the code that asks, two frames above, is the model's, or torch's own that a model calls."""
     name = sys._getframe(2).f_globals.get("__name__", "")
-    return is_model_code(name) or name in _ASK_FOR_THE_MODEL
+    return is_model_code(name) or (name.partition(".")[0] == "torch" and not name.startswith(_MAY_ASK))
 
 
 class Text(str):
