@@ -3,17 +3,15 @@
 import dis
 import functools
 from collections.abc import Iterator
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 from torch import nn
 
-from fxcount.fault_origin import is_model_code
 from fxcount.tracing.module_calls import hooks_of_call
+from fxcount.tracing.named_values import codes, contents, function_of, instructions, is_of_the_model, values_named
 
-_EXTENDED_ARG, _IS_OP, _LOAD_CONST, _LOAD_GLOBAL = map(
-    dis.opmap.__getitem__, ("EXTENDED_ARG", "IS_OP", "LOAD_CONST", "LOAD_GLOBAL")
-)
+_IS_OP, _LOAD_CONST, _LOAD_GLOBAL = map(dis.opmap.__getitem__, ("IS_OP", "LOAD_CONST", "LOAD_GLOBAL"))
 _UNSEEN = frozenset({"type", "callable", "id", "vars"})
 """Functions of Python that no proxy hears of."""
 
@@ -32,7 +30,7 @@ class Questions:
     def may_come_from(self, function: Any, owner: type | None = None) -> bool:
         """Whether ``function``, or a function or method of ``owner`` that it names, asks what a value is: by ``type``,
         ``callable`` or ``id``, as a ``Proxy``, or by identity with anything but a constant such as None."""
-        function = _function_of(function)
+        function = function_of(function)
         if not isinstance(function, FunctionType):
             return False
         if (function, owner) not in self._answers:
@@ -52,22 +50,13 @@ def _codes_reached(function: FunctionType, owner: type | None) -> Iterator[CodeT
     waiting = [function]
     while waiting:
         current = waiting.pop()
-        if not is_model_code(current.__globals__.get("__name__", "")):
+        if not is_of_the_model(current):
             continue
-        for code in _codes(current.__code__):
-            yield code
-            for other in _named_functions(code, current, owner):
-                if other not in found:
-                    found[other] = None
-                    waiting.append(other)
-
-
-def _codes(code: CodeType) -> Iterator[CodeType]:
-    """A function's code, and that of the functions inside it."""
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _codes(constant)
+        yield from codes(current.__code__)
+        for other in map(function_of, (*contents(current), *values_named(current, owner))):
+            if isinstance(other, FunctionType) and other not in found:
+                found[other] = None
+                waiting.append(other)
 
 
 @functools.cache
@@ -75,14 +64,11 @@ def _asks_itself(code: CodeType) -> bool:
     """Whether the code names what no proxy sees, or has an ``is`` with anything but a constant on the right."""
     if not (_UNSEEN_ANYWHERE.isdisjoint(code.co_names) and _UNSEEN_ANYWHERE.isdisjoint(code.co_consts)):
         return True
-    high_bits = 0
     before = None
-    for offset, (instruction, low_bits) in enumerate(zip(code.co_code[::2], code.co_code[1::2], strict=True)):
-        argument = high_bits << 8 | low_bits
-        high_bits = argument if instruction == _EXTENDED_ARG else 0
+    for offset, instruction, argument in instructions(code):
         if instruction == _LOAD_GLOBAL and code.co_names[argument >> 1] in _UNSEEN:
             return True
-        if instruction == _IS_OP and (before != _LOAD_CONST or 2 * offset in _jumped_to(code)):
+        if instruction == _IS_OP and (before != _LOAD_CONST or offset in _jumped_to(code)):
             return True
         before = instruction
     return False
@@ -91,36 +77,3 @@ def _asks_itself(code: CodeType) -> bool:
 def _jumped_to(code: CodeType) -> list[int]:
     """Where jumps lead: what was put there before may come from elsewhere than from the line above."""
     return dis.findlabels(code.co_code)  # type: ignore[arg-type]  # it takes bytes, as its documentation says
-
-
-def _named_functions(code: CodeType, function: FunctionType, owner: type | None) -> Iterator[FunctionType]:
-    """The functions that the code names: its own variables, those of its module and of modules there, of ``owner``."""
-    cells = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
-    names = function.__globals__
-    known = [names[name] if name in names else getattr(owner, name, None) for name in code.co_names]
-    modules = [value for value in known if isinstance(value, ModuleType) and is_model_code(value.__name__)]
-    inside = [vars(module).get(name) for module in modules for name in code.co_names]
-    for value in map(_function_of, (*cells, *known, *inside)):
-        if isinstance(value, FunctionType):
-            yield value
-
-
-def _function_of(value: Any) -> Any:
-    """The function of Python that a call of ``value``, or a look at a property, runs."""
-    if isinstance(value, property):
-        return value.fget
-    if isinstance(value, MethodType):
-        return value.__func__
-    if isinstance(value, functools.partial | functools.cached_property):
-        return _function_of(value.func)
-    if isinstance(value, FunctionType):
-        return value
-    return getattr(type(value), "__call__", None)  # noqa: B004  # to read it, not to ask whether there is one
-
-
-def _is_filled(cell: Any) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018  # asking is how an empty cell tells
-    except ValueError:
-        return False
-    return True
