@@ -17,6 +17,7 @@ import torch
 from torch import fx
 from torch.fx.proxy import Attribute
 
+from fxcount.errors import TracingError
 from fxcount.fault_origin import is_model_code
 
 
@@ -35,12 +36,23 @@ ASK_FOR_SIZES = frozenset(
 """Functions that every tensor of the model can answer without a value."""
 
 
-def refuse(question: str) -> NoReturn:
+def refuse(question: str, tracer: Any = None) -> NoReturn:
     """
     Raises:
-        CannotTrace: always.
+        CannotTrace: always, but of a value whose ``tracer`` traces no more.
+        TracingError: then.
     """
+    if getattr(tracer, "is_over", False):
+        refuse_leftover()
     raise CannotTrace(f"{question} of a traced value was asked for")
+
+
+def refuse_leftover() -> NoReturn:
+    """
+    Raises:
+        TracingError: always.
+    """
+    raise TracingError("a traced value that the model kept of a count that is over: it stands for no tensor any more")
 
 
 _MAY_ASK = ("torch.fx.", "torch.nn.modules.module")
@@ -73,12 +85,12 @@ class _Guarded:
 
     def __getattr__(self, name: str) -> Any:
         if name in READ_BY_IDENTITY or not hasattr(torch.Tensor, name):
-            refuse(f"the attribute {name!r}")
+            self._refuse(f"the attribute {name!r}")
         return GuardedAttribute(self, name)  # type: ignore[arg-type]
 
     def __setattr__(self, name: str, value: Any) -> None:
         if _model_asks():
-            refuse(f"a change of the attribute {name!r}")
+            self._refuse(f"a change of the attribute {name!r}")
         object.__setattr__(self, name, value)
 
     def __iter__(self) -> Iterator[Any]:
@@ -86,22 +98,22 @@ class _Guarded:
         frame = sys._getframe(1)
         instruction, count = frame.f_code.co_code[frame.f_lasti : frame.f_lasti + 2]
         if dis.opname[instruction] != "UNPACK_SEQUENCE":
-            refuse("the items")
+            self._refuse("the items")
         return (self[position] for position in range(count))  # type: ignore[index]
 
     @property
     def __class__(self) -> Any:
         if _model_asks():
-            refuse("the type")
+            self._refuse("the type")
         return type(self)
 
     @__class__.setter
     def __class__(self, value: Any) -> None:
-        refuse("a change of the class")
+        self._refuse("a change of the class")
 
     def __hash__(self) -> int:
         if _model_asks():
-            refuse("the hash")
+            self._refuse("the hash")
         return id(self)
 
     def __repr__(self) -> str:
@@ -114,12 +126,15 @@ class _Guarded:
         return repr(self)
 
     def __bool__(self) -> bool:
-        refuse("the truth")
+        self._refuse("the truth")
 
-    keys = property(lambda self: refuse("the attribute 'keys'"))  # which every proxy has, and no tensor
+    keys = property(lambda self: self._refuse("the attribute 'keys'"))  # which every proxy has, and no tensor
+
+    def _refuse(self, question: str) -> NoReturn:
+        refuse(question, vars(self).get("tracer"))
 
     def _refuse_value(self, *args: Any) -> NoReturn:
-        refuse("the value")
+        self._refuse("the value")
 
     __len__ = __contains__ = __index__ = __int__ = __float__ = __complex__ = __round__ = _refuse_value
     __setitem__ = __delitem__ = _refuse_value

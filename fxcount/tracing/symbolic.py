@@ -27,7 +27,15 @@ from fxcount.tracing.model_device import DEVICE_QUESTIONS
 from fxcount.tracing.module_calls import ModuleCalls
 from fxcount.tracing.node_creation import NewNodes
 from fxcount.tracing.patched_functions import node_kind, replaced_functions, watched_methods
-from fxcount.tracing.proxies import ASK_FOR_SIZES, CannotTrace, GuardedAttribute, GuardedProxy, Text, refuse
+from fxcount.tracing.proxies import (
+    ASK_FOR_SIZES,
+    CannotTrace,
+    GuardedAttribute,
+    GuardedProxy,
+    Text,
+    refuse,
+    refuse_leftover,
+)
 from fxcount.tracing.saved_regions import SavedRegion, watched_regions
 from fxcount.tracing.trace import Trace, TracedModule
 
@@ -46,6 +54,8 @@ def trace_symbolically(model: CountedModel, call: ExampleCall) -> Trace:
         graph = tracer.trace(model.run)
     except (CannotTrace, TraceError) as refusal:
         raise TracingError(f"cannot be traced symbolically: {refusal}") from None
+    finally:
+        tracer.is_over = True
     module = TracedModule(graph, tracer.attributes.used, model.training)
     return Trace("symbolic", module, call.tensors(), tracer.modules.called)
 
@@ -67,6 +77,8 @@ class SymbolicTracer(fx.Tracer):
         self._began_in_autocast = autocast_chooses(self._device_type)
         self._nodes: dict[str, fx.Node] = {}
         self._questions = Questions()
+        self.is_over = False
+        """Whether what is left of its proxies stands for nothing any more."""
 
     def trace(self, root: Callable[..., Any], concrete_args: dict[str, Any] | None = None) -> fx.Graph:
         """The graph of one call of ``root``, which is the model.
@@ -136,6 +148,8 @@ class SymbolicTracer(fx.Tracer):
         type_expr: Any = None,
     ) -> fx.Node:
         """A node that knows the module that makes the call, and none of what else a `torch.fx.Tracer` notes."""
+        if self.is_over:
+            refuse_leftover()
         if kind in _CALLS and self._modes.have_grown():
             raise CannotTrace("a mode of the model's own sees calls of tensors, and not those of traced values")
         if not isinstance(target, str) and (not hasattr(target, "__name__") or type(target).__hash__ is None):
@@ -157,6 +171,8 @@ class SymbolicTracer(fx.Tracer):
     def create_arg(self, a: Any) -> Any:
         kind = type(a)
         if issubclass(kind, fx.Proxy):
+            if a.tracer is not self and getattr(a.tracer, "is_over", False):
+                refuse_leftover()
             return a.node
         if kind in PLAIN:
             return a
