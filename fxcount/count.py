@@ -133,7 +133,7 @@ def costed_trace(model: CountedModel, call: ExampleCall, tracer: str) -> tuple[T
     names = [tracer] if tracer != "auto" else [name for name in TRACERS if name != "executed" or model.has_data(call)]
     gave_up: dict[str, str] = {}
     before = sys.exception()
-    with unchanged(model, (call.args, call.kwargs)) as put_back:
+    with unchanged(model, call) as put_back:
         for name in names:
             try:
                 return TRACERS[name](model, call, put_back), gave_up

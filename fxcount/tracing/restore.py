@@ -1,46 +1,57 @@
 """What a count must leave as it was: the model, its state, the settings of torch and the random generators."""
 
 import contextlib
-import inspect
+import functools
+import gc
 import operator
 import random
 import sys
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from types import ModuleType
+from types import CellType
 from typing import Any
 
 import torch
-from torch import nn
+from torch import fx, nn
 
 from fxcount.tracing.counted_model import CountedModel
+from fxcount.tracing.example_call import ExampleCall
 from fxcount.tracing.module_calls import hooks_of_call
+from fxcount.tracing.reach import CONTAINERS, MISSING, PLAIN, Cache, Reach, in_slot
 
 
 @contextlib.contextmanager
-def unchanged(model: CountedModel, arguments: Any = ()) -> Iterator[Callable[[], None]]:
+def unchanged(model: CountedModel, call: ExampleCall) -> Iterator[Callable[[], None]]:
     """Puts back what the model changes meanwhile, also after an error: its tensors, their attributes and those of its
-    modules and of the objects among its arguments, such as a cache, and settings of torch and the random generators.
-    What it yields does so at once, and may be called often.
+    modules, all that is reached from these, the arguments and the names in its code, such as a cache, an optimizer or
+    another model, and settings of torch and the random generators. What it yields does so at once, and may be called
+    often.
     """
-    contents, kept = _Contents(), []
-    for module in model.modules.values():
+    owned = [*model.parameters.values(), *model.buffers.values()]
+    modules = [*model.modules.values()]
+    contents, reach = _Contents(), Reach((*modules, *owned, *call.tensors()))  # of these the model gets others
+    kept: list[Any] = [call.args, call.kwargs, model.run, *{*map(type, modules)}]
+    for module in modules:
         state = vars(module)
-        contents.keep([state, *[held for name in _HELD if isinstance(held := state.get(name), _CONTAINERS)]])
-        kept += [value for name, value in state.items() if name not in _OF_TORCH and type(value) not in _PLAIN]
+        contents.keep([state, *[held for name in _HELD if isinstance(held := state.get(name), CONTAINERS)]])
+        kept += [value for name, value in state.items() if name not in _OF_TORCH and type(value) not in PLAIN]
         kept += hooks_of_call(module)
-    plain_tensors = [value for value in kept if isinstance(value, torch.Tensor)]
-    owned = [*model.parameters.values(), *model.buffers.values(), *plain_tensors]
-    contents.keep((*map(vars, owned), *_reached((*kept, arguments))))
-    tensors = _Tensors(owned)
-    settings = [(set_value, get_value()) for get_value, set_value in _settings()]
+    attributes = [*map(vars, owned)]
+    reach.follow(chain(kept, chain.from_iterable(map(dict.values, attributes))))
+    contents.keep(chain(attributes, reach.containers))
+    of_kind = functools.partial(_of_kind, reach.others)
+    parts = (
+        _Settings(of_kind(torch.Generator), of_kind(random.Random)),
+        contents,
+        _Variables(reach),
+        _Tensors([*owned, *of_kind(torch.Tensor)]),
+        _Caches(of_kind(Cache)),
+    )
 
     def put_back() -> None:
-        for set_value, value in settings:
-            set_value(value)
-        contents.restore()
-        tensors.restore()
+        for part in parts:
+            part.restore()
 
     try:
         yield put_back
@@ -69,12 +80,11 @@ class _Tensors:
 
 def _look(tensor: torch.Tensor) -> tuple[Any, ...]:
     """Its memory, shape, dtype and device."""
-    strided = tensor.layout is torch.strided
-    memory = (tensor.data_ptr(), tensor.stride()) if strided else tensor.layout
+    try:
+        memory: Any = (tensor.data_ptr(), tensor.stride()) if tensor.layout is torch.strided else tensor.layout
+    except RuntimeError:  # of a tensor that only says that it has memory
+        memory = tensor.stride()
     return memory, tensor.shape, tensor.dtype, tensor.device
-
-
-_CONTAINERS = (dict, list, set, deque)
 
 
 class _Contents:
@@ -84,6 +94,7 @@ class _Contents:
         self._empty: list[Any] = []  # most, for a module has a dozen places for hooks
         self._dicts: list[dict[Any, Any]] = []
         self._entries: list[dict[Any, Any]] = []
+        self._orders: list[tuple[OrderedDict[Any, Any], list[Any]]] = []
         self._others: list[tuple[Any, list[Any] | set[Any]]] = []
 
     def keep(self, containers: Iterable[Any]) -> None:
@@ -93,7 +104,9 @@ class _Contents:
                 self._empty.append(each)
             elif isinstance(each, dict):
                 self._dicts.append(each)
-                self._entries.append(dict.copy(each))
+                self._entries.append(each.copy() if type(each) is dict else dict(dict.items(each)))
+                if isinstance(each, OrderedDict):
+                    self._orders.append((each, [*each]))
             else:
                 self._others.append((each, set(each) if isinstance(each, set) else list(each)))
 
@@ -104,6 +117,10 @@ class _Contents:
             some = slice(start, start + 64)
             if not _same_entries(self._dicts[some], self._entries[some]):
                 self._restore_entries(some)
+        for ordered, order in self._orders:
+            if [*ordered] != order:
+                for key in order:
+                    ordered.move_to_end(key)
         for each, items in self._others:
             if isinstance(items, set):  # which has no order to compare by
                 each.clear()
@@ -121,44 +138,87 @@ class _Contents:
 
 def _same_entries(now: Sequence[dict[Any, Any]], before: Sequence[dict[Any, Any]]) -> bool:
     """Whether dicts have the same objects as keys and values as before; all of them at once, for most are small."""
-    values = (chain.from_iterable(each.values() for each in dicts) for dicts in (now, before))
-    return (
-        [*map(len, now)] == [*map(len, before)]
-        and all(map(operator.is_, chain.from_iterable(now), chain.from_iterable(before)))
-        and all(map(operator.is_, *values))
-    )
-
-
-_PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device})
-_WALKED = (tuple, *_CONTAINERS)
-_NOT_WALKED = (torch.Tensor, nn.Module, type, ModuleType)
+    keys = (chain.from_iterable(map(dict.keys, dicts)) for dicts in (now, before))
+    values = (chain.from_iterable(map(dict.values, dicts)) for dicts in (now, before))
+    return [*map(len, now)] == [*map(len, before)] and all(map(operator.is_, *keys)) and all(map(operator.is_, *values))
 
 
 _OF_TORCH = vars(nn.Module())
-_HELD = [name for name, value in _OF_TORCH.items() if isinstance(value, _CONTAINERS)]
+_HELD = [name for name, value in _OF_TORCH.items() if isinstance(value, CONTAINERS)]
 
 
-def _reached(values: Iterable[Any]) -> list[Any]:
-    """The containers that ``values`` are made of, and the attributes of the objects among them, each once."""
-    found: list[Any] = []
-    seen: dict[int, Any] = {}
-    waiting = list(values)
-    while waiting:
-        value = waiting.pop()
-        if type(value) in _PLAIN or id(value) in seen:
-            continue
-        seen[id(value)] = value
-        if isinstance(value, _WALKED):
-            inner = value.values() if isinstance(value, dict) else value
-            if not isinstance(value, tuple):
-                found.append(value)
-        elif isinstance(value, _NOT_WALKED) or inspect.isroutine(value) or not hasattr(value, "__dict__"):
-            continue
-        else:
-            inner = vars(value).values()
-            found.append(vars(value))
-        waiting += [each for each in inner if type(each) not in _PLAIN]
-    return found
+def _of_kind(values: Iterable[Any], kind: type) -> list[Any]:
+    return [value for value in values if isinstance(value, kind)]
+
+
+class _Variables:
+    """What variables of functions, of modules of Python and of classes hold, and attributes that stand in no dict."""
+
+    def __init__(self, reach: Reach) -> None:
+        slots = [*((cell, _CONTENT) for cell in reach.cells), *reach.slots]
+        self._slots = [(owner, member, in_slot(owner, member)) for owner, member in slots]
+        self._variables = [(names, name, names.get(name, MISSING)) for names, name in reach.variables]
+        self._classes = reach.classes
+        self._before = [vars(kind).copy() for kind in self._classes]
+
+    def restore(self) -> None:
+        for owner, member, value in self._slots:
+            if in_slot(owner, member) is not value:
+                member.__delete__(owner) if value is MISSING else member.__set__(owner, value)
+        for names, name, value in self._variables:
+            if value is not MISSING:
+                names[name] = value
+            else:
+                names.pop(name, None)
+        now = [vars(kind).copy() for kind in self._classes]
+        for kind, *both in (
+            zip(self._classes, now, self._before, strict=True) if not _same_entries(now, self._before) else ()
+        ):
+            _put_back_attributes(kind, *both)
+
+
+def _put_back_attributes(kind: type, now: dict[str, Any], before: dict[str, Any]) -> None:
+    for name in now.keys() - before.keys():
+        type.__delattr__(kind, name)
+    for name, value in before.items():
+        if now.get(name, MISSING) is not value:
+            type.__setattr__(kind, name, value)
+
+
+_CONTENT = vars(CellType)["cell_contents"]
+
+
+class _Caches:
+    """What ``functools.lru_cache`` keeps. It cannot be put back, only forgotten: it is if there are tensors in what was
+    added to."""
+
+    def __init__(self, caches: Iterable[Any]) -> None:
+        self._before = [(cache, cache.cache_info().misses) for cache in caches]
+
+    def restore(self) -> None:
+        for cache, misses in self._before:
+            if cache.cache_info().misses != misses and _holds_tensors(cache):
+                cache.cache_clear()
+
+
+def _holds_tensors(cache: Any) -> bool:
+    held = Reach((cache.__wrapped__, vars(cache)))
+    held.follow(each for each in gc.get_referents(cache) if not isinstance(each, type))
+    return any(isinstance(each, torch.Tensor | fx.Proxy) for each in held.others)
+
+
+class _Settings:
+    """What a model may set in torch, and the states of the random generators it may use."""
+
+    def __init__(self, *generators: list[Any]) -> None:
+        of_torch, of_python = generators
+        pairs = [*_settings(), *((each.get_state, each.set_state) for each in of_torch)]
+        pairs += [(each.getstate, each.setstate) for each in of_python if not isinstance(each, random.SystemRandom)]
+        self._before = [(set_value, get_value()) for get_value, set_value in pairs]
+
+    def restore(self) -> None:
+        for set_value, value in self._before:
+            set_value(value)
 
 
 def _settings() -> Iterator[tuple[Callable[[], Any], Callable[[Any], object]]]:
