@@ -7,6 +7,7 @@ object, or an ``attrgetter``, and so costs no call of Python.
 import contextlib
 from collections.abc import Callable, Iterator
 from operator import attrgetter
+from typing import Any
 
 import torch
 import torch._C._functorch
@@ -216,6 +217,13 @@ METHOD_OF_LABEL = "_get_node_label"
 is an error for a node that returns more than tensors."""
 
 # Compiling and scripts
+
+
+def attributes_of_script(script: torch.jit.ScriptModule) -> dict[str, Any]:
+    """The attributes of a scripted module itself by name. They stand in C++; in public one must know a name to ask."""
+    described: Any = torch._C.ConcreteModuleType.from_jit_type(script._c._type())
+    return {name: getattr(script, name) for name in described.get_attributes()}
+
 
 COMPILER = "torch._dynamo"
 """The name of the module that compiles. ``torch.compiler``, which is public, is there before it, and loads it."""

@@ -588,6 +588,26 @@ def test_what_asks_the_compiler_to_leave_a_function_out() -> None:
     assert done.stdout.split() == [_torch.ASKS_COMPILER, "4", "True"]
 
 
+def test_the_attributes_of_a_script() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.state, self.names = nn.Linear(2, 2), torch.zeros(3), ["a"]
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.names.append("b")
+            return self.inner(x) + self.state.sum() + len(self.names)
+
+    script = torch.jit.script(Net())
+    attributes = _torch.attributes_of_script(script)
+    assert {"state", "names", "training"} <= attributes.keys()
+    assert "weight" not in attributes
+    assert attributes["state"] is script.state
+    script(torch.ones(1, 2))
+    assert attributes["names"] == ["a"]
+    assert _torch.attributes_of_script(script)["names"] == ["a", "b"]
+
+
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 def test_scripts_run_as_they_are_written() -> None:
     """Torch compares the weights of a frozen script, its constants, when it rewrites the script on its first run."""

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import fx
 
+from fxcount._torch import attributes_of_script
 from fxcount.fault_origin import is_model_code
 from fxcount.tracing.named_values import contents, is_of_the_model, modules_in, names_in, names_stored, values_named
 
@@ -39,10 +40,11 @@ _PARTS: dict[type, Callable[[Any], Iterable[Any]]] = {
     classmethod: lambda method: (method.__func__,),
     weakref.ref: lambda reference: (reference(),),
     Cache: lambda cache: (cache.__wrapped__,),
+    torch.jit.ScriptModule: lambda script: attributes_of_script(script).values(),
 }
 """What is held otherwise than by attributes."""
 
-_CHANGE_INSIDE = (torch.Tensor, torch.Generator, random.Random, Cache, fx.Proxy)
+_CHANGE_INSIDE = (torch.Tensor, torch.jit.ScriptModule, torch.Generator, random.Random, Cache, fx.Proxy)
 _LISTED = frozenset({FunctionType, type})
 _NOT_WALKED = frozenset({ModuleType, fx.Graph, fx.Node})
 _HOLD_ALL_OF_A_KIND = frozenset({"logging", "typing"})
@@ -70,7 +72,7 @@ class Reach:
         self.slots: list[tuple[Any, MemberDescriptorType]] = []
         """The attributes of objects that stand in no dict, as the object and what reads and sets the attribute."""
         self.others: list[Any] = []
-        """Tensors, caches, random generators and proxies, which change inside."""
+        """Tensors, scripts, caches, random generators and proxies, which change inside."""
         self._seen: dict[int, Any] = {id(value): value for value in known}
         self._names = {*_RUN_UNNAMED}
         self._unnamed: dict[str, list[Any]] = {}

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from fxcount._torch import attributes_of_script
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.example_call import ExampleCall
 from fxcount.tracing.module_calls import hooks_of_call
@@ -29,9 +30,11 @@ def unchanged(model: CountedModel, call: ExampleCall) -> Iterator[Callable[[], N
     often.
     """
     owned = [*model.parameters.values(), *model.buffers.values()]
-    modules = [*model.modules.values()]
+    modules = [module for module in model.modules.values() if not isinstance(module, torch.jit.ScriptModule)]
     contents, reach = _Contents(), Reach((*modules, *owned, *call.tensors()))  # of these the model gets others
     kept: list[Any] = [call.args, call.kwargs, model.run, *{*map(type, modules)}]
+    if len(modules) < len(model.modules):
+        kept += model.modules.values()
     for module in modules:
         state = vars(module)
         contents.keep([state, *[held for name in _HELD if isinstance(held := state.get(name), CONTAINERS)]])
@@ -45,6 +48,7 @@ def unchanged(model: CountedModel, call: ExampleCall) -> Iterator[Callable[[], N
         _Settings(of_kind(torch.Generator), of_kind(random.Random)),
         contents,
         _Variables(reach),
+        _Scripts(of_kind(torch.jit.ScriptModule)),
         _Tensors([*owned, *of_kind(torch.Tensor)]),
         _Caches(of_kind(Cache)),
     )
@@ -186,6 +190,30 @@ def _put_back_attributes(kind: type, now: dict[str, Any], before: dict[str, Any]
 
 
 _CONTENT = vars(CellType)["cell_contents"]
+
+
+class _Scripts:
+    """What the attributes of scripted modules are. C++ has them, and shows each list and dict as a new one."""
+
+    def __init__(self, scripts: Iterable[torch.jit.ScriptModule]) -> None:
+        self._before = [(script, attributes_of_script(script)) for script in scripts]
+
+    def restore(self) -> None:
+        for script, before in self._before:
+            for name, value in attributes_of_script(script).items():
+                if not _same(value, before[name]):
+                    setattr(script, name, before[name])
+
+
+def _same(now: Any, before: Any) -> bool:
+    """Whether two values of a script are equal, with the same tensors in them."""
+    if isinstance(before, torch.Tensor) or type(now) is not type(before):
+        return now is before
+    if isinstance(before, dict):
+        return _same([*now.items()], [*before.items()])
+    if isinstance(before, list | tuple):
+        return len(now) == len(before) and all(map(_same, now, before))
+    return bool(now == before)
 
 
 class _Caches:
