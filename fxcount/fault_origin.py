@@ -4,7 +4,7 @@ import functools
 import sys
 import traceback
 from collections.abc import Callable
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any, TypeVar
 
 from fxcount.errors import FxcountError
@@ -32,6 +32,14 @@ def for_the_model(function: Callable[..., Result], /, *args: Any, **kwargs: Any)
 
 
 _FOR_THE_MODEL: CodeType = for_the_model.__code__
+
+
+def line_of_model() -> str:
+    """The file and line of the code that is neither torch's nor ours and is being run."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(("torch.", "fxcount.")):
+        frame = frame.f_back
+    return "" if frame is None else f", {frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 _NOBODYS_FAULT = (FxcountError, RecursionError, MemoryError)

@@ -7,9 +7,7 @@ the dispatcher. Tensors are matched to nodes by identity.
 """
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import FrameType
 from typing import Any
 
 import torch
@@ -24,7 +22,7 @@ from fxcount.engine.node_calls import Calls
 from fxcount.engine.surrounding_modes import Modes
 from fxcount.engine.without_data import WithoutData
 from fxcount.errors import NO_VALUES, DataNeededError
-from fxcount.fault_origin import for_the_model
+from fxcount.fault_origin import for_the_model, line_of_model
 from fxcount.formulas.custom import python_functions
 from fxcount.formulas.number_kinds import tensors
 from fxcount.tracing.attribute_paths import Attributes
@@ -255,19 +253,11 @@ class Recorder(TorchFunctionMode):
     def _place(self, op: str, target: Any, args: Any, kwargs: Any) -> str:
         """Where in the model a call is made, for an error."""
         shapes = [(self.graph.name_of(tensor), str(list(tensor.shape))) for tensor in tensors((args, *kwargs.values()))]
-        return f"{place_of(op, target, dict(shapes), self.modules.caller)}{_line_of_model()}"
+        return f"{place_of(op, target, dict(shapes), self.modules.caller)}{line_of_model()}"
 
 
 def _itself(value: Any) -> Any:
     return value
-
-
-def _line_of_model() -> str:
-    """The file and line of the code that is neither torch's nor ours and is being run."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(("torch.", "fxcount.")):
-        frame = frame.f_back
-    return "" if frame is None else f", {frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def _matters(note: Annotation) -> bool:
