@@ -146,7 +146,8 @@ class WithoutData(OperatorCounter):
         except (NotImplementedError, RuntimeError) as error:
             if "_nested" in facts.name:
                 raise TracingError(NESTED) from error
-            if facts.needs_values or isinstance(error, NotImplementedError):
+            given_memory = any(isinstance(each, torch.UntypedStorage) for each in args)  # of a tensor that has data
+            if facts.needs_values or given_memory or isinstance(error, NotImplementedError):
                 raise DataNeededError(f"{facts.name} {NO_VALUES}") from error
             raise
         if fault is not None:

@@ -7,6 +7,7 @@ the dispatcher. Tensors are matched to nodes by identity.
 """
 
 import contextlib
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -73,7 +74,9 @@ def _record(
 
 SET_DATA = torch.Tensor.data.__set__  # type: ignore[attr-defined]  # on the class it is a descriptor
 
-NO_NODES = frozenset({*OF_AUTOGRAD, assertion, torch.Tensor.type, SET_DATA})
+COPY = torch.Tensor.__deepcopy__
+
+NO_NODES = frozenset({*OF_AUTOGRAD, assertion, torch.Tensor.type, SET_DATA, COPY})
 """Functions that need another treatment than to be run and written down."""
 
 
@@ -161,6 +164,10 @@ class Recorder(TorchFunctionMode):
         if func == SET_DATA:
             run, given = for_the_model, (self._counter.set_data, *args)
         op, target, arguments = node_kind(func, args)
+        if func is COPY:
+            arguments = (args[0], {})  # and not what else was copied before, such as a module that is half made
+            if isinstance(self._counter, WithoutData):
+                run, given = _copy_of_shape, args
         result = self._record(op, target, arguments, kwargs, run, given, repeats=False)
         self.autograd.called(func, self.graph.last())
         return result
@@ -258,6 +265,13 @@ class Recorder(TorchFunctionMode):
 
 def _itself(value: Any) -> Any:
     return value
+
+
+def _copy_of_shape(tensor: torch.Tensor, memo: dict[int, Any]) -> torch.Tensor:
+    """What ``copy.deepcopy`` makes of a tensor; torch's own would copy its memory, which no operator shows."""
+    copied = memo[id(tensor)] = tensor.detach().clone().requires_grad_(tensor.requires_grad)
+    vars(copied).update(copy.deepcopy(vars(tensor), memo))
+    return copied
 
 
 def _matters(note: Annotation) -> bool:

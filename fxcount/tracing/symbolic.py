@@ -231,6 +231,8 @@ class EveryTensorIsTraced(TorchFunctionMode):
             refuse("a change of what is known")
         if name in _ASK_FOR_VALUES:
             refuse("the value")
+        if name == "__deepcopy__":
+            refuse("a copy")
         if name in ("__repr__", "__format__"):
             return Text("a tensor of the model")
         if name == "__get__":
