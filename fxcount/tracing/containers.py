@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+import itertools
+import operator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import fx
 
 from fxcount._torch import Operator, pytree
+from fxcount.errors import TracingError
 from fxcount.fault_origin import for_the_model
 
 PLAIN = frozenset(
@@ -97,6 +100,31 @@ def rebuild(value: Any) -> tuple[Callable[..., Any], list[Any]] | None:
         return made
 
     return _named(make, value), [attributes[name] for name in names]
+
+
+_ENDLESS = (itertools.count, itertools.cycle, itertools.repeat)
+
+
+def computed(value: Any) -> Any:
+    """``value`` with a list in place of each iterator in it: what a generator or a ``map`` computes is computed now.
+
+    Raises:
+        TracingError: nobody has awaited a coroutine in it.
+    """
+    kind = type(value)
+    if kind in PLAIN or issubclass(kind, torch.Tensor | fx.Proxy | torch.nn.Module):
+        return value
+    if issubclass(kind, Awaitable | AsyncIterator):
+        raise TracingError(
+            f"the model returns a {kind.__name__}, and what it computes when it is awaited is not counted"
+        )
+    if issubclass(kind, Iterator) and not issubclass(kind, _ENDLESS):
+        return for_the_model(list, map(computed, value))
+    if issubclass(kind, list | tuple | dict) or is_special_container(value):
+        make, parts = rebuild(value) or (None, [])
+        now = [*map(computed, parts)]
+        return value if make is None or all(map(operator.is_, now, parts)) else make(*now)
+    return value
 
 
 def _named(make: Callable[..., Any], value: Any) -> Callable[..., Any]:

@@ -29,6 +29,7 @@ from fxcount.formulas.number_kinds import tensors
 from fxcount.tracing.attribute_paths import Attributes
 from fxcount.tracing.autocast import autocast_chooses, call_as_on
 from fxcount.tracing.autograd_calls import HOOKS, OF_AUTOGRAD, PROPERTIES, AutogradCalls, AutogradNeeded, is_of_autograd
+from fxcount.tracing.containers import computed
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.example_call import ExampleCall
 from fxcount.tracing.graph_builder import GraphBuilder
@@ -64,7 +65,7 @@ def _record(
     recorder = Recorder(model, counter, model.device(call), autograd)
     replaced = call.replace_tensors(recorder.placeholder, model.forward)
     with counting(counter, autograd=autograd), recorder.watching():
-        result = for_the_model(model.run, *replaced.args, **replaced.kwargs)
+        result = computed(for_the_model(model.run, *replaced.args, **replaced.kwargs))
         recorder.autograd.finish()
         with torch.DisableTorchFunction():  # each look at a tensor would be a question of the model's
             recorder.graph.output(result)

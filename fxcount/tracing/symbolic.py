@@ -19,7 +19,7 @@ from fxcount.fault_origin import for_the_model
 from fxcount.formulas.custom import python_functions
 from fxcount.tracing.attribute_paths import Attributes
 from fxcount.tracing.autocast import Autocast, autocast_chooses
-from fxcount.tracing.containers import PLAIN, contains, is_plain, is_special_container, rebuild
+from fxcount.tracing.containers import PLAIN, computed, contains, is_plain, is_special_container, rebuild
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.example_call import ExampleCall
 from fxcount.tracing.identity_questions import Questions
@@ -94,7 +94,7 @@ class SymbolicTracer(fx.Tracer):
             lambda name, _: self.create_proxy("placeholder", name, (), {}), self._model.forward
         )
         with self._watching():
-            result = for_the_model(root, *call.args, **call.kwargs)
+            result = computed(for_the_model(root, *call.args, **call.kwargs))
             self.create_node("output", "output", (self.create_arg(result),), {})
         return self.graph
 
