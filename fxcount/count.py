@@ -12,6 +12,7 @@ from typing import Any
 from fxcount.cost import Convention
 from fxcount.engine.compilation import uncompiled
 from fxcount.engine.sharding import refuse_sharded
+from fxcount.engine.threads import one_thread
 from fxcount.engine.unused_formulas import unused_formulas
 from fxcount.errors import FormulaError, InputError, UncountedError
 from fxcount.fault_origin import REPORT, origin_of_fault
@@ -136,7 +137,8 @@ def costed_trace(model: CountedModel, call: ExampleCall, tracer: str) -> tuple[T
     with unchanged(model, call) as put_back:
         for name in names:
             try:
-                return TRACERS[name](model, call, put_back), gave_up
+                with one_thread():
+                    return TRACERS[name](model, call, put_back), gave_up
             except Exception as error:
                 origin, is_last = origin_of_fault(error, before), name == names[-1]
                 # All tracers apply the same formulas, and on data it is known whether torch accepts the call.

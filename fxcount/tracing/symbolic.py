@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from fxcount._torch import DispatchMode, assertion, wrapped_functions
 from fxcount.engine.surrounding_modes import Modes
+from fxcount.engine.threads import refuse_elsewhere
 from fxcount.errors import TracingError
 from fxcount.fault_origin import for_the_model
 from fxcount.formulas.custom import python_functions
@@ -77,6 +79,7 @@ class SymbolicTracer(fx.Tracer):
         self._began_in_autocast = autocast_chooses(self._device_type)
         self._nodes: dict[str, fx.Node] = {}
         self._questions = Questions()
+        self._thread = threading.get_ident()
         self.is_over = False
         """Whether what is left of its proxies stands for nothing any more."""
 
@@ -150,6 +153,8 @@ class SymbolicTracer(fx.Tracer):
         """A node that knows the module that makes the call, and none of what else a `torch.fx.Tracer` notes."""
         if self.is_over:
             refuse_leftover()
+        if threading.get_ident() != self._thread:
+            refuse_elsewhere(target)
         if kind in _CALLS and self._modes.have_grown():
             raise CannotTrace("a mode of the model's own sees calls of tensors, and not those of traced values")
         if not isinstance(target, str) and (not hasattr(target, "__name__") or type(target).__hash__ is None):
