@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -28,9 +28,9 @@ class Entry:
     """One model: a name and what makes it and its example input."""
 
     family: str
-    """The library: timm, torchvision or transformers."""
+    """The library, or "packages" for all others."""
     kind: str
-    """What the library groups it under, such as a module of timm or "audio"."""
+    """What the library groups it under, such as a module of timm or "audio"; among the others, the package."""
     name: str
     build: Callable[[], nn.Module]
     example: Callable[[nn.Module], Any]
@@ -39,6 +39,8 @@ class Entry:
     """Control flow depends on values, so the model and its input are real."""
     executes: bool = False
     """Small enough to be run for real as well, so that the tracer "executed" is compared."""
+    otherwise: Mapping[str, str] = field(default_factory=dict)
+    """Operators that FlopCounterMode counts by another rule, to the difference in words; any other is a problem."""
     published: Callable[[], tuple[Published, ...]] = tuple
 
     def make(self, device: str | None = None) -> tuple[nn.Module, Any]:

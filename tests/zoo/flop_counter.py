@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
@@ -28,22 +29,28 @@ class TorchCount:
     """Half of its flops."""
     unknown: Mapping[str, int]
     """The contractions among the operators that it meets and counts as 0, to their macs by our formulas."""
+    otherwise: Mapping[str, int]
+    """The operators that it counts by another rule than our formulas, to how many macs more these find."""
 
 
-class UnknownContractions(TorchDispatchMode):
+class OtherContractions(TorchDispatchMode):
     """Entered before a `FlopCounterMode`, it sees the operators that are left when that has taken composites apart."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.macs: Counter[str] = Counter()
+        self.unknown: Counter[str] = Counter()
+        self.otherwise: Counter[str] = Counter()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        if isinstance(func, torch._ops.OpOverload) and func._overloadpacket not in flop_registry:
-            formula = find_formula(func)
-            macs = formula(args, kwargs or {}, out).cost.macs if formula else 0
-            if macs:
-                self.macs[operator_name(func)] += macs
+        kwargs = kwargs or {}
+        out = func(*args, **kwargs)
+        if isinstance(func, torch._ops.OpOverload):
+            formula, theirs = find_formula(func), flop_registry.get(func._overloadpacket)
+            macs = formula(args, kwargs, out).cost.macs if formula else 0
+            if not theirs and macs:
+                self.unknown[operator_name(func)] += macs
+            elif theirs and (more := macs - theirs(*args, **kwargs, out_val=out) // 2):
+                self.otherwise[operator_name(func)] += more
         return out
 
 
@@ -67,6 +74,18 @@ RUNS: dict[str, Callable[[nn.Module, ExampleCall], Any]] = {
 those of a mask: every operator that it counts is then run by `fxcount.engine.counter.WithoutData`."""
 
 
+@contextlib.contextmanager
+def taken_apart() -> Iterator[None]:
+    """On data no operator runs that only the CPU has and FlopCounterMode does not know: of attention, layers, LSTMs."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH), torch.backends.mkldnn.flags(enabled=False):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
 def count_as_torch_does(model: nn.Module, example: Any) -> TorchCount:
     """Runs the model under a `FlopCounterMode`, without data if the model has none.
 
@@ -75,7 +94,7 @@ def count_as_torch_does(model: nn.Module, example: Any) -> TorchCount:
     model.requires_grad_(False)  # else FlopCounterMode's module tracker wants gradient functions
     call = ExampleCall.of(example)
     if not any(parameter.is_meta for parameter in model.parameters()):
-        return count_run("data", model, call, contextlib.nullcontext())
+        return count_run("data", model, call, taken_apart())
     try:
         return count_run("meta tensors", model, call, contextlib.nullcontext())
     except Exception:
@@ -85,6 +104,6 @@ def count_as_torch_does(model: nn.Module, example: Any) -> TorchCount:
 def count_run(
     ran_on: str, model: nn.Module, call: ExampleCall, beneath: contextlib.AbstractContextManager[Any]
 ) -> TorchCount:
-    with beneath, UnknownContractions() as unknown, FlopCounterMode(display=False) as counter:
+    with beneath, OtherContractions() as other, FlopCounterMode(display=False) as counter:
         RUNS[ran_on](model, call)
-    return TorchCount(ran_on, counter.get_total_flops() // 2, dict(unknown.macs))
+    return TorchCount(ran_on, counter.get_total_flops() // 2, dict(other.unknown), dict(other.otherwise))

@@ -82,7 +82,7 @@ def tracers(results: Sequence[Result]) -> str:
     return table(rows, ("library", *TRACERS, "the same cost"))
 
 
-OUTCOMES = ("equal", "equal but for unknown operators", "does not run", "differs")
+OUTCOMES = ("equal", "equal but for unknown operators", "equal but for other rules", "does not run", "differs")
 
 
 def comparison(results: Sequence[Result]) -> str:
