@@ -41,13 +41,13 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def environment(place: Path, python: str, torch: str) -> Path:
-    """The Python of an environment with that torch, this package, and all that its tests need."""
+def environment(place: Path, python: str, torch: str, packages: Sequence[str] = ()) -> Path:
+    """The Python of an environment with that torch, this package, all that its tests need, and other packages."""
     there = place / "bin" / "python"
     if not there.exists():
         subprocess.run([shutil.which(f"python{python}") or python, "-m", "venv", place], check=True)
     # Three signs, since two would take a build with a label too, such as 2.13.0+cpu, to which no torchvision belongs.
-    subprocess.run([there, "-m", "pip", "install", f"torch==={torch}", f"{ROOT}[test]"], check=True)
+    subprocess.run([there, "-m", "pip", "install", f"torch==={torch}", f"{ROOT}[test]", *packages], check=True)
     return there
 
 

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from tests.zoo.check import Result
 from tests.zoo.entry import Entry
 from tests.zoo.families import FAMILIES, entries_of
+from tests.zoo.packages.report import section_of
 from tests.zoo.report import report
 from tests.zoo.run import run
 from tests.zoo.sample import sample
@@ -44,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     page = report(results, shlex.join(["python", "-m", "tests.zoo", *sys.argv[1:]]), versions())
     everything = not options.family and options.match == "*" and not options.sample
     if options.report or everything:
-        (options.report or COVERAGE).write_text(page)
+        place = options.report or COVERAGE
+        place.write_text(page + section_of(place.read_text() if place.exists() else ""))
     else:
         print(page)
     changes = changed(results, read(options.against)) if options.against else []
@@ -55,7 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.zoo", description=__doc__)
-    parser.add_argument("--family", action="append", choices=FAMILIES, help="only this library; may be repeated")
+    parser.add_argument(
+        "--family", action="append", choices=(*FAMILIES, "packages"), help="only this library; may be repeated"
+    )
     parser.add_argument("--match", default="*", metavar="PATTERN", help="only names like this, such as 'resnet*'")
     parser.add_argument("--sample", action="store_true", help="only the sample that the tests run")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="models at a time")

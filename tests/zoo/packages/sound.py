@@ -1,0 +1,51 @@
+"""Packages with models of sound and speech."""
+
+from __future__ import annotations
+
+import torch
+
+from tests.zoo.packages.examples import floats
+from tests.zoo.packages.model import Model, made
+
+PACKAGES = {
+    "conformer": [Model(made("conformer:Conformer", dim=128, depth=2, dim_head=32, heads=4), floats(1, 128, 128))],
+    "speechbrain": [
+        Model(
+            made(
+                "speechbrain.lobes.models.ECAPA_TDNN:ECAPA_TDNN",
+                80,
+                channels=[64, 64, 64, 64, 192],
+                attention_channels=32,
+                lin_neurons=64,
+            ),
+            floats(1, 100, 80),
+        ),
+        Model(
+            made("speechbrain.lobes.models.CRDNN:CRDNN", input_size=40, rnn_layers=1, rnn_neurons=64), floats(1, 64, 40)
+        ),
+        Model(made("speechbrain.lobes.models.conv_tasnet:MaskNet", 32, 32, 64, 3, 3, 2, 2), floats(1, 32, 100)),
+        Model(
+            made(
+                "speechbrain.lobes.models.transformer.TransformerASR:TransformerASR",
+                100,
+                input_size=80,
+                d_model=64,
+                nhead=4,
+                num_encoder_layers=2,
+                num_decoder_layers=1,
+                d_ffn=128,
+                encoder_module="conformer",
+                attention_type="RelPosMHAXL",
+                normalize_before=True,
+                causal=False,
+            ),
+            lambda: (torch.rand(1, 64, 80), torch.arange(1, 11)[None]),
+        ),
+    ],
+    "BS-RoFormer": [
+        Model(
+            made("bs_roformer:BSRoformer", dim=32, depth=1, time_transformer_depth=1, freq_transformer_depth=1),
+            floats(1, 11264),
+        )
+    ],
+}
