@@ -106,7 +106,12 @@ def fingerprint_of(cost: GraphCost) -> str:
 def state_of(model: nn.Module) -> dict[str, tuple[Any, ...]]:
     """Every parameter and buffer, to which object it is, and where its data are."""
     state = (*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False))
-    return {name: (id(tensor), tensor.device, tensor.dtype, tensor.shape, tensor.data_ptr()) for name, tensor in state}
+    return {name: (id(tensor), tensor.device, tensor.dtype, tensor.shape, address_of(tensor)) for name, tensor in state}
+
+
+def address_of(tensor: torch.Tensor) -> int:
+    """Where its data are; 0 for a sparse tensor, which has no one place."""
+    return tensor.data_ptr() if tensor.layout == torch.strided else 0
 
 
 def compare_tracers(cost: GraphCost, other: GraphCost, result: Result) -> None:

@@ -1,11 +1,11 @@
 """Models of other packages of PyPI."""
 
 from tests.zoo.entry import Entry
-from tests.zoo.packages import flows, generation, graphs, language, science, sound, vision
+from tests.zoo.packages import flows, generation, graphs, language, science, sound, tables, vision
 
 PACKAGES = {
     package: models
-    for file in (vision, language, sound, generation, graphs, science, flows)
+    for file in (vision, language, sound, generation, graphs, tables, science, flows)
     for package, models in file.PACKAGES.items()
 }
 """The models of each package, by its name on PyPI."""

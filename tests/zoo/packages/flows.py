@@ -76,6 +76,21 @@ def continuous_flow_of_zuko() -> nn.Module:
     return Density(zuko.flows.CNF(features=8, hidden_features=(32, 32)))
 
 
+def coupling_blocks() -> nn.Module:
+    from FrEIA.framework import SequenceINN
+    from FrEIA.modules import AllInOneBlock
+
+    flow = SequenceINN(8)
+    for _ in range(3):
+        flow.append(
+            AllInOneBlock,
+            subnet_constructor=lambda inputs, outputs: nn.Sequential(
+                nn.Linear(inputs, 32), nn.ReLU(), nn.Linear(32, outputs)
+            ),
+        )
+    return flow
+
+
 VALUES = floats(16, 8)
 
 PACKAGES = {
@@ -89,4 +104,5 @@ PACKAGES = {
         Model(spline_flow_of_zuko, VALUES, name="NSF"),
         Model(continuous_flow_of_zuko, VALUES, name="CNF"),
     ],
+    "FrEIA": [Model(coupling_blocks, VALUES, name="coupling blocks")],
 }

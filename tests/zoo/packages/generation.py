@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from tests.zoo.packages.examples import floats, image, named, several
+from tests.zoo.packages.examples import floats, image, several
 from tests.zoo.packages.model import Model, made
 
 
@@ -77,21 +77,6 @@ PACKAGES = {
     ],
     "video-diffusion-pytorch": [
         Model(made("video_diffusion_pytorch:Unet3D", dim=32, dim_mults=(1, 2)), several(floats(1, 3, 5, 32, 32), step))
-    ],
-    "imagen-pytorch": [
-        Model(
-            made(
-                "imagen_pytorch:Unet",
-                dim=32,
-                dim_mults=(1, 2),
-                cond_dim=64,
-                text_embed_dim=64,
-                num_resnet_blocks=1,
-                layer_attns=(False, True),
-                layer_cross_attns=(False, True),
-            ),
-            named(x=image(32), time=lambda: torch.tensor([0.5]), text_embeds=floats(1, 16, 64)),
-        )
     ],
     "vector-quantize-pytorch": [
         Model(made("vector_quantize_pytorch:VectorQuantize", dim=64, codebook_size=256), floats(1, 128, 64)),

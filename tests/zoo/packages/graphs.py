@@ -67,4 +67,10 @@ PACKAGES = {
             name="Enformer",
         )
     ],
+    "equiformer-pytorch": [
+        Model(
+            made("equiformer_pytorch:Equiformer", dim=(16, 8), heads=2, dim_head=8, depth=1, num_neighbors=6),
+            several(floats(1, 16, 16), floats(1, 16, 3)),
+        )
+    ],
 }

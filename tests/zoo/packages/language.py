@@ -79,6 +79,12 @@ class SentenceEmbedding(nn.Module):
         return pooled
 
 
+def mamba() -> nn.Module:
+    from mambapy.mamba import Mamba, MambaConfig
+
+    return Mamba(MambaConfig(d_model=64, n_layers=2))
+
+
 TEXT = named(input_ids=tokens(), attention_mask=lambda: torch.ones(1, 64, dtype=torch.long))
 
 PACKAGES = {
@@ -249,7 +255,7 @@ PACKAGES = {
         )
     ],
     "titans-pytorch": [
-        Model(made("titans_pytorch:NeuralMemory", dim=64, chunk_size=16), floats(1, 64, 64)),
+        Model(made("titans_pytorch:NeuralMemory", dim=64, chunk_size=16), floats(1, 64, 64), executes=False),
         Model(
             made(
                 "titans_pytorch:MemoryAsContextTransformer",
@@ -261,6 +267,7 @@ PACKAGES = {
                 num_longterm_mem_tokens=4,
             ),
             tokens(),
+            executes=False,
         ),
     ],
     "agent-attention-pytorch": [
@@ -325,4 +332,5 @@ PACKAGES = {
         )
     ],
     "sentence-transformers": [Model(SentenceEmbedding, TEXT, name="mean of BERT")],
+    "mambapy": [Model(mamba, floats(1, 32, 64), name="Mamba")],
 }

@@ -46,9 +46,7 @@ class Model:
 
     def entry(self, package: str) -> Entry:
         """The model as one of the zoo, named like ``vit-pytorch/ViT``."""
-        name = self.name or (
-            self.build.path.rpartition(":")[2] if isinstance(self.build, Made) else self.build.__name__
-        )
+        name = self.name or self.build_name()
         return Entry(
             "packages",
             package,
@@ -58,4 +56,12 @@ class Model:
             needs_data=not self.on_meta,
             executes=self.executes and not self.on_meta,
             otherwise=self.otherwise,
+        )
+
+    def build_name(self) -> str:
+        """The name of the class, or of the function in words."""
+        return (
+            self.build.path.rpartition(":")[2]
+            if isinstance(self.build, Made)
+            else self.build.__name__.replace("_", " ")
         )

@@ -27,6 +27,54 @@ class NeuralODE(nn.Module):
         return solved
 
 
+class ControlledEquation(nn.Module):
+    """An equation that a path of three values drives, solved in ten steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(3, 8)
+        self.rate = nn.Sequential(
+            nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 8 * 3), nn.Tanh(), nn.Unflatten(-1, (8, 3))
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        import torchcde
+
+        path = torchcde.CubicSpline(torchcde.hermite_cubic_coefficients_with_backward_differences(x))
+        solved: torch.Tensor = torchcde.cdeint(
+            X=path,
+            func=lambda _, z: self.rate(z),
+            z0=self.first(path.evaluate(path.interval[0])),
+            t=path.interval,
+            adjoint=False,
+            method="rk4",
+            options={"step_size": 1.0},
+        )
+        return solved
+
+
+class StochasticEquation(nn.Module):
+    """An equation with a drift and a diffusion, solved by Euler's and Maruyama's method in ten steps."""
+
+    noise_type, sde_type = "diagonal", "ito"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drift = nn.Sequential(nn.Linear(3, 32), nn.Tanh(), nn.Linear(32, 3))
+        self.diffusion = nn.Sequential(nn.Linear(3, 3), nn.Sigmoid())
+
+    def f(self, t: torch.Tensor, y: torch.Tensor) -> Any:
+        return self.drift(y)
+
+    def g(self, t: torch.Tensor, y: torch.Tensor) -> Any:
+        return self.diffusion(y)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        import torchsde
+
+        return torchsde.sdeint(self, x, torch.linspace(0, 1, 3), dt=0.1, method="euler")
+
+
 class SpikingNetwork(nn.Module):
     """Convolutions and leaky neurons, over a few steps of time."""
 
@@ -135,6 +183,8 @@ PACKAGES = {
             otherwise={"aten.bmm": COMPLEX},
         ),
     ],
+    "torchcde": [Model(ControlledEquation, floats(4, 10, 3))],
+    "torchsde": [Model(StochasticEquation, floats(4, 3), executes=False)],
     "torchdiffeq": [Model(NeuralODE, floats(16, 8))],
     "ncps": [
         Model(made("ncps.torch:CfC", 8, 32), floats(1, 16, 8)),
@@ -195,31 +245,5 @@ PACKAGES = {
             floats(1, 96, 16),
         )
     ],
-    "tab-transformer-pytorch": [
-        Model(
-            made(
-                "tab_transformer_pytorch:TabTransformer",
-                categories=(10, 5, 6, 5, 8),
-                num_continuous=10,
-                dim=32,
-                dim_out=1,
-                depth=3,
-                heads=4,
-                mlp_act=nn.ReLU(),
-            ),
-            several(lambda: torch.tensor([[1, 2, 3, 4, 5]]), floats(1, 10)),
-        ),
-        Model(
-            made(
-                "tab_transformer_pytorch:FTTransformer",
-                categories=(10, 5, 6, 5, 8),
-                num_continuous=10,
-                dim=32,
-                dim_out=1,
-                depth=3,
-                heads=4,
-            ),
-            several(lambda: torch.tensor([[1, 2, 3, 4, 5]]), floats(1, 10)),
-        ),
-    ],
+    "torchbnn": [Model(made("torchbnn:BayesLinear", 0, 0.1, 16, 8), floats(4, 16), executes=False)],
 }

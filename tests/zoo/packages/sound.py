@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
-from tests.zoo.packages.examples import floats
+from tests.zoo.packages.examples import floats, several, tokens
 from tests.zoo.packages.model import Model, made
+
+
+def encodec() -> nn.Module:
+    from encodec import EncodecModel
+    from encodec.modules import SEANetDecoder, SEANetEncoder
+    from encodec.quantization import ResidualVectorQuantizer
+
+    encoder, decoder = (each(n_filters=8, dimension=32) for each in (SEANetEncoder, SEANetDecoder))
+    return EncodecModel(encoder, decoder, ResidualVectorQuantizer(32, n_q=4, bins=64), [6.0], 24000, 1)
+
+
+def whisper() -> nn.Module:
+    from whisper.model import ModelDimensions, Whisper
+
+    return Whisper(ModelDimensions(80, 100, 64, 4, 2, 1000, 32, 64, 4, 2))
+
 
 PACKAGES = {
     "conformer": [Model(made("conformer:Conformer", dim=128, depth=2, dim_head=32, heads=4), floats(1, 128, 128))],
@@ -48,4 +65,6 @@ PACKAGES = {
             floats(1, 11264),
         )
     ],
+    "encodec": [Model(encodec, floats(1, 1, 4800), name="EncodecModel")],
+    "openai-whisper": [Model(whisper, several(floats(1, 80, 200), tokens(16)), name="Whisper")],
 }

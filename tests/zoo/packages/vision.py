@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import nn
 
 from tests.zoo.packages.examples import floats, image, several, tokens
@@ -38,6 +41,36 @@ def contrastive_captioner() -> nn.Module:
     }
     decoder = {"context_length": 32, "vocab_size": 1000, "width": 128, "heads": 4, "layers": 2}
     return CoCa(embed_dim=128, multimodal_cfg=decoder, text_cfg=text, vision_cfg=vision)
+
+
+def segment_anything() -> nn.Module:
+    from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+
+    return Sam(
+        ImageEncoderViT(img_size=128, embed_dim=96, depth=2, num_heads=4, out_chans=32),
+        PromptEncoder(embed_dim=32, image_embedding_size=(8, 8), input_image_size=(128, 128), mask_in_chans=16),
+        MaskDecoder(transformer_dim=32, transformer=TwoWayTransformer(2, 32, 4, 64)),
+    )
+
+
+def boxes_of_an_image() -> tuple[list[dict[str, Any]], bool]:
+    box = torch.tensor([[16.0, 16.0, 64.0, 64.0]])
+    return [{"image": torch.rand(3, 128, 128), "original_size": (128, 128), "boxes": box}], True
+
+
+class IntegratedGradients(nn.Module):
+    """Gradients of a small network along a path to its input, in eight steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(7200, 10))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        from captum.attr import IntegratedGradients
+
+        with torch.enable_grad():
+            attributed: torch.Tensor = IntegratedGradients(self.network).attribute(x, target=3, n_steps=8)
+        return attributed
 
 
 PACKAGES = {
@@ -193,6 +226,30 @@ PACKAGES = {
         ),
         Model(made("spandrel.architectures.SPAN.__arch.span:SPAN", num_in_ch=3, num_out_ch=3), image(32)),
     ],
+    "segment-anything": [
+        Model(
+            made(
+                "segment_anything.modeling:ImageEncoderViT",
+                img_size=128,
+                embed_dim=96,
+                depth=2,
+                num_heads=4,
+                out_chans=32,
+                use_rel_pos=True,
+                window_size=4,
+                global_attn_indexes=(1,),
+            ),
+            image(128),
+        ),
+        Model(segment_anything, boxes_of_an_image, name="Sam"),
+    ],
+    "captum": [Model(IntegratedGradients, image(32))],
+    "pytorch-metric-learning": [
+        Model(
+            made("pytorch_metric_learning.losses:ArcFaceLoss", 100, 64), lambda: (torch.rand(16, 64), torch.arange(16))
+        ),
+        Model(made("pytorch_metric_learning.losses:NTXentLoss"), lambda: (torch.rand(16, 64), torch.arange(16) % 4)),
+    ],
     "lpips": [
         Model(
             made("lpips:LPIPS", net="alex", pnet_rand=True, pretrained=False, verbose=False),
@@ -204,4 +261,37 @@ PACKAGES = {
         Model(made("piq:GMSDLoss"), several(image(64), image(64))),
     ],
     "pytorch-msssim": [Model(made("pytorch_msssim:MS_SSIM", data_range=1.0), several(image(256), image(256)))],
+    "x-unet": [
+        Model(
+            made(
+                "x_unet:XUnet",
+                dim=16,
+                dim_mults=(1, 2),
+                num_blocks_per_stage=(1, 1),
+                num_self_attn_per_stage=(0, 1),
+                nested_unet_depths=(2, 1),
+            ),
+            image(64),
+        )
+    ],
+    "resnest": [Model(made("resnest.torch:resnest50"), image(128))],
+    "pytorchcv": [
+        Model(made("pytorchcv.model_provider:get_model", "shufflenetv2_wd2"), image(), name="ShuffleNetV2"),
+        Model(made("pytorchcv.model_provider:get_model", "ghostnet"), image(), name="GhostNet"),
+        Model(
+            made(
+                "pytorchcv.model_provider:get_model",
+                "icnet_resnetd50b_cityscapes",
+                pretrained_backbone=False,
+                in_size=(128, 128),
+            ),
+            image(128),
+            name="ICNet",
+        ),
+        Model(
+            made("pytorchcv.model_provider:get_model", "lwopenpose2d_mobilenet_cmupan_coco"),
+            image(128),
+            name="lightweight OpenPose",
+        ),
+    ],
 }
