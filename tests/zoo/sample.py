@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from tests.zoo.entry import Entry
 
-EACH = {"timm": 2, "torchvision": 4, "transformers": 2}
+EACH = {"timm": 2, "torchvision": 4, "transformers": 2, "packages": 1}
 """How many of each kind: the first ones."""
 
 
