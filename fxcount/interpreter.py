@@ -24,11 +24,11 @@ class CostInterpreter(ShapeProp):
         self._named = trace.module.named
         super().__init__(trace.module)  # type: ignore[arg-type]  # any module with a graph will do
         self.extra_traceback = False  # the place is added to errors here
-        self._inputs = trace.inputs
+        self._inputs, self._owned = trace.inputs, trace.owned
 
     def propagate(self) -> Any:
         """Runs the graph on the example that it was traced with, and returns the result: meta tensors."""
-        counter = WithoutData()
+        counter = WithoutData(self._owned)
         inputs = [counter.represent(tensor) for tensor in self._inputs]
         self._calls = Calls(counter)  # before there is a mode at work
         with counting(counter):

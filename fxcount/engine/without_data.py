@@ -1,7 +1,8 @@
 """`WithoutData`: the counter that computes on shapes, and on values only where they are known."""
 
 import contextlib
-from collections.abc import Hashable, Mapping, Sequence
+import functools
+from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from fxcount.formulas.number_kinds import tensors
 
 
 class WithoutData(OperatorCounter):
-    """An `OperatorCounter` that computes on shapes: parameters and floating-point inputs have no data.
+    """An `OperatorCounter` that computes on shapes: parameters, buffers and floating-point inputs have no data.
 
     Such a tensor is represented by a stand-in on the meta device: shape, strides and dtype, no storage. What depends on
     none of them, such as token ids, masks and positions, stays known as long as it is small: it is computed for real on
@@ -31,8 +32,12 @@ class WithoutData(OperatorCounter):
     LARGEST_KNOWN = 2**20
     """Elements of the largest tensor whose values are computed."""
 
-    def __init__(self) -> None:
+    def __init__(self, owned: Iterable[torch.Tensor] | None = None) -> None:
+        """``owned`` are the parameters and buffers of a model: other tensors that it has, such as the strides of a
+        detector, are known, whatever their dtype. Without it, floating-point numbers are known if they were made here.
+        """
         super().__init__()
+        self._owned = owned
         self.knows_floats = True
         """Whether floating-point numbers that depend on nothing unknown are computed; autograd wants those that it
         differentiates on one device."""
@@ -41,7 +46,7 @@ class WithoutData(OperatorCounter):
         self._repeats = new_or_shared(own=custom_formulas())
 
     def represent(self, tensor: torch.Tensor) -> torch.Tensor:
-        return tensor.detach() if self.knows(tensor) else _shape_of(tensor)
+        return tensor.detach() if not _is_continuous(tensor) and self.knows(tensor) else _shape_of(tensor)
 
     def _count(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Any:
         key = self._key_on_shapes(func, args, kwargs)
@@ -103,7 +108,14 @@ class WithoutData(OperatorCounter):
         place = memory(tensor)
         if place in self._overwritten_unseen:
             return False
-        return (place in self._made and self.knows_floats) or not _is_continuous(tensor)
+        if not _is_continuous(tensor):
+            return True
+        return self.knows_floats and (place in self._made or (place != 0 and place not in self._places_owned))
+
+    @functools.cached_property
+    def _places_owned(self) -> Container[int]:
+        """Where the tensors of the model lie; looked up when it is first asked for, which few models do."""
+        return _Everything() if self._owned is None else set(map(memory, self._owned))
 
     def _run_known(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Sequence[Any], Any, Any]:
         """Runs an operator on values, unless its result is random or large, or it writes to what it did not make."""
@@ -170,6 +182,13 @@ class WithoutData(OperatorCounter):
         if id(tensor) not in self._stand_ins:
             self._stand_ins[id(tensor)] = (tensor, _shape_of(tensor))
         return self._stand_ins[id(tensor)][1]
+
+
+class _Everything:
+    """Where every tensor lies that was not made here."""
+
+    def __contains__(self, place: object) -> bool:
+        return True
 
 
 def _is_continuous(tensor: torch.Tensor) -> bool:

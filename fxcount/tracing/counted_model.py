@@ -71,6 +71,11 @@ class CountedModel:
         return chain(self.parameters.items(), self.buffers.items())
 
     @property
+    def owned(self) -> tuple[torch.Tensor, ...]:
+        """The parameters and the buffers, without their names."""
+        return (*self.parameters.values(), *self.buffers.values())
+
+    @property
     def forward(self) -> Callable[..., Any]:
         """The function that names the arguments of a call."""
         return self.run.forward if isinstance(self.run, nn.Module) else self.run

@@ -41,7 +41,7 @@ from fxcount.tracing.trace import Trace, TracedModule
 
 def record(model: CountedModel, call: ExampleCall, put_back: Callable[[], None]) -> Trace:
     """Traces one run of ``model`` on shapes; integers that depend on no parameter keep their values."""
-    return _record("recorded", model, call, WithoutData())
+    return _record("recorded", model, call, WithoutData(model.owned))
 
 
 def execute(model: CountedModel, call: ExampleCall, put_back: Callable[[], None]) -> Trace:
@@ -70,7 +70,7 @@ def _record(
         with torch.DisableTorchFunction():  # each look at a tensor would be a question of the model's
             recorder.graph.output(result)
     module = TracedModule(recorder.graph.graph, recorder.graph.attributes.used, model.training)
-    return Trace(tracer, module, call.tensors(), recorder.modules.called)
+    return Trace(tracer, module, call.tensors(), recorder.modules.called, model.owned)
 
 
 SET_DATA = torch.Tensor.data.__set__  # type: ignore[attr-defined]  # on the class it is a descriptor

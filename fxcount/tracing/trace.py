@@ -66,3 +66,5 @@ class Trace:
     """The tensors of the example, one for each placeholder of the graph."""
     called: list[tuple[str, str]]
     """Every call of a module, in order: the path by which it was called, and its class name."""
+    owned: tuple[torch.Tensor, ...]
+    """The parameters and buffers of the model."""
