@@ -30,6 +30,24 @@ def replaced_functions(functions: Sequence[Callable[..., Any]], call: Callable[.
             setattr(owner, name, function)
 
 
+@contextlib.contextmanager
+def watched_parameters(note: Callable[[nn.Parameter], None]) -> Iterator[None]:
+    """While it lasts, ``note`` is told of every parameter that is made in this thread."""
+    original, thread = nn.Parameter.__new__, threading.get_ident()
+
+    def make(kind: type[nn.Parameter], *args: Any, **kwargs: Any) -> nn.Parameter:
+        made: nn.Parameter = for_the_model(original, kind, *args, **kwargs)
+        if threading.get_ident() == thread:
+            note(made)
+        return made
+
+    nn.Parameter.__new__ = make  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        nn.Parameter.__new__ = original  # type: ignore[method-assign]
+
+
 _TAKE_NUMBERS = (
     "as_strided", "broadcast_to", "chunk", "expand", "flatten", "flip", "mean", "movedim", "narrow", "new_empty",
     "new_full", "new_ones", "new_zeros", "permute", "repeat", "repeat_interleave", "reshape", "roll", "select",

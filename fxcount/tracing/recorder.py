@@ -35,7 +35,7 @@ from fxcount.tracing.example_call import ExampleCall
 from fxcount.tracing.graph_builder import GraphBuilder
 from fxcount.tracing.model_device import DEVICE_QUESTIONS, ModelDevice
 from fxcount.tracing.module_calls import ModuleCalls
-from fxcount.tracing.patched_functions import node_kind, replaced_functions
+from fxcount.tracing.patched_functions import node_kind, replaced_functions, watched_parameters
 from fxcount.tracing.trace import Trace, TracedModule
 
 
@@ -118,7 +118,8 @@ class Recorder(TorchFunctionMode):
         try:
             functions = replaced_functions(python_functions(), self._call_function)
             of_autograd = self.autograd.watching(self._call_function_of_autograd)
-            with self.modules.watching(self._call_leaf), of_autograd, self, functions:
+            parameters = watched_parameters(self.graph.attributes.note_made)
+            with self.modules.watching(self._call_leaf), of_autograd, parameters, self, functions:
                 self._modes = Modes()
                 yield
         finally:

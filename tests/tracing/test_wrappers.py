@@ -468,3 +468,20 @@ def test_parameters_replaced_for_one_call(tracer: str) -> None:
     assert cost.total == Cost(macs=24, add=6, mul=12)
     with torch.no_grad():
         torch.testing.assert_close(cost.graph(X), forward(X))
+
+
+@pytest.mark.parametrize("tracer", AUTO)
+def test_a_parameter_that_the_model_makes_while_it_runs_is_none_of_its_own(tracer: str) -> None:
+    class Makes(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            scale = nn.Parameter(torch.empty(4))
+            nn.init.ones_(scale)
+            return self.layer(x * scale)
+
+    cost = count_graph(Makes(), X, tracer=tracer)
+    assert cost.params == 20
+    assert cost.unregistered == ()
