@@ -1,7 +1,7 @@
 """`read_cost`: from an interpreted trace to the `GraphCost` that people get."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from itertools import chain
 from typing import Any
 
@@ -23,7 +23,8 @@ def read_cost(model: CountedModel, trace: Trace, convention: Convention, gave_up
     names = model.parameters
     if not model.modules:
         names = {name: each for item in trace.module.named.items() for name, each in _parameters_in(*item).items()}
-    used = _UsedParameters(names)
+    names = {name: each for name, each in names.items() if id(each) not in trace.made} if trace.made else names
+    used = _UsedParameters(names, trace.made)
     nodes = _read_nodes(trace.module, convention, used)
     parameters, shared = _first_and_further(used.names)
     leaves = leaf_paths(nodes)
@@ -75,16 +76,20 @@ def _read_nodes(traced: TracedModule, convention: Convention, used: "_UsedParame
 class _UsedParameters:
     """Which parameters nodes use, in the order of the graph."""
 
-    def __init__(self, names: Mapping[str, nn.Parameter]) -> None:
+    def __init__(self, names: Mapping[str, nn.Parameter], made: Container[int]) -> None:
+        """``names`` are those of the model, ``made`` those that the run made."""
         self.names = dict(names)
         """Those of the model, and those that nodes use and the model does not register."""
         self._first = {id(parameter): name for name, parameter in reversed([*names.items()])}
         self._seen: set[int] = set()
+        self._made = made
 
     def by(self, path: str, value: Any) -> tuple[int, tuple[str, ...]]:
         """The elements of those that no node used before, and the names of all, of the module or tensor at ``path``."""
         new, used = 0, []
         for name, parameter in _parameters_in(path, value).items():
+            if id(parameter) in self._made:
+                continue
             if name not in self.names and self._first.setdefault(id(parameter), name) == name:
                 self.names[name] = parameter
             used.append(name if name in self.names else self._first[id(parameter)])

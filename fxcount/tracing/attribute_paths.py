@@ -24,7 +24,8 @@ class Attributes:
         self._paths: dict[int, str] = {}
         self._parameters: dict[str, nn.Parameter] = {**model.parameters}
         self._kept: list[Any] = []
-        self._made: dict[int, Any] = {}
+        self.made: dict[int, nn.Parameter] = {}
+        """The parameters that the run itself makes, by identity."""
         self._knows_attributes = False
         self._numbers: dict[str, Iterator[int]] = {}
         self._add(model.modules.items())
@@ -42,13 +43,12 @@ class Attributes:
     def use(self, value: nn.Module | torch.Tensor) -> str:
         """The path of ``value``, which a node of the graph names."""
         path = self.path_of(value)
-        is_made = isinstance(value, torch.Tensor) and id(value) in self._made
-        self.used[path] = torch.Tensor.detach(value) if is_made else value  # type: ignore[arg-type]
+        self.used[path] = value
         return path
 
     def note_made(self, parameter: nn.Parameter) -> None:
         """A parameter that the run itself makes is none of the model's."""
-        self._made[id(parameter)] = parameter
+        self.made[id(parameter)] = parameter
 
     def has_parameters_of(self, module: nn.Module) -> bool:
         """Whether a module's parameters are those that it has in the model, and not others put in their place."""

@@ -28,6 +28,7 @@ from fxcount.tracing.autocast import AsOn
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.graph_builder import GraphBuilder
 from fxcount.tracing.module_calls import ModuleCalls
+from fxcount.tracing.patched_functions import copy_of_shape
 from fxcount.tracing.saved_regions import SavedRegion
 
 Values = MutableMapping[fx.Node, Any]
@@ -237,6 +238,8 @@ class AutogradReplay:
         if node.op == "call_module":
             target = self._graph.attributes.used[target]
         elif node.op == "call_method":
+            if target == "__deepcopy__":
+                return copy_of_shape(args[0], {})
             target, args = getattr(args[0], target), args[1:]
         return for_the_model(target, *args, **kwargs)
 

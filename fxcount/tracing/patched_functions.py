@@ -1,12 +1,14 @@
 """How functions and methods are seen and named: those of torch, and Python functions that are to be one node."""
 
 import contextlib
+import copy
 import functools
 import operator
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import torch
 from torch import nn
 from torch.overrides import is_tensor_method_or_property
 
@@ -107,3 +109,10 @@ def _node_kind(func: Any) -> tuple[str, Any, bool]:
         if reflected in operators:
             return "call_function", operators[reflected], True
     return "call_method", name, False
+
+
+def copy_of_shape(tensor: torch.Tensor, memo: dict[int, Any]) -> torch.Tensor:
+    """What ``copy.deepcopy`` makes of a tensor; torch's own would copy its memory, which no operator shows."""
+    copied = memo[id(tensor)] = tensor.detach().clone().requires_grad_(tensor.requires_grad)
+    vars(copied).update(copy.deepcopy(vars(tensor), memo))
+    return copied

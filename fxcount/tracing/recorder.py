@@ -7,7 +7,6 @@ the dispatcher. Tensors are matched to nodes by identity.
 """
 
 import contextlib
-import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -35,7 +34,7 @@ from fxcount.tracing.example_call import ExampleCall
 from fxcount.tracing.graph_builder import GraphBuilder
 from fxcount.tracing.model_device import DEVICE_QUESTIONS, ModelDevice
 from fxcount.tracing.module_calls import ModuleCalls
-from fxcount.tracing.patched_functions import node_kind, replaced_functions, watched_parameters
+from fxcount.tracing.patched_functions import copy_of_shape, node_kind, replaced_functions, watched_parameters
 from fxcount.tracing.trace import Trace, TracedModule
 
 
@@ -69,8 +68,9 @@ def _record(
         recorder.autograd.finish()
         with torch.DisableTorchFunction():  # each look at a tensor would be a question of the model's
             recorder.graph.output(result)
-    module = TracedModule(recorder.graph.graph, recorder.graph.attributes.used, model.training)
-    return Trace(tracer, module, call.tensors(), recorder.modules.called, model.owned)
+    attributes = recorder.graph.attributes
+    module = TracedModule(recorder.graph.graph, attributes.used, model.training)
+    return Trace(tracer, module, call.tensors(), recorder.modules.called, model.owned, attributes.made)
 
 
 SET_DATA = torch.Tensor.data.__set__  # type: ignore[attr-defined]  # on the class it is a descriptor
@@ -169,7 +169,7 @@ class Recorder(TorchFunctionMode):
         if func is COPY:
             arguments = (args[0], {})  # and not what else was copied before, such as a module that is half made
             if isinstance(self._counter, WithoutData):
-                run, given = _copy_of_shape, args
+                run, given = copy_of_shape, args
         result = self._record(op, target, arguments, kwargs, run, given, repeats=False)
         self.autograd.called(func, self.graph.last())
         return result
@@ -267,13 +267,6 @@ class Recorder(TorchFunctionMode):
 
 def _itself(value: Any) -> Any:
     return value
-
-
-def _copy_of_shape(tensor: torch.Tensor, memo: dict[int, Any]) -> torch.Tensor:
-    """What ``copy.deepcopy`` makes of a tensor; torch's own would copy its memory, which no operator shows."""
-    copied = memo[id(tensor)] = tensor.detach().clone().requires_grad_(tensor.requires_grad)
-    vars(copied).update(copy.deepcopy(vars(tensor), memo))
-    return copied
 
 
 def _matters(note: Annotation) -> bool:

@@ -59,7 +59,7 @@ def trace_symbolically(model: CountedModel, call: ExampleCall) -> Trace:
     finally:
         tracer.is_over = True
     module = TracedModule(graph, tracer.attributes.used, model.training)
-    return Trace("symbolic", module, call.tensors(), tracer.modules.called, model.owned)
+    return Trace("symbolic", module, call.tensors(), tracer.modules.called, model.owned, tracer.attributes.made)
 
 
 class SymbolicTracer(fx.Tracer):

@@ -1,5 +1,6 @@
 """`Trace`: what every tracer makes of a model and an example."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,3 +69,5 @@ class Trace:
     """Every call of a module, in order: the path by which it was called, and its class name."""
     owned: tuple[torch.Tensor, ...]
     """The parameters and buffers of the model."""
+    made: Mapping[int, nn.Parameter]
+    """The parameters that the run itself made, by identity: none of the model's."""
