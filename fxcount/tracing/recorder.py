@@ -192,6 +192,8 @@ class Recorder(TorchFunctionMode):
         name = getter.__self__.__name__
         if name in DEVICE_QUESTIONS:
             return DEVICE_QUESTIONS[name](self._device.of(tensor))
+        if transform_level() and is_transformed(tensor):
+            return self.autograd.of_transforms(self._call, getter, (tensor, *owner), {})
         run: Callable[..., Any] = for_the_model
         given: Sequence[Any] = (getter, tensor, *owner)
         if name in PROPERTIES:

@@ -485,3 +485,41 @@ def test_a_parameter_that_the_model_makes_while_it_runs_is_none_of_its_own(trace
     cost = count_graph(Makes(), X, tracer=tracer)
     assert cost.params == 20
     assert cost.unregistered == ()
+
+
+@pytest.mark.parametrize("tracer", AUTO)
+@pytest.mark.parametrize(
+    "mapped",
+    [
+        lambda layer: torch.vmap(layer),
+        lambda layer: torch.vmap(nn.Sequential(layer, nn.ReLU())),
+        lambda layer: torch.vmap(layer, in_dims=1, out_dims=1),
+        lambda layer: torch.vmap(torch.vmap(layer)),
+    ],
+)
+def test_a_layer_inside_of_vmap(mapped: Callable[[nn.Module], Callable[[Tensor], Tensor]], tracer: str) -> None:
+    """The graph computes what the model computes, also of another input."""
+    layer = nn.Linear(4, 3)
+    function, x, other = mapped(layer), torch.randn(2, 5, 4), torch.randn(2, 5, 4)
+    cost = count_graph(lambda x: function(x), x, tracer=tracer)
+    assert cost.macs == 2 * 5 * 4 * 3
+    torch.testing.assert_close(cost.graph(other), function(other))
+
+
+def test_a_layer_and_a_property_inside_of_a_gradient() -> None:
+    class Gradients(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight, self.relu = nn.Parameter(torch.randn(5, 4, 3)), nn.ReLU()
+
+        def forward(self, x: Tensor) -> Tensor:
+            def loss(weight: Tensor, x: Tensor) -> Tensor:
+                return self.relu(x @ weight.T).sum()
+
+            return torch.vmap(torch.func.grad(loss))(self.weight, x)
+
+    model, x, other = Gradients(), torch.randn(5, 2, 3), torch.randn(5, 2, 3)
+    cost = count_graph(model, x, tracer="executed")
+    assert cost.macs == 2 * (5 * 2 * 3 * 4)  # the product, and the gradient of the weight
+    torch.testing.assert_close(cost.graph(other), model(other))
+    assert count_graph(model.to("meta"), x.to("meta")).macs == cost.macs
