@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from fxcount._torch import is_gradient_tracked, is_transformed, make_dual, transform_level
+from fxcount._torch import grad_mode_setter, is_gradient_tracked, is_transformed, make_dual, transform_level
 from fxcount.engine.counter import OperatorCounter
 from fxcount.engine.counting_context import above_autograd
 from fxcount.engine.node_annotation import annotation
@@ -161,6 +161,8 @@ class AutogradCalls:
         region = SavedRegion(None, kind, apply, args, kwargs)
         with self._inside(region):
             region.result = for_the_model(apply, *args, **kwargs)
+        # Inside, C++ has gradients off, and what is set there ends with that: a graph must set it back.
+        self._graph.add("call_function", grad_mode_setter, (torch.is_grad_enabled(),), {}, None, annotation(None))
         return region.result
 
     @contextlib.contextmanager

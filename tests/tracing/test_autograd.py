@@ -344,3 +344,15 @@ def test_a_graph_leaves_grad_mode_alone(tracer: str) -> None:
     assert torch.is_grad_enabled()
     result.sum().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("tracer", ["recorded", "executed"])
+def test_a_graph_of_a_reentrant_checkpoint_leaves_grad_mode_alone(tracer: str) -> None:
+    model = Network(lambda model, x: checkpoint(model.net, x, use_reentrant=True) * 2)
+    graph = count_graph(model, X, tracer=tracer).graph
+    try:
+        torch.testing.assert_close(graph(X), model(X))
+        assert torch.is_grad_enabled()
+    finally:
+        torch.set_grad_enabled(True)
