@@ -81,8 +81,14 @@ def test_a_tensor_in_parts_that_no_module_has(tracer: str) -> None:
         count_graph(lambda x: x @ weight, x, tracer=tracer)
 
 
+def has_shape_rule(operator: str) -> bool:
+    return torch._C._dispatch_has_kernel_for_dispatch_key(operator, "Meta")
+
+
 @pytest.mark.parametrize("tracer", ["recorded", "executed"])
 def test_what_is_gathered_while_it_runs_is_whole(tracer: str) -> None:
+    if tracer == "recorded" and not has_shape_rule("c10d::_allgather_base_"):
+        pytest.skip(f"torch {torch.__version__} cannot gather tensors without data")
     model = network()
     for part in (model[0], model[2], model):
         fully_shard(part, mesh=init_device_mesh("cpu", (4,)))
