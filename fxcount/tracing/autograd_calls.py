@@ -76,11 +76,11 @@ class AutogradCalls:
         elif self.above and given.requires_grad:
             represented.requires_grad_()
 
+    @contextlib.contextmanager
     def watching(
         self, record: Callable[[Any, Callable[..., Any], Sequence[Any], Mapping[str, Any]], Any]
-    ) -> contextlib.AbstractContextManager[Any]:
+    ) -> Iterator[None]:
         """While it lasts, calls of functions with a gradient of their own are nodes, made by ``record``."""
-        watched = contextlib.ExitStack()
 
         def call(kind: type[torch.autograd.Function], apply: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             if self._modules.inside_a_node or self._counter.running or transform_level():
@@ -90,9 +90,8 @@ class AutogradCalls:
             with needs_input_grad(kind, lambda: tuple(map(self._needs_gradient, args))):
                 return record(named_after(kind, apply), apply, args, kwargs)
 
-        watched.enter_context(watched_functions(call))
-        watched.enter_context(watched_regions(self._enter, self._leave))
-        return watched
+        with watched_functions(call), watched_regions(self._enter, self._leave):
+            yield
 
     def ask(self, getter: Any, tensor: torch.Tensor, *owner: type) -> Any:
         """What autograd says of a tensor; of a parameter the tensor itself says it, but for its gradient."""

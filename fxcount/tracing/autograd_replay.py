@@ -109,12 +109,18 @@ class AutogradReplay:
 
     def _catch_up(self) -> None:
         """Runs the nodes that have been added since the last time; what they cost is known."""
+        last, noted = self._last, self._counter.calls
         waiting = [node for node in self._new_nodes() if node not in self._values]
-        if waiting:
+        if not waiting:
+            return
+        try:
             self._show_device(waiting)
-            noted = self._counter.calls
             with self._at_work():
                 self._run_all(waiting, self._values)
+        except BaseException:
+            self._last = last  # a model that catches this may ask again
+            raise
+        finally:
             self._counter.calls = noted
 
     def _show_device(self, waiting: Iterable[fx.Node]) -> None:

@@ -203,7 +203,8 @@ class Recorder(TorchFunctionMode):
             run, given = _itself, (answer,)
         elif name in PLAIN_PROPERTIES:
             return for_the_model(getter, tensor, *owner)
-        return self._record("call_function", getattr, (tensor, name), {}, run, given, repeats=False)
+        repeats = name not in PROPERTIES
+        return self._record("call_function", getattr, (tensor, name), {}, run, given, repeats=repeats)
 
     def _record_aside(
         self, op: str, target: Any, args: Any, kwargs: Any, call: Callable[..., Any], called: Any = None

@@ -1,6 +1,7 @@
 """`SavedRegion`: a stretch of a run in which the model decides what is kept for the backward pass.
 
-It is a checkpoint, which keeps nothing and computes it again, or has hooks of its own on what is saved."""
+It is a checkpoint, which keeps nothing and computes it again, or has hooks of its own on what is saved.
+"""
 
 import contextlib
 import threading
@@ -25,6 +26,7 @@ class SavedRegion:
     function: type[torch.autograd.Function] | None = None
     """That function, which runs what it is given."""
     apply: Callable[..., Any] = tuple
+    """What calls that function, with these arguments."""
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = field(default_factory=dict)
     result: Any = None

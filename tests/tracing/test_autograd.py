@@ -88,7 +88,7 @@ QUESTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "a frozen weight": lambda w, x: (x @ changed(w, lambda w: w.requires_grad_(False))).requires_grad,
     "whether gradients are on": lambda w, x: torch.is_grad_enabled(),
     "no gradient yet": lambda w, x: w.grad is None,
-    "the sign of a gradient's size": lambda w, x: torch.autograd.grad((x @ w).sum(), w)[0].shape == w.shape,
+    "the shape of a gradient": lambda w, x: torch.autograd.grad((x @ w).sum(), w)[0].shape == w.shape,
 }
 
 
@@ -356,3 +356,17 @@ def test_a_graph_of_a_reentrant_checkpoint_leaves_grad_mode_alone(tracer: str) -
         assert torch.is_grad_enabled()
     finally:
         torch.set_grad_enabled(True)
+
+
+def test_a_question_may_be_asked_again_after_an_error() -> None:
+    """Autograd refuses to write to a leaf that requires a gradient, which below autograd nobody refuses."""
+
+    def asks_twice(x: Tensor) -> Tensor:
+        y = x.clone().detach().requires_grad_()
+        y.add_(1)
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="leaf Variable"):
+                (y * 2).requires_grad  # noqa: B018  # to ask is the test
+        return y.exp()
+
+    assert count_graph(asks_twice, X, tracer="recorded").total.special == 24
