@@ -163,9 +163,9 @@ def norms(draw: Draw) -> Call:
 
 
 @st.composite
-def attentions(draw: Draw) -> Call:
+def attentions(draw: Draw, grouped: bool = True) -> Call:
     batch, heads, queries, keys, width, value_width = (draw(sizes) for _ in range(6))
-    groups = draw(positive)
+    groups = draw(positive) if grouped else 1
     if TORCH < (2, 13) and not heads:  # which torch, where they are in groups, divides by, and Python ends
         groups = 1
     query, key, value = (
@@ -325,10 +325,8 @@ def test_order_of_a_products_axes_does_not_matter(
 
 
 @some(max_examples=40)
-@given(drawn=attentions())
+@given(drawn=attentions(grouped=False))
 def test_heads_and_batch_are_alike_in_attention(drawn: Call) -> None:
-    if drawn.options["enable_gqa"]:
-        reject()
     query, key, value, *mask = map(meta, drawn.shapes)
     moved = [x.transpose(0, 1) for x in (query, key, value)]
     assert cost_of(drawn.function, *moved, *mask) == drawn.cost()
