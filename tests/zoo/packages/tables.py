@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -13,33 +15,22 @@ def categories() -> torch.Tensor:
     return torch.tensor([[1, 2, 3, 4, 5]])
 
 
+COLUMNS: dict[str, Any] = {
+    "categories": (10, 5, 6, 5, 8),
+    "num_continuous": 10,
+    "dim": 32,
+    "dim_out": 1,
+    "depth": 3,
+    "heads": 4,
+}
+
 PACKAGES = {
     "tab-transformer-pytorch": [
         Model(
-            made(
-                "tab_transformer_pytorch:TabTransformer",
-                categories=(10, 5, 6, 5, 8),
-                num_continuous=10,
-                dim=32,
-                dim_out=1,
-                depth=3,
-                heads=4,
-                mlp_act=nn.ReLU(),
-            ),
+            made("tab_transformer_pytorch:TabTransformer", **COLUMNS, mlp_act=nn.ReLU()),
             several(categories, floats(1, 10)),
         ),
-        Model(
-            made(
-                "tab_transformer_pytorch:FTTransformer",
-                categories=(10, 5, 6, 5, 8),
-                num_continuous=10,
-                dim=32,
-                dim_out=1,
-                depth=3,
-                heads=4,
-            ),
-            several(categories, floats(1, 10)),
-        ),
+        Model(made("tab_transformer_pytorch:FTTransformer", **COLUMNS), several(categories, floats(1, 10))),
     ],
     "pytorch-tabnet": [
         Model(made("pytorch_tabnet.tab_network:TabNet", 16, 3, group_attention_matrix=torch.eye(16)), floats(32, 16)),
