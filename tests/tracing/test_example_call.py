@@ -84,7 +84,7 @@ def test_inputs_are_called_as_the_model_calls_them(tracer: str) -> None:
         Pair(X, Pair(Y, None)),
         collections.OrderedDict(b=X, a=Y),
     ],
-    ids=str,
+    ids=["joined", "no identifier", "numbers", "nested", "named tuple", "ordered"],
 )
 def test_nested_inputs_have_names_of_their_own(tree: Any, tracer: str) -> None:
     def forward(tree: Any, scale: float) -> Tensor:
