@@ -30,7 +30,7 @@ def with_tests(paths: Sequence[Path], use: Callable[[Mapping[str, Passes]], obje
         Exception: whatever ``use`` raises.
     """
     session = _Session(use)
-    quiet = ("-qq", "--no-header", "-p", "no:cacheprovider", "--assert=plain", "--disable-warnings")
+    quiet = ("-qq", "--no-header", "-n0", "-p", "no:cacheprovider", "--assert=plain", "--disable-warnings")
     code = pytest.main([*map(str, paths), *quiet, *(f"--ignore-glob=*/{name}" for name in LEFT_OUT)], [session])
     if session.raised is not None:
         raise session.raised

@@ -99,5 +99,7 @@ def serve(connection: Connection) -> None:
             family, name = connection.recv()
         except EOFError:
             return
-        connection.send(check(entries_of(family)[name]))
+        entry = entries_of(family)[name]
+        gc.freeze()  # what the library has made stays, and need not be searched after each model
+        connection.send(check(entry))
         gc.collect()

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 
 from tests.zoo.entry import Entry
 
-EACH = {"timm": 2, "torchvision": 4, "transformers": 2, "packages": 1}
-"""How many of each kind: the first ones."""
+OF_EACH_KIND = {"timm": slice(-2, None), "torchvision": slice(2), "transformers": slice(1), "packages": slice(1)}
+"""Which of each kind; in timm the names of the small ones (tiny, small) come after those of the large (base, huge)."""
 
 
 def sample(entries: Iterable[Entry]) -> list[Entry]:
-    """The first few of every kind."""
-    chosen: Counter[tuple[str, str]] = Counter()
-    found = []
+    """A few of every kind."""
+    kinds: defaultdict[tuple[str, str], list[Entry]] = defaultdict(list)
     for entry in entries:
-        chosen[entry.family, entry.kind] += 1
-        if chosen[entry.family, entry.kind] <= EACH[entry.family]:
-            found.append(entry)
-    return found
+        kinds[entry.family, entry.kind].append(entry)
+    return [entry for (family, _), some in kinds.items() for entry in some[OF_EACH_KIND[family]]]
