@@ -15,8 +15,9 @@ import torch
 from fxcount._torch import DispatchMode, HigherOrderOperator, Operator
 from fxcount.cost import Cost, OperatorCost
 from fxcount.engine.operator_facts import facts_on
+from fxcount.engine.refusals import refused
 from fxcount.engine.sharding import refuse_sharded
-from fxcount.errors import NESTED, TracingError
+from fxcount.errors import NESTED, DataNeededError, TracingError
 from fxcount.fault_origin import for_the_model
 from fxcount.formulas import REFUSED, find_formula, operator_name
 from fxcount.formulas.number_kinds import tensors
@@ -60,6 +61,9 @@ class OperatorCounter(DispatchMode):
                 out = HIGHER_ORDER.get(func.name(), undescribed)(self, HigherOrderCall(func, args, kwargs))
             else:
                 out = self._count(func, args, kwargs)
+        except DataNeededError as error:
+            refused(error)
+            raise
         finally:
             self.running -= 1
         if self.on_call is not None and not self.running:

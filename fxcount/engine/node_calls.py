@@ -21,6 +21,7 @@ from fxcount._torch import (
 from fxcount.cost import OperatorCost
 from fxcount.engine.counter import OperatorCounter
 from fxcount.engine.node_annotation import Annotation, annotation
+from fxcount.engine.refusals import refusals
 from fxcount.engine.repeated_calls import key_of, new_or_shared
 from fxcount.engine.scripts import beside_the_dispatcher
 from fxcount.engine.without_data import WithoutData
@@ -83,7 +84,7 @@ class Calls:
             return ()
         args, kwargs = for_the_model(pytree.tree_map_only, torch.Tensor, self._counter.represent, (args, kwargs))
         try:
-            with below_autograd(), self._counter:
+            with refusals(), below_autograd(), self._counter:
                 _, note = self.run(target, args, kwargs, partial(called, **kwargs), args, repeats=True)
         except (RuntimeError, DataNeededError):
             return ()

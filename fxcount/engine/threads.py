@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NoReturn
 
 from fxcount._torch import DispatchMode
+from fxcount.engine.refusals import refusals, refused
 from fxcount.errors import TracingError
 from fxcount.fault_origin import for_the_model, line_of_model
 
@@ -20,8 +21,6 @@ _METHODS_OF_POOLS = (
     "apply", "apply_async", "map", "map_async", "imap", "imap_unordered", "starmap", "starmap_async",
 )  # fmt: skip
 """Those of ``multiprocessing.pool.ThreadPool``, whose threads may have started long before; each takes a function."""
-
-_at_work: list["_Others"] = []
 
 
 @contextlib.contextmanager
@@ -33,9 +32,8 @@ def one_thread() -> Iterator[None]:
         TracingError: at the end, that another thread ran an operator, also if the model has caught it.
     """
     others = _Others()
-    _at_work.append(others)
     try:
-        with contextlib.ExitStack() as stack:
+        with refusals(), contextlib.ExitStack() as stack:
             stack.enter_context(_replaced(ThreadPoolExecutor, "submit", others.submit))
             stack.enter_context(_replaced(threading.Thread, "start", others.start))
             if "multiprocessing.pool" in sys.modules:
@@ -43,15 +41,8 @@ def one_thread() -> Iterator[None]:
                 for name in _METHODS_OF_POOLS:
                     stack.enter_context(_replaced(pool, name, others.call))
             yield
-    except Exception as error:
-        if others.refused:
-            raise others.refused[0] from (None if error is others.refused[0] else error)
-        raise
     finally:
         others.are_watched = False
-        _at_work.pop()
-    if others.refused:
-        raise others.refused[0]
 
 
 def refuse_elsewhere(operator: Any) -> NoReturn:
@@ -64,16 +55,13 @@ def refuse_elsewhere(operator: Any) -> NoReturn:
         f"{operator} is run by another thread ({name}{line_of_model()}), and no count sees what other threads compute: "
         "call it in the thread of the model, or by a ThreadPoolExecutor"
     )
-    for others in _at_work:
-        others.refused.append(error)
-    raise error
+    raise refused(error)
 
 
 class _Others:
     """The threads to which one hands work."""
 
     def __init__(self) -> None:
-        self.refused: list[TracingError] = []
         self.are_watched = True
         self._threads = {threading.get_ident()}
 

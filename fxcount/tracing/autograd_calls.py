@@ -12,6 +12,7 @@ from fxcount._torch import grad_mode_setter, is_gradient_tracked, is_transformed
 from fxcount.engine.counter import OperatorCounter
 from fxcount.engine.counting_context import above_autograd
 from fxcount.engine.node_annotation import annotation
+from fxcount.engine.refusals import Refusal
 from fxcount.engine.without_data import WithoutData
 from fxcount.fault_origin import for_the_model
 from fxcount.formulas.number_kinds import tensors
@@ -23,8 +24,8 @@ from fxcount.tracing.module_calls import ModuleCalls
 from fxcount.tracing.saved_regions import SavedRegion, watched_regions
 
 
-class AutogradNeeded(BaseException):  # not an error: it starts another attempt
-    """The model asks on its data what only autograd knows; no model may catch this."""
+class AutogradNeeded(Refusal):
+    """The model asks on its data what only autograd knows."""
 
 
 GRADIENTS = (torch.autograd.grad, torch.autograd.backward, torch.Tensor.backward)

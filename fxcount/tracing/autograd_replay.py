@@ -20,6 +20,7 @@ from torch.utils.checkpoint import checkpoint
 from fxcount._torch import buffers_of, grad_mode_setter, is_transformed, no_dispatch_modes, parameters_of, pytree
 from fxcount.engine.counting_context import above_autograd
 from fxcount.engine.node_annotation import annotation, place_of, shape_text
+from fxcount.engine.refusals import refused
 from fxcount.engine.without_data import WithoutData
 from fxcount.errors import NO_VALUES, DataNeededError
 from fxcount.fault_origin import for_the_model
@@ -127,7 +128,7 @@ class AutogradReplay:
         casts = next((node.meta["autocast"] for node in waiting if "autocast" in node.meta), None)
         if casts is not None and self._as_on is None:
             if self._values:
-                raise DataNeededError(f"a gradient partly under autocast {NO_VALUES}")
+                raise refused(DataNeededError(f"a gradient partly under autocast {NO_VALUES}"))
             self._as_on = AsOn(casts.device)
 
     def _new_nodes(self) -> Iterator[fx.Node]:

@@ -17,11 +17,12 @@ import torch
 from torch import fx
 from torch.fx.proxy import Attribute
 
+from fxcount.engine.refusals import Refusal, refused
 from fxcount.errors import TracingError
 from fxcount.fault_origin import is_model_code
 
 
-class CannotTrace(BaseException):  # not an Exception: a model that catches those would go on with a wrong branch
+class CannotTrace(Refusal):
     """The model asks for what only a value has."""
 
 
@@ -52,7 +53,9 @@ def refuse_leftover() -> NoReturn:
     Raises:
         TracingError: always.
     """
-    raise TracingError("a traced value that the model kept of a count that is over: it stands for no tensor any more")
+    raise refused(
+        TracingError("a traced value that the model kept of a count that is over: it stands for no tensor any more")
+    )
 
 
 _MAY_ASK = ("torch.fx.", "torch.nn.modules.module")

@@ -19,6 +19,7 @@ from fxcount.engine.counter import OperatorCounter
 from fxcount.engine.counting_context import above_autograd, counting
 from fxcount.engine.node_annotation import Annotation, annotation, place_of
 from fxcount.engine.node_calls import Calls
+from fxcount.engine.refusals import refusals, refused
 from fxcount.engine.surrounding_modes import Modes
 from fxcount.engine.without_data import WithoutData
 from fxcount.errors import NO_VALUES, DataNeededError
@@ -63,7 +64,7 @@ def _record(
 ) -> Trace:
     recorder = Recorder(model, counter, model.device(call), autograd)
     replaced = call.replace_tensors(recorder.placeholder, model.forward)
-    with counting(counter, autograd=autograd), recorder.watching():
+    with refusals(), counting(counter, autograd=autograd), recorder.watching():
         result = computed(for_the_model(model.run, *replaced.args, **replaced.kwargs))
         recorder.autograd.finish()
         with torch.DisableTorchFunction():  # each look at a tensor would be a question of the model's
@@ -81,8 +82,10 @@ NO_NODES = frozenset({*OF_AUTOGRAD, assertion, torch.Tensor.type, SET_DATA, COPY
 """Functions that need another treatment than to be run and written down."""
 
 
-NEED_VALUES = frozenset({"tolist", "numpy", "__array__", "__dlpack__"})
-"""Methods that read values without an operator."""
+NEED_VALUES = frozenset(
+    {"tolist", "numpy", "__array__", "__dlpack__", "data_ptr", "untyped_storage", "storage", "_typed_storage"}
+)
+"""Methods that read values, or where they lie, without an operator."""
 
 _COPY_OF_STORAGE = torch.ops.aten.to.dtype_layout
 """What C++ calls to pickle a storage, with a tensor of its bytes that nobody has seen."""
@@ -184,7 +187,7 @@ class Recorder(TorchFunctionMode):
         if func.__name__ in ("__get__", "__set__"):
             return for_the_model(func, *args, **kwargs)
         if self.autograd.above or self.autograd.forward_mode or any(map(is_transformed, tensors(args))):
-            raise DataNeededError(f"a gradient or a vmap under autocast {NO_VALUES}")
+            raise refused(DataNeededError(f"a gradient or a vmap under autocast {NO_VALUES}"))
         return call_as_on(self._device.actual, func, args, kwargs)
 
     def _read_property(self, getter: Any, tensor: torch.Tensor, *owner: type) -> Any:
@@ -235,15 +238,12 @@ class Recorder(TorchFunctionMode):
         repeats = repeats and not (autocast_chooses(self._device.type) or self._modes.have_grown())
         self.modules.inside_a_node = True
         try:
-            result, note = self._calls.run(called or target, args, kwargs, run, given, repeats=repeats)
-        except Exception as caught:
-            error: Exception = caught
             if target in NEED_VALUES and any(tensor.is_meta for tensor in tensors(args)):
-                error = DataNeededError(f"{target} {NO_VALUES}")
+                raise refused(DataNeededError(f"{target} {NO_VALUES}"))
+            result, note = self._calls.run(called or target, args, kwargs, run, given, repeats=repeats)
+        except Exception as error:
             error.add_note(self._place(op, target, args, kwargs))
-            if error is caught:
-                raise
-            raise error from caught
+            raise
         finally:
             self.modules.inside_a_node = False
         if "tensor_meta" in note or result is None or _matters(note):
@@ -258,7 +258,7 @@ class Recorder(TorchFunctionMode):
             if func is _COPY_OF_STORAGE and args[0].is_meta and self.graph.maker_of(args[0]) is None:
                 error = DataNeededError(f"the content of a storage {NO_VALUES}")  # C++ would read at no address
                 error.add_note(self._place("call_function", func, args, kwargs))
-                raise error
+                raise refused(error)
             if _matters(note := annotation(out, self._counter.take_calls())):
                 self.graph.add("call_function", func, args, kwargs, out, note)
 

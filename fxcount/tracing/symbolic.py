@@ -14,6 +14,7 @@ from torch.fx.proxy import TraceError
 from torch.overrides import TorchFunctionMode
 
 from fxcount._torch import DispatchMode, assertion, wrapped_functions
+from fxcount.engine.refusals import refusals
 from fxcount.engine.surrounding_modes import Modes
 from fxcount.engine.threads import refuse_elsewhere
 from fxcount.errors import TracingError
@@ -53,7 +54,8 @@ def trace_symbolically(model: CountedModel, call: ExampleCall) -> Trace:
     """
     tracer = SymbolicTracer(model, call)
     try:
-        graph = tracer.trace(model.run)
+        with refusals():
+            graph = tracer.trace(model.run)
     except (CannotTrace, TraceError) as refusal:
         raise TracingError(f"cannot be traced symbolically: {refusal}") from None
     finally:
@@ -108,17 +110,12 @@ class SymbolicTracer(fx.Tracer):
         nothing_runs = NothingRuns()
         traced = EveryTensorIsTraced(self, nothing_runs)
         methods = watched_methods(self._call_method)
-        try:
-            modules = self.modules.watching(self._call_leaf, self._refuse_questions)
-            regions = watched_regions(self._refuse_hooks, lambda hooks: None)
-            with nothing_runs, modules, methods, traced, regions, functions, contextlib.ExitStack() as stack:
-                for_the_model(stack.enter_context, wrapped_functions())  # which a library may have told of what is gone
-                self._modes = Modes()
-                yield
-        except Exception:
-            if nothing_runs.refused is not None:
-                raise nothing_runs.refused from None
-            raise
+        modules = self.modules.watching(self._call_leaf, self._refuse_questions)
+        regions = watched_regions(self._refuse_hooks, lambda hooks: None)
+        with nothing_runs, modules, methods, traced, regions, functions, contextlib.ExitStack() as stack:
+            for_the_model(stack.enter_context, wrapped_functions())  # which a library may have told of what is gone
+            self._modes = Modes()
+            yield
 
     def _call_leaf(
         self, module: nn.Module, path: str, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -293,15 +290,12 @@ class NothingRuns(DispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self._suspended = False
-        self.refused: CannotTrace | None = None
-        """What was raised here, for a script turns it into an error of its own."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if self._suspended or func is torch.ops.aten.lift_fresh.default:  # torch.from_numpy: a constant
             with torch.DisableTorchFunction():
                 return for_the_model(func, *args, **(kwargs or {}))
-        self.refused = CannotTrace(f"{func} would run outside of the graph")
-        raise self.refused
+        raise CannotTrace(f"{func} would run outside of the graph")
 
     @contextlib.contextmanager
     def suspended(self) -> Iterator[None]:
