@@ -19,7 +19,7 @@ from tests.zoo.families import entries_of
 
 def run(entries: Sequence[Entry], jobs: int, seconds: float) -> Iterator[Result]:
     """The results as they come, of ``jobs`` at a time; a model that takes longer than ``seconds`` is given up."""
-    waiting, workers = deque(entries), [Worker() for _ in range(jobs)]
+    waiting, workers = deque(entries), [Worker() for _ in range(min(jobs, len(entries)))]
     try:
         while waiting or any(worker.entry for worker in workers):
             for worker in workers:

@@ -34,7 +34,7 @@ def test_what_another_run_counted_otherwise_is_told(tmp_path: Path, capsys: pyte
     assert main([*one, "--results", str(before)]) == 0
     assert main([*one, "--results", str(before), "--against", str(before)]) == 0
     assert "1 models compared, 0 counted otherwise" in capsys.readouterr().out
-    saved = json.loads(before.read_text())
-    before.write_text(json.dumps({**saved, "params": saved["params"] + 1}))
-    assert main([*one, "--results", str(tmp_path / "after.jsonl"), "--against", str(before)]) == 1
+    saved, other = json.loads(before.read_text()), tmp_path / "other.jsonl"
+    other.write_text(json.dumps({**saved, "params": saved["params"] + 1}))
+    assert main([*one, "--results", str(before), "--against", str(other)]) == 1
     assert "timm resnet18: params 11689513 -> 11689512" in capsys.readouterr().out
