@@ -100,9 +100,11 @@ class Reach:
                 self._add_object(value, kind)
 
     def _add_object(self, value: Any, kind: type) -> None:
-        if kind not in self._kinds:
-            self._kinds[kind] = _Kind(kind)
-        facts = self._kinds[kind]
+        facts = self._kinds.get(kind)
+        if facts is None:
+            facts = self._kinds[kind] = _KINDS.get(kind) or _Kind(kind)
+            if not facts.slots:  # which hold the class
+                _KINDS[kind] = facts
         if facts.is_container:
             self.containers.append(value)
         elif facts.changes_inside:
@@ -188,6 +190,9 @@ class _Kind:
         bases = [vars(base) for base in kind.__mro__ if "__slots__" in vars(base)]
         self.slots = [each for names in bases for each in names.values() if type(each) is MemberDescriptorType]
 
+
+_KINDS: weakref.WeakKeyDictionary[type, _Kind] = weakref.WeakKeyDictionary()
+"""Those of the classes that were met before; a class that is gone takes its own along."""
 
 MISSING = object()
 
