@@ -106,6 +106,20 @@ work sees."""
 make_wrapper_subclass = torch.Tensor._make_wrapper_subclass
 """A tensor that has a shape, a dtype and a device and no memory there. In public only the meta device has such."""
 
+is_alias_of: Callable[[torch.Tensor, torch.Tensor], bool] = torch._C._is_alias_of  # type: ignore[attr-defined]
+"""Whether two tensors lie in the same memory. In public only addresses tell, and on the meta device all are 0."""
+
+
+def storage_identity(tensor: torch.Tensor) -> tuple[int, Any]:
+    """Which memory a tensor lies in, and what keeps that alive, so that no other gets the same number: the storage, or
+    the tensor where it has none. In public only addresses tell."""
+    try:
+        storage = tensor.untyped_storage()
+        return storage._cdata, storage
+    except (NotImplementedError, RuntimeError):
+        return id(tensor), tensor
+
+
 entry_count: Callable[[torch.Tensor], int] = torch.Tensor._nnz
 """How many entries a sparse tensor stores. In public one must coalesce it first, which merges entries."""
 

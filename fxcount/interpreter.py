@@ -8,6 +8,7 @@ from torch.fx.passes.shape_prop import ShapeProp
 from fxcount.engine.counting_context import counting
 from fxcount.engine.node_annotation import Annotation, annotation, place_of, shape_text
 from fxcount.engine.node_calls import Calls
+from fxcount.engine.storage_numbers import StorageNumbers
 from fxcount.engine.without_data import WithoutData
 from fxcount.fault_origin import for_the_model
 from fxcount.tracing.trace import Trace
@@ -56,7 +57,7 @@ class CostInterpreter(ShapeProp):
         run = getattr(self, n.op)
         if n.op in ("placeholder", "output"):
             result = run(n.target, args, kwargs)
-            return result, annotation(result)
+            return result, annotation(result, (), StorageNumbers(args))
         called = self._named[str(n.target)] if n.op == "call_module" else n.target
         if "autocast" in n.meta:
             autocast = n.meta["autocast"]

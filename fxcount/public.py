@@ -1,6 +1,6 @@
 """The public names, which ``fxcount`` has when they are asked for."""
 
-from fxcount.cost import CONVENTIONS, Convention, Cost, OperatorCost
+from fxcount.cost import CONVENTIONS, Convention, Cost, OperatorCost, TensorInfo
 from fxcount.count import count_graph
 from fxcount.errors import (
     ConventionError,
@@ -16,6 +16,7 @@ from fxcount.graph_cost import GraphCost
 from fxcount.result.costed_graph import OperatorTotal
 from fxcount.result.module_cost import ModuleCost
 from fxcount.result.node_cost import NodeCost
+from fxcount.result.operator_calls import OperatorCall
 
 __all__ = [
     "CONVENTIONS",
@@ -29,8 +30,10 @@ __all__ = [
     "InputError",
     "ModuleCost",
     "NodeCost",
+    "OperatorCall",
     "OperatorCost",
     "OperatorTotal",
+    "TensorInfo",
     "TracingError",
     "UncountedError",
     "count_graph",

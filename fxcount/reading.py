@@ -68,6 +68,7 @@ def _read_nodes(traced: TracedModule, convention: Convention, used: "_UsedParame
                 meta["cost"],
                 convention,
                 called_as if (called_as := meta.get("called_as", "")) != target else "",
+                tuple([source.name for source in sources]),
             )
         )
     return tuple(nodes)

@@ -364,6 +364,41 @@ def test_a_tensor_without_memory_on_a_device() -> None:
         made.untyped_storage().data_ptr()
 
 
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_which_memory_a_tensor_lies_in(device: str) -> None:
+    x, other = torch.randn(4, 2, device=device), torch.randn(4, 2, device=device)
+    views = (x.t(), x[1:], x.detach(), nn.Parameter(x))
+    assert all(_torch.is_alias_of(x, view) for view in views)
+    assert not _torch.is_alias_of(x, other)
+    place, storage = _torch.storage_identity(x)
+    assert storage.nbytes() == 32
+    assert {_torch.storage_identity(view)[0] for view in views} == {place}
+    assert _torch.storage_identity(other)[0] != place
+    sparse = torch.eye(2).to_sparse()
+    assert _torch.storage_identity(sparse) == (id(sparse), sparse)
+
+
+def test_a_new_tensor_that_somebody_holds_is_copied() -> None:
+    """Which is why `StorageNumbers` holds the storages of results, and not the results."""
+
+    class Holds(Operators):
+        def __init__(self) -> None:
+            super().__init__()
+            self.held: list[Tensor] = []
+
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            out = super().__torch_dispatch__(func, types, args, kwargs)
+            self.held.append(out)
+            return out
+
+    with Operators() as without:
+        torch.arange(3)
+    with Holds() as holding:
+        torch.arange(3)
+    assert [str(each) for each in without.seen] == ["aten.arange.default"]
+    assert [str(each) for each in holding.seen] == ["aten.arange.default", "aten.detach.default"]
+
+
 def test_what_a_sparse_tensor_stores() -> None:
     """Two entries for one place are two as long as nobody adds them up."""
     x = torch.sparse_coo_tensor([[0, 0, 2]], [1.0, 2.0, 4.0], (3,))

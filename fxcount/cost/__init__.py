@@ -2,7 +2,7 @@
 
 from fxcount.cost.conventions import CONVENTIONS, FIELDS, Convention
 from fxcount.cost.equation import Equation, Quantities, Size
-from fxcount.cost.operator_cost import OperatorCost
+from fxcount.cost.operator_cost import OperatorCost, TensorInfo, renumbered
 from fxcount.cost.vector import Cost, total_cost
 
 __all__ = [
@@ -14,5 +14,7 @@ __all__ = [
     "OperatorCost",
     "Quantities",
     "Size",
+    "TensorInfo",
+    "renumbered",
     "total_cost",
 ]

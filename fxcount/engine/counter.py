@@ -6,8 +6,9 @@ called. One that has a formula is costed as a whole; one that has none is taken 
 are costed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from fxcount.cost import Cost, OperatorCost
 from fxcount.engine.operator_facts import facts_on
 from fxcount.engine.refusals import refused
 from fxcount.engine.sharding import refuse_sharded
+from fxcount.engine.storage_numbers import StorageNumbers
 from fxcount.errors import NESTED, DataNeededError, TracingError
 from fxcount.fault_origin import for_the_model
 from fxcount.formulas import REFUSED, find_formula, operator_name
@@ -39,6 +41,10 @@ class OperatorCounter(DispatchMode):
         """Told of every operator that no other operator runs: the operator, its arguments and its result."""
         self.running = 0
         """How many operators are being run now, each inside the one before."""
+        self.storages: StorageNumbers | None = None
+        """Which tensors of the call that is being run lie in the same memory; None if no call is known."""
+        self.phase = "forward"
+        """What the records of operators say of when they ran."""
         self.excluded_before: Any = None
         """What torch left out between a call and its operator before the count, to be restored where autograd is to be
         at work."""
@@ -56,18 +62,23 @@ class OperatorCounter(DispatchMode):
             if any(tensor.is_nested for tensor in given):
                 raise TracingError(NESTED)
         self.running += 1
+        own = self.storages is None
+        if self.storages is None:
+            self.storages = StorageNumbers((*args, *kwargs.values()))
         try:
             if isinstance(func, HigherOrderOperator):
                 out = HIGHER_ORDER.get(func.name(), undescribed)(self, HigherOrderCall(func, args, kwargs))
             else:
                 out = self._count(func, args, kwargs)
+            if self.on_call is not None and self.running == 1:
+                self.on_call(func, args, kwargs, out)
         except DataNeededError as error:
             refused(error)
             raise
         finally:
             self.running -= 1
-        if self.on_call is not None and not self.running:
-            self.on_call(func, args, kwargs, out)
+            if own:
+                self.storages = None
         return out
 
     def _count(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Any:
@@ -79,10 +90,19 @@ class OperatorCounter(DispatchMode):
         ran_args, ran_kwargs, out = self.run(func, args, kwargs)
         if formula is None:
             name = operator_name(func)
-            self.calls.append(OperatorCost(name, Cost(), uncounted=REFUSED.get(name, "no formula is known")))
+            record = OperatorCost(name, Cost(), uncounted=REFUSED.get(name, "no formula is known"))
         else:
-            self.calls.append(formula(ran_args, ran_kwargs, out))
+            record = formula(ran_args, ran_kwargs, out)
+        if self.storages is not None:
+            self.storages.views(func, (args, kwargs), (ran_args, ran_kwargs), out)
+        self.note(record, (*args, *kwargs.values()), out)
         return out
+
+    def note(self, record: OperatorCost, given: Iterable[Any], out: Any) -> None:
+        """Notes a call that was given these tensors, and returned those in ``out``."""
+        storages = StorageNumbers() if self.storages is None else self.storages
+        inputs, outputs = storages.describe(given), storages.describe((out,))
+        self.calls.append(replace(record, inputs=inputs, outputs=outputs, phase=self.phase))
 
     def measure(self, run: Callable[[], Any]) -> tuple[Any, list[OperatorCost]]:
         """The result of ``run()``, and what it costs, which is not noted."""
@@ -92,6 +112,15 @@ class OperatorCounter(DispatchMode):
                 return for_the_model(run), self.calls
         finally:
             self.calls = noted
+
+    @contextlib.contextmanager
+    def backward(self) -> Iterator[None]:
+        """While it lasts, operators run in a backward pass."""
+        around, self.phase = self.phase, "backward"
+        try:
+            yield
+        finally:
+            self.phase = around
 
     def _decompose(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Any:
         """Runs a composite operator so that its parts are seen; ``NotImplemented`` if it is not composite."""
@@ -186,5 +215,6 @@ def higher_order(*operators: str) -> Callable[[HigherOrderRule], HigherOrderRule
 def undescribed(counter: OperatorCounter, call: HigherOrderCall) -> Any:
     """One that has no rule runs as it is, and is not counted."""
     name = f"higher_order.{call.operator.name()}"
-    counter.calls.append(OperatorCost(name, Cost(), uncounted="no rule for it is known"))
-    return call.run()
+    out = call.run()
+    counter.note(OperatorCost(name, Cost(), uncounted="no rule for it is known"), call.args, out)
+    return out

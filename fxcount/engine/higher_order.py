@@ -150,9 +150,12 @@ def attention(counter: OperatorCounter, call: HigherOrderCall) -> Any:
         prod(query.shape[:-1]), key.shape[-2], query.shape[-1], value.shape[-1], mask=None, causal=not unmasked
     )
     cost = ATTENTION_EQUATION.cost(quantities)
-    counter.calls.append(OperatorCost("higher_order.flex_attention", cost, ATTENTION_EQUATION.text, quantities))
+    if query.is_meta:
+        rows = query.new_empty(query.shape[:-1], dtype=torch.float32)
+        out = query.new_empty((*query.shape[:-1], value.shape[-1])), rows, torch.empty_like(rows)
+    else:
+        out = call.run()
+    record = OperatorCost("higher_order.flex_attention", cost, ATTENTION_EQUATION.text, quantities)
+    counter.note(record, (query, key, value), out)
     counter.calls += [OperatorCost(each.name, each.cost * quantities["scores"]) for each in modified]
-    if not query.is_meta:
-        return call.run()
-    rows = query.new_empty(query.shape[:-1], dtype=torch.float32)
-    return query.new_empty((*query.shape[:-1], value.shape[-1])), rows, torch.empty_like(rows)
+    return out

@@ -10,18 +10,24 @@ from torch.fx.passes.shape_prop import TensorMetadata
 
 from fxcount._torch import tensor_metadata
 from fxcount.cost import OperatorCost, total_cost
+from fxcount.engine.storage_numbers import StorageNumbers
 from fxcount.errors import NESTED, TracingError
 
 Annotation = Mapping[str, Any]
 """Entries of ``node.meta``; nodes whose calls are equal share their values."""
 
 
-def annotation(result: Any, operators: tuple[OperatorCost, ...] = ()) -> Annotation:
+def annotation(
+    result: Any, operators: tuple[OperatorCost, ...] = (), storages: StorageNumbers | None = None
+) -> Annotation:
     """``operators``, ``cost``, their sum, and of a result ``type``, ``shapes``, those of all tensors in it, and where
-    there are any, as `ShapeProp` writes it, ``tensor_meta``."""
+    there are any, as `ShapeProp` writes it, ``tensor_meta``. ``storages`` are how many tensors the call was given, and
+    the numbers of those in the result."""
     described, cost = _described(result), total_cost(each.cost for each in operators)
     shapes = _shapes(described)
-    entries = {"operators": operators, "cost": cost, "type": type(result), "shapes": shapes}
+    storages = StorageNumbers() if storages is None else storages
+    numbers = (storages.given, storages.of(result))
+    entries = {"operators": operators, "cost": cost, "type": type(result), "shapes": shapes, "storages": numbers}
     return {**entries, "tensor_meta": described} if shapes else entries
 
 

@@ -2,6 +2,7 @@
 
 import marshal
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,6 +25,7 @@ from fxcount.engine.node_annotation import Annotation, annotation
 from fxcount.engine.refusals import refusals
 from fxcount.engine.repeated_calls import key_of, new_or_shared
 from fxcount.engine.scripts import beside_the_dispatcher
+from fxcount.engine.storage_numbers import StorageNumbers
 from fxcount.engine.without_data import WithoutData
 from fxcount.errors import DataNeededError
 from fxcount.fault_origin import for_the_model
@@ -61,21 +63,33 @@ class Calls:
         if found is not None:
             return found
         self._counter.take_calls()
+        storages = StorageNumbers((target, *args, *kwargs.values()))
         beside = beside_the_dispatcher(target) if isinstance(target, torch.jit.ScriptModule) else ()
-        result = self._counter.run_beside(run, given) if beside else run(*given)
+        around, self._counter.storages = self._counter.storages, storages
+        try:
+            result = self._counter.run_beside(run, given) if beside else run(*given)
+        finally:
+            self._counter.storages = around
         operators = self._counter.take_calls() + beside
         if self._whole is not None and repeats:
             operators = self._whole.cost_of(target, args, kwargs) or operators
-        own = None
-        if self._has_custom:
-            called = target if isinstance(target, nn.Module) else _called(target, args)
-            own = call_cost(called, tuple(args), kwargs, result)
-        note = annotation(result, operators if own is None else (own,))
+        own = self._by_custom_formula(target, args, kwargs, result, storages) if self._has_custom else ()
+        note = annotation(result, own or operators, storages)
         if key is not None and _depends_on_arguments_alone(target, args, operators):
             with no_dispatch_modes():
                 if key == self._key_of(target, args, kwargs):  # or it changes the shape of an argument
                     self._repeats.add(key, args, kwargs, result, note)
         return result, note
+
+    def _by_custom_formula(
+        self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any, storages: StorageNumbers
+    ) -> tuple[OperatorCost, ...]:
+        called = target if isinstance(target, nn.Module) else _called(target, args)
+        own = call_cost(called, tuple(args), kwargs, result)
+        if own is None:
+            return ()
+        inputs, outputs = storages.describe((*args, *kwargs.values())), storages.describe((result,))
+        return (replace(own, inputs=inputs, outputs=outputs),)
 
     def cost_of(self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[OperatorCost, ...]:
         """What a call of torch's costs below autograd, found out on shapes; nothing where that takes more."""

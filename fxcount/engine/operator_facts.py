@@ -33,6 +33,8 @@ class OperatorFacts:
     """Whether torch says that its result, or the shape of it, may depend on values."""
     written: tuple[tuple[int, str], ...]
     """The positions and names of the arguments that it writes to."""
+    returned: tuple[tuple[int, str], ...]
+    """The positions and names of the arguments in whose memory a result may lie."""
     shape: Callable[[Sequence[Any], Any], Any] | None
     """Makes the result of a call by shape alone; None where torch does it well on the meta device."""
 
@@ -59,6 +61,9 @@ def facts_on(operator: Operator) -> OperatorFacts:
             (place, argument.name)
             for place, argument in enumerate(schema.arguments)
             if argument.is_write or argument.name in _WRITTEN_UNDECLARED
+        ),
+        returned=tuple(
+            (place, argument.name) for place, argument in enumerate(schema.arguments) if argument.alias_info is not None
         ),
         shape=find_shape(operator),
     )

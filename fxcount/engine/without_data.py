@@ -10,10 +10,11 @@ from torch import nn
 
 from fxcount._torch import Operator
 from fxcount.engine.counter import OperatorCounter, memory
-from fxcount.engine.node_annotation import annotation
+from fxcount.engine.node_annotation import Annotation, annotation
 from fxcount.engine.operator_facts import facts_on
 from fxcount.engine.repeated_calls import key_of, new_or_shared
 from fxcount.engine.shape_functions import reads_values
+from fxcount.engine.storage_numbers import StorageNumbers
 from fxcount.errors import NESTED, NO_VALUES, DataNeededError, TracingError
 from fxcount.fault_origin import for_the_model
 from fxcount.formulas import find_formula
@@ -52,13 +53,25 @@ class WithoutData(OperatorCounter):
         key = self._key_on_shapes(func, args, kwargs)
         found = None if key is None else self._repeats.find(key, args)
         if found is not None:
-            self.calls += found[1]["operators"]
+            self._adopt(found[1], args, kwargs, found[0])
             return found[0]
-        before = len(self.calls)
-        out = super()._count(func, args, kwargs)
-        if key is not None:
-            self._repeats.add(key, args, kwargs, out, annotation(out, tuple(self.calls[before:])))
+        if key is None:
+            return super()._count(func, args, kwargs)
+        # By itself, for the node of an equal call may be another.
+        noted, self.calls = self.calls, []
+        around, self.storages = self.storages, StorageNumbers((*args, *kwargs.values()))
+        try:
+            out = super()._count(func, args, kwargs)
+            note = annotation(out, tuple(self.calls), self.storages)
+        finally:
+            self.calls, self.storages = noted, around
+        self._repeats.add(key, args, kwargs, out, note)
+        self._adopt(note, args, kwargs, out)
         return out
+
+    def _adopt(self, note: Annotation, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> None:
+        storages = StorageNumbers() if self.storages is None else self.storages
+        self.calls += storages.adopt(note["operators"], note["storages"], (*args, *kwargs.values()), out)
 
     def _key_on_shapes(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Hashable | None:
         """The key of a call in which known tensors are beside unknown ones, and so are shapes too. (The calls of nodes

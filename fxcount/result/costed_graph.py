@@ -12,6 +12,7 @@ from fxcount.cost import Convention, Cost, OperatorCost, total_cost
 from fxcount.result.module_cost import ModuleCost, Submodule
 from fxcount.result.module_paths import depth_of, holder_of, leaf_paths, parent_of
 from fxcount.result.node_cost import NodeCost, Shape
+from fxcount.result.operator_calls import OperatorCall, Storages, write_module_stacks, write_values
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,19 @@ class CostedGraph:
 
     @property
     def graph(self) -> fx.GraphModule:
-        """The traced graph as a module that runs; its nodes carry ``tensor_meta`` and ``cost`` in ``meta``."""
-        return self.make_graph()
+        """The traced graph as a module that runs; its nodes carry ``cost`` in ``meta``, and what tools of `torch.fx`
+        read there: ``tensor_meta``, ``val``, the result on the meta device, and ``nn_module_stack``."""
+        graph = self.make_graph()
+        write_values(graph)
+        write_module_stacks(graph, {path: module.kind for path, module in self.modules.items()})
+        return graph
+
+    @cached_property
+    def operator_calls(self) -> tuple[OperatorCall, ...]:
+        """Every call of an operator, in the order in which they ran. A number of a storage means the same memory
+        everywhere in them: of a tensor and its views, before and after it was written to, of a parameter in all nodes
+        that use it."""
+        return tuple(Storages(self.make_graph()).calls())
 
     def under(self, convention: str | Mapping[str, int] | Convention) -> Self:
         """The same costs read under another convention; nothing is traced again.

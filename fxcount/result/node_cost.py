@@ -34,6 +34,8 @@ class NodeCost(NamedTuple):  # there are many, and a frozen dataclass would set 
     """How ``flops`` reads the cost."""
     called_as: str = ""
     """The path by which a module was called, where that is not ``target``; else empty."""
+    inputs: tuple[str, ...] = ()
+    """The names of the nodes whose results are handed to this one."""
 
     @property
     def flops(self) -> int:

@@ -104,10 +104,13 @@ class AutogradCalls:
 
     def call(self, call: Call, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """The result of one of the functions, and setters, that are autograd's own."""
+        if func in GRADIENTS:
+            if not self.above:
+                return self._answers().call(func, args, kwargs)
+            with self._counter.backward():
+                return call(func, args, kwargs)
         if func is make_dual:
             self.forward_mode = True
-        elif func in GRADIENTS and not self.above:
-            return self._answers().call(func, args, kwargs)
         elif func == _SET_GRAD and not self.above:
             self._answers()
             return None  # the replay does so

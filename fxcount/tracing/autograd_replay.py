@@ -21,6 +21,7 @@ from fxcount._torch import buffers_of, grad_mode_setter, is_transformed, no_disp
 from fxcount.engine.counting_context import above_autograd
 from fxcount.engine.node_annotation import annotation, place_of, shape_text
 from fxcount.engine.refusals import refused
+from fxcount.engine.storage_numbers import StorageNumbers
 from fxcount.engine.without_data import WithoutData
 from fxcount.errors import NO_VALUES, DataNeededError
 from fxcount.fault_origin import for_the_model
@@ -72,7 +73,7 @@ class AutogradReplay:
         ``know`` is to be told of its node, which does not run again.
         """
         self._catch_up()
-        with self._at_work():
+        with self._at_work(), self._counter.backward():
             given = self._of((tuple(args), dict(kwargs)))
             self._result = for_the_model(function, *given[0], **given[1])
         return self.recorded(self._result)
@@ -217,11 +218,12 @@ class AutogradReplay:
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), values.__getitem__)
         autocast = node.meta["autocast"].again() if "autocast" in node.meta else contextlib.nullcontext()
         with torch.set_grad_enabled(self._with_gradients(node)), autocast:
-            before = len(self._counter.calls)
+            before, storages = len(self._counter.calls), StorageNumbers((args, kwargs))
+            self._counter.storages = storages
             try:
                 values[node] = result = self._result_of(node, args, kwargs)
                 if self._graph.is_hooked(node):  # the hooks are run by autograd alone
-                    node.meta.update(annotation(result, tuple(self._counter.calls[before:])))
+                    node.meta.update(annotation(result, tuple(self._counter.calls[before:]), storages))
             except Exception as error:
                 inputs = {source.name: shape_text(source) for source in node.all_input_nodes}
                 error.add_note(place_of(node.op, node.target, inputs, node.meta["module"]))

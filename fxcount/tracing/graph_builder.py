@@ -8,6 +8,7 @@ import torch
 from torch import fx
 
 from fxcount.engine.node_annotation import Annotation, annotation
+from fxcount.engine.storage_numbers import StorageNumbers
 from fxcount.tracing.attribute_paths import Attributes
 from fxcount.tracing.autocast import Autocast, autocast_chooses
 from fxcount.tracing.containers import PLAIN, Part, is_constant, is_plain, parts_of, rebuild
@@ -51,7 +52,7 @@ class GraphBuilder:
 
     def output(self, result: Any) -> None:
         """Closes the graph with the model's result."""
-        self._node("output", "output", self._arguments((result,)), {}, annotation(result))
+        self._node("output", "output", self._arguments((result,)), {}, _made_of((result,), result))
 
     def bind(self, result: Any, node: fx.Node) -> None:
         """From now on the tensors in ``result`` are what ``node`` computes."""
@@ -124,7 +125,7 @@ class GraphBuilder:
         if made is None:
             return self._attribute(self.attributes.use(value), value)
         make, parts = made
-        return self._node("call_function", make, self._arguments(parts), {}, annotation(value))
+        return self._node("call_function", make, self._arguments(parts), {}, _made_of(parts, value))
 
     def _node_of(self, tensor: torch.Tensor) -> fx.Node:
         found = self._made_by.get(id(tensor))
@@ -138,7 +139,9 @@ class GraphBuilder:
     def _item(self, part: Part) -> fx.Node:
         if part.node is None:
             owner = part.owner if isinstance(part.owner, fx.Node) else self._item(part.owner)
-            part.node = self._node("call_function", operator.getitem, (owner, part.key), {}, annotation(part.value))
+            whole = part.owner.value if isinstance(part.owner, Part) else self._results[owner]
+            note = _made_of((whole,), part.value)
+            part.node = self._node("call_function", operator.getitem, (owner, part.key), {}, note)
             part.node.meta["module"] = owner.meta["module"]
         return part.node
 
@@ -146,3 +149,8 @@ class GraphBuilder:
         node = self._node("get_attr", path, (), {}, annotation(value))
         self.bind(value, node)
         return node
+
+
+def _made_of(given: Iterable[Any], result: Any) -> Annotation:
+    """Of a result that has no other tensors than those ``given``."""
+    return annotation(result, (), StorageNumbers(given))

@@ -259,7 +259,7 @@ class Recorder(TorchFunctionMode):
                 error = DataNeededError(f"the content of a storage {NO_VALUES}")  # C++ would read at no address
                 error.add_note(self._place("call_function", func, args, kwargs))
                 raise refused(error)
-            if _matters(note := annotation(out, self._counter.take_calls())):
+            if _matters(note := annotation(out, self._counter.take_calls(), self._counter.storages)):
                 self.graph.add("call_function", func, args, kwargs, out, note)
 
     def _place(self, op: str, target: Any, args: Any, kwargs: Any) -> str:

@@ -7,7 +7,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, NoReturn, TypeVar
 
-from fxcount.cost import FIELDS, Convention, Cost, OperatorCost
+import torch
+
+from fxcount.cost import FIELDS, Convention, Cost, OperatorCost, TensorInfo
 from fxcount.errors import FxcountError
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.module_cost import Submodule
@@ -41,7 +43,7 @@ def to_dict(cost: CostedGraph) -> dict[str, Any]:
         "packed": dict(cost.packed),
         "nodes": [
             _plain(row)
-            | {"called_as": node.called_as, "parameters": list(node.parameters)}
+            | {"called_as": node.called_as, "inputs": list(node.inputs), "parameters": list(node.parameters)}
             | {"operators": list(map(_operator, node.operators))}
             for row, node in zip(node_rows(cost), cost.nodes, strict=False)  # after the nodes come unused parameters
         ],
@@ -62,7 +64,15 @@ def _operator(operator: OperatorCost) -> dict[str, Any]:
         "equation": operator.equation,
         "quantities": dict(operator.quantities),
         "uncounted": operator.uncounted,
+        "phase": operator.phase,
+        "inputs": list(map(_tensor, operator.inputs)),
+        "outputs": list(map(_tensor, operator.outputs)),
     }
+
+
+def _tensor(tensor: TensorInfo) -> dict[str, Any]:
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    return {"shape": [*tensor.shape], "dtype": dtype, "stride": [*tensor.stride], "storage": tensor.storage}
 
 
 def to_json(cost: CostedGraph, indent: int | None = None) -> str:
@@ -101,13 +111,20 @@ def _no_graph() -> NoReturn:
 def _node(row: Mapping[str, Any], convention: Convention) -> NodeCost:
     name, op, target, module = (row[each] for each in ("name", "op", "target", "module"))
     inputs, outputs = (tuple(map(tuple, row[each])) for each in ("input_shapes", "output_shapes"))
-    operators = tuple(
-        OperatorCost(each["name"], _cost(each), each["equation"], each["quantities"], each["uncounted"])
-        for each in row["operators"]
-    )
-    params, names = row["params"], tuple(row["parameters"])
-    cost, called_as = _cost(row), row.get("called_as", "")
-    return NodeCost(name, op, target, module, inputs, outputs, params, names, operators, cost, convention, called_as)
+    params, names, operators = row["params"], tuple(row["parameters"]), tuple(map(_record, row["operators"]))
+    cost, called_as, sources = _cost(row), row.get("called_as", ""), tuple(row.get("inputs", ()))
+    known = (name, op, target, module, inputs, outputs, params, names, operators, cost, convention)
+    return NodeCost(*known, called_as, sources)
+
+
+def _record(row: Mapping[str, Any]) -> OperatorCost:
+    inputs, outputs = (tuple(map(_tensor_info, row.get(each, ()))) for each in ("inputs", "outputs"))
+    known = (row["name"], _cost(row), row["equation"], row["quantities"], row["uncounted"])
+    return OperatorCost(*known, inputs, outputs, row.get("phase", "forward"))
+
+
+def _tensor_info(row: Mapping[str, Any]) -> TensorInfo:
+    return TensorInfo(tuple(row["shape"]), getattr(torch, row["dtype"]), tuple(row["stride"]), row["storage"])
 
 
 def _cost(row: Mapping[str, Any]) -> Cost:

@@ -74,7 +74,12 @@ def test_dict() -> None:
             "name": "aten.linear", "macs": 24, "mul": 0, "add": 0, "div": 0, "cmp": 0, "special": 0,
             "equation": "macs = outputs * contracted, add = biases",
             "quantities": {"outputs": 8, "contracted": 3, "biases": 0},
-            "uncounted": "",
+            "uncounted": "", "phase": "forward",
+            "inputs": [
+                {"shape": [2, 3], "dtype": "float32", "stride": [3, 1], "storage": 1},
+                {"shape": [4, 3], "dtype": "float32", "stride": [3, 1], "storage": 0},
+            ],
+            "outputs": [{"shape": [2, 4], "dtype": "float32", "stride": [4, 1], "storage": 2}],
         }
     ]  # fmt: skip
     assert json.loads(tower_cost().to_json(indent=2)) == found
