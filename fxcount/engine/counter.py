@@ -156,9 +156,16 @@ class OperatorCounter(DispatchMode):
         finally:
             self._lent = False
 
+    def has_made(self, tensor: torch.Tensor) -> bool:
+        """Whether an operator made the memory of a tensor that has data, or it is a wrapper, which has none."""
+        place = memory(tensor)
+        return place in self._made or (place == 0 and type(tensor) not in _TENSORS and tensor.numel() > 0)
+
     def restore(self) -> None:
         """Puts back what was overwritten."""
-        for storage, before in self._overwritten.values():
+        for storage, before in reversed(self._overwritten.values()):  # one that has grown was kept twice
+            if storage.nbytes() != before.nbytes():
+                storage.resize_(before.nbytes())
             storage.copy_(before)
 
     def _note_made(self, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> None:
@@ -172,6 +179,9 @@ class OperatorCounter(DispatchMode):
             storage = tensor.untyped_storage()
             if storage.resizable() or not self._lent:  # or what is put back would overwrite what is there by then
                 self._overwritten[place] = (storage, storage.clone())
+
+
+_TENSORS = frozenset({torch.Tensor, torch.nn.Parameter})
 
 
 def memory(tensor: torch.Tensor) -> int:

@@ -44,10 +44,14 @@ class WithoutData(OperatorCounter):
         differentiates on one device."""
         self._stand_ins: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._overwritten_unseen: set[int] = set()
+        self._lifted: set[int] = set()
         self._repeats = new_or_shared(own=custom_formulas())
 
     def represent(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor.detach() if not _is_continuous(tensor) and self.knows(tensor) else _shape_of(tensor)
+
+    def has_made(self, tensor: torch.Tensor) -> bool:
+        return super().has_made(tensor) and memory(tensor) not in self._lifted
 
     def _count(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Any:
         key = self._key_on_shapes(func, args, kwargs)
@@ -152,6 +156,7 @@ class WithoutData(OperatorCounter):
         self._note_made(ran_args, ran_kwargs, out)
         if facts.lifts:
             self._made.add(memory(out))
+            self._lifted.add(memory(out))
         return ran_args, ran_kwargs, out
 
     def _is_large(self, result: Any) -> bool:

@@ -1,5 +1,6 @@
 """`CostedGraph`: a traced graph with its costs, added up by node, by module and by operator."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -99,8 +100,19 @@ class CostedGraph:
     @property
     def graph(self) -> fx.GraphModule:
         """The traced graph as a module that runs; its nodes carry ``cost`` in ``meta``, and what tools of `torch.fx`
-        read there: ``tensor_meta``, ``val``, the result on the meta device, and ``nn_module_stack``."""
+        read there: ``tensor_meta``, ``val``, the result on the meta device, and ``nn_module_stack``.
+
+        A warning says that the graph does not compute what the model does, where that uses a tensor that the run has
+        made and no node shows how, such as a gradient that a hook has kept.
+        """
         graph = self.make_graph()
+        unseen = [node.name for node in graph.graph.nodes if node.meta.get("made_unseen")]
+        if unseen:
+            warnings.warn(
+                f"the graph does not compute what the model computes: {', '.join(unseen)} stands for a tensor that the "
+                "traced run has made, and no node shows how",
+                stacklevel=2,
+            )
         write_values(graph)
         write_module_stacks(graph, {path: module.kind for path, module in self.modules.items()})
         return graph

@@ -1,7 +1,7 @@
 """`GraphBuilder`: writes the calls of a run into a graph; which node made a tensor is known by its identity."""
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -21,12 +21,20 @@ from fxcount.tracing.saved_regions import SavedRegion
 class GraphBuilder:
     """Adds annotated nodes to ``graph``, whose arguments are the nodes that made the tensors in them."""
 
-    def __init__(self, attributes: Attributes, modules: ModuleCalls, device: ModelDevice) -> None:
+    def __init__(
+        self,
+        attributes: Attributes,
+        modules: ModuleCalls,
+        device: ModelDevice,
+        has_made: Callable[[torch.Tensor], bool] = lambda tensor: False,
+    ) -> None:
+        """``has_made`` tells a tensor that an operator of the run has made from one that was there before."""
         self.graph = fx.Graph()
         self.attributes = attributes
         self._modules = modules
         self._new_nodes = NewNodes(self.graph)
         self._device = device
+        self._has_made = has_made
         self._made_by: dict[int, fx.Node | Part] = {}
         self._results: dict[fx.Node, Any] = {}  # kept, so that no other tensor gets the identity of one that is gone
         self.without_gradients: set[fx.Node] = set()
@@ -147,6 +155,9 @@ class GraphBuilder:
 
     def _attribute(self, path: str, value: Any) -> fx.Node:
         node = self._node("get_attr", path, (), {}, annotation(value))
+        if isinstance(value, torch.Tensor):
+            stands_in = value.is_meta and self._device.type != "meta" and type(value) is torch.Tensor
+            node.meta["made_unseen"] = stands_in or self._has_made(value)
         self.bind(value, node)
         return node
 

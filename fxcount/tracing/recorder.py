@@ -102,7 +102,7 @@ class Recorder(TorchFunctionMode):
         self._device = ModelDevice(device)
         attributes = Attributes(model)
         self.modules = ModuleCalls(model, attributes)
-        self.graph = GraphBuilder(attributes, self.modules, self._device)
+        self.graph = GraphBuilder(attributes, self.modules, self._device, counter.has_made)
         self._counter = counter
         self._calls = Calls(counter, taken_apart=autograd)
         self.autograd = AutogradCalls(self.graph, self.modules, counter, model, autograd)

@@ -239,6 +239,24 @@ def test_expanded_and_overlapping_memory() -> None:
     assert memory.tolist() == [0, 0, 0, 0]
 
 
+def test_memory_that_grows() -> None:
+    """4 * 4 * 4 macs on a buffer that had room for 2 * 2."""
+
+    class Grows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("state", torch.zeros(2, 2))
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.state.resize_(4, 4).fill_(1)
+            return x @ self.state
+
+    model = Grows()
+    assert count_graph(model, torch.randn(4, 4), tracer="executed").macs == 64
+    assert model.state.tolist() == [[0, 0], [0, 0]]
+    assert model.state.untyped_storage().nbytes() == 16
+
+
 def test_a_buffer_that_counts_steps() -> None:
     class Steps(nn.Module):
         def __init__(self) -> None:
