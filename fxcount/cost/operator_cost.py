@@ -37,8 +37,9 @@ class OperatorCost:
     uncounted: str = ""
     """Why the call is not counted; empty where it is."""
     inputs: tuple[TensorInfo, ...] = ()
-    """The tensors that it was given, those in lists too. Their ``storage`` is numbered anew in every node, so that
-    equal calls have equal records; `CostedGraph.operator_calls` numbers it through the whole count."""
+    """The tensors that it was given, those in lists too; none of an operator that a script runs beside torch's
+    dispatcher. Their ``storage`` is numbered anew in every node, so that equal calls have equal records;
+    `CostedGraph.operator_calls` numbers it through the whole count."""
     outputs: tuple[TensorInfo, ...] = ()
     """The tensors that it returned; one that it wrote to, or a view, has the storage of that input."""
     phase: str = "forward"

@@ -56,7 +56,7 @@ class Storages:
         if node.op == "call_module":
             module = self._graph.get_submodule(str(node.target))
             places = [*map(self._of_tensor, (*module.parameters(), *module.buffers())), *places]
-        numbers = defaultdict(self._next.__next__, enumerate(places[-given:] if given else ()))
+        numbers = defaultdict(self._next.__next__, enumerate(places, given - len(places)))
         if node.op == "get_attr" and isinstance(value := self._attribute(str(node.target)), torch.Tensor):
             numbers[0] = self._of_tensor(value)
         self._of_nodes[node] = tuple(map(numbers.__getitem__, result))

@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import given, settings
 from torch import nn
 
 from fxcount import GraphCost, OperatorCost, TensorInfo, count_graph
@@ -138,6 +138,7 @@ STEPS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 }
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=6))
 def test_memory_is_shared_where_it_is_in_a_real_run(names: list[str]) -> None:
     """Two results have the same storage if and only if a real run gives them the same."""
