@@ -156,6 +156,10 @@ class OperatorCounter(DispatchMode):
         finally:
             self._lent = False
 
+    def forget_made(self) -> None:
+        """What the operators have made is gone, and what lies there now is somebody else's."""
+        self._made.clear()
+
     def has_made(self, tensor: torch.Tensor) -> bool:
         """Whether an operator made the memory of a tensor that has data, or it is a wrapper, which has none."""
         place = memory(tensor)

@@ -96,6 +96,7 @@ class Calls:
         called = target if isinstance(target, nn.Module) else _called(target, args)
         if not callable(called) or not (isinstance(called, nn.Module) or _is_torchs(called)):
             return ()
+        self._counter.forget_made()
         args, kwargs = for_the_model(pytree.tree_map_only, torch.Tensor, self._counter.represent, (args, kwargs))
         try:
             with refusals(), below_autograd(), self._counter:

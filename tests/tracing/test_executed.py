@@ -239,6 +239,22 @@ def test_expanded_and_overlapping_memory() -> None:
     assert memory.tolist() == [0, 0, 0, 0]
 
 
+def test_integers_are_written_to_once() -> None:
+    """Above autograd a call is costed on shapes besides, whatever lay before where its tensors lie now."""
+
+    def model(x: Tensor) -> Tensor:
+        assert x.grad_fn is None
+        for number in range(120):
+            places = torch.arange(64) * 2
+            places += torch.where(places < number, places, -places)
+            assert int(places.max()) == max(0, 4 * ((number - 1) // 2))
+        return x + 1
+
+    x = torch.ones(3)
+    model(x)
+    assert count_graph(model, x, tracer="executed").total == Cost(add=3)
+
+
 def test_memory_that_grows() -> None:
     """4 * 4 * 4 macs on a buffer that had room for 2 * 2."""
 
