@@ -93,16 +93,29 @@ class OperatorCounter(DispatchMode):
             record = OperatorCost(name, Cost(), uncounted=REFUSED.get(name, "no formula is known"))
         else:
             record = formula(ran_args, ran_kwargs, out)
-        if self.storages is not None:
-            self.storages.views(func, (args, kwargs), (ran_args, ran_kwargs), out)
+        self.numbers.views(func, (args, kwargs), (ran_args, ran_kwargs), out)
         self.note(record, (*args, *kwargs.values()), out)
         return out
 
     def note(self, record: OperatorCost, given: Iterable[Any], out: Any) -> None:
         """Notes a call that was given these tensors, and returned those in ``out``."""
-        storages = StorageNumbers() if self.storages is None else self.storages
-        inputs, outputs = storages.describe(given), storages.describe((out,))
+        inputs, outputs = self.numbers.describe(given), self.numbers.describe((out,))
         self.calls.append(replace(record, inputs=inputs, outputs=outputs, phase=self.phase))
+
+    @property
+    def numbers(self) -> StorageNumbers:
+        """The ``storages`` while an operator runs."""
+        assert self.storages is not None
+        return self.storages
+
+    @contextlib.contextmanager
+    def numbering(self, storages: StorageNumbers) -> Iterator[None]:
+        """While it lasts, operators are parts of the call that has these ``storages``."""
+        around, self.storages = self.storages, storages
+        try:
+            yield
+        finally:
+            self.storages = around
 
     def measure(self, run: Callable[[], Any]) -> tuple[Any, list[OperatorCost]]:
         """The result of ``run()``, and what it costs, which is not noted."""

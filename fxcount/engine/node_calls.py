@@ -25,7 +25,7 @@ from fxcount.engine.node_annotation import Annotation, annotation
 from fxcount.engine.refusals import refusals
 from fxcount.engine.repeated_calls import key_of, new_or_shared
 from fxcount.engine.scripts import beside_the_dispatcher
-from fxcount.engine.storage_numbers import StorageNumbers
+from fxcount.engine.storage_numbers import StorageNumbers, tensors_of
 from fxcount.engine.without_data import WithoutData
 from fxcount.errors import DataNeededError
 from fxcount.fault_origin import for_the_model
@@ -63,13 +63,10 @@ class Calls:
         if found is not None:
             return found
         self._counter.take_calls()
-        storages = StorageNumbers((target, *args, *kwargs.values()))
+        storages = StorageNumbers((*tensors_of(target), *args, *kwargs.values()))
         beside = beside_the_dispatcher(target) if isinstance(target, torch.jit.ScriptModule) else ()
-        around, self._counter.storages = self._counter.storages, storages
-        try:
+        with self._counter.numbering(storages):
             result = self._counter.run_beside(run, given) if beside else run(*given)
-        finally:
-            self._counter.storages = around
         operators = self._counter.take_calls() + beside
         if self._whole is not None and repeats:
             operators = self._whole.cost_of(target, args, kwargs) or operators

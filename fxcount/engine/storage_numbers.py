@@ -1,6 +1,6 @@
 """`StorageNumbers`: which tensors of a call lie in the same memory."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from fxcount._torch import Operator, is_alias_of, storage_identity
 from fxcount.cost import OperatorCost, TensorInfo, renumbered
 from fxcount.engine.operator_facts import facts_on
 from fxcount.errors import NESTED, TracingError
+from fxcount.formulas.number_kinds import tensors
 
 
 class StorageNumbers:
@@ -25,7 +26,7 @@ class StorageNumbers:
         self._kept: list[Any] = []  # so that no other gets the identity of one that is gone
         self.given = 0
         """How many tensors the call is given."""
-        for tensor in tensors_given(given):
+        for tensor in tensors(given):
             if id(tensor) not in self._numbers:
                 self._keep(tensor, self.given)
                 self._of_storages.setdefault(storage_identity(tensor)[0], self.given)
@@ -34,11 +35,11 @@ class StorageNumbers:
 
     def of(self, value: Any) -> tuple[int, ...]:
         """The numbers of the tensors in ``value``; one that is met for the first time gets the next."""
-        return tuple(map(self._number, tensors_given((value,))))
+        return tuple(map(self._number, tensors((value,))))
 
     def describe(self, values: Iterable[Any]) -> tuple[TensorInfo, ...]:
         """The tensors among ``values``."""
-        return tuple(_described(tensor, self._number(tensor)) for tensor in tensors_given(values))
+        return tuple(_described(tensor, self._number(tensor)) for tensor in tensors(values))
 
     def views(self, operator: Operator, given: Sequence[Any], ran_on: Sequence[Any], out: Any) -> None:
         """Results that lie in the memory of an argument have its number. ``given`` and ``ran_on`` are the positional
@@ -49,9 +50,9 @@ class StorageNumbers:
         pairs = [
             pair
             for place in places
-            for pair in zip(tensors_given((_at(place, *given),)), tensors_given((_at(place, *ran_on),)), strict=True)
+            for pair in zip(tensors((_at(place, *given),)), tensors((_at(place, *ran_on),)), strict=True)
         ]
-        for result in tensors_given((out,)):
+        for result in tensors((out,)):
             owner = next((came for came, ran in pairs if is_alias_of(result, ran)), None)
             if owner is not None and id(result) not in self._numbers:
                 self._keep(result, self._number(owner))
@@ -60,7 +61,7 @@ class StorageNumbers:
         self, operators: Iterable[OperatorCost], numbers: tuple[int, tuple[int, ...]], given: Iterable[Any], out: Any
     ) -> list[OperatorCost]:
         """The records of a call that were numbered by themselves, in these numbers."""
-        known = dict(enumerate(map(self._number, tensors_given(given))))
+        known = dict(enumerate(map(self._number, tensors(given))))
 
         def translated(number: int) -> int:
             if number not in known:
@@ -69,7 +70,7 @@ class StorageNumbers:
             return known[number]
 
         adopted = [renumbered(each, translated) for each in operators]
-        for tensor, number in zip(tensors_given((out,)), numbers[1], strict=True):
+        for tensor, number in zip(tensors((out,)), numbers[1], strict=True):
             if id(tensor) not in self._numbers:
                 self._keep(tensor, translated(number))
         return adopted
@@ -89,18 +90,9 @@ class StorageNumbers:
         self._kept.append(tensor)
 
 
-def tensors_given(values: Iterable[Any]) -> Iterator[torch.Tensor]:
-    """The tensors among ``values``, those of modules and inside containers too."""
-    for value in values:
-        if isinstance(value, torch.Tensor):
-            yield value
-        elif isinstance(value, list | tuple):
-            yield from tensors_given(value)
-        elif isinstance(value, Mapping):
-            yield from tensors_given(value.values())
-        elif isinstance(value, nn.Module):
-            yield from value.parameters()
-            yield from value.buffers()
+def tensors_of(called: Any) -> tuple[torch.Tensor, ...]:
+    """The parameters and buffers of what a node calls, if that is a module."""
+    return (*called.parameters(), *called.buffers()) if isinstance(called, nn.Module) else ()
 
 
 def _at(place: tuple[int, str], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:

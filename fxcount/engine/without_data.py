@@ -63,19 +63,19 @@ class WithoutData(OperatorCounter):
             return super()._count(func, args, kwargs)
         # By itself, for the node of an equal call may be another.
         noted, self.calls = self.calls, []
-        around, self.storages = self.storages, StorageNumbers((*args, *kwargs.values()))
+        storages = StorageNumbers((*args, *kwargs.values()))
         try:
-            out = super()._count(func, args, kwargs)
-            note = annotation(out, tuple(self.calls), self.storages)
+            with self.numbering(storages):
+                out = super()._count(func, args, kwargs)
+            note = annotation(out, tuple(self.calls), storages)
         finally:
-            self.calls, self.storages = noted, around
+            self.calls = noted
         self._repeats.add(key, args, kwargs, out, note)
         self._adopt(note, args, kwargs, out)
         return out
 
     def _adopt(self, note: Annotation, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> None:
-        storages = StorageNumbers() if self.storages is None else self.storages
-        self.calls += storages.adopt(note["operators"], note["storages"], (*args, *kwargs.values()), out)
+        self.calls += self.numbers.adopt(note["operators"], note["storages"], (*args, *kwargs.values()), out)
 
     def _key_on_shapes(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Hashable | None:
         """The key of a call in which known tensors are beside unknown ones, and so are shapes too. (The calls of nodes

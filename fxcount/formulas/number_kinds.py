@@ -68,12 +68,14 @@ def is_complex(value: torch.Tensor | complex) -> bool:
 
 
 def tensors(values: Iterable[object]) -> Iterator[torch.Tensor]:
-    """The tensors among ``values``, also inside lists and tuples."""
+    """The tensors among ``values``, also inside lists, tuples and dicts."""
     for value in values:
         if isinstance(value, torch.Tensor):
             yield value
         elif isinstance(value, list | tuple):
             yield from tensors(value)
+        elif isinstance(value, dict):
+            yield from tensors(value.values())
 
 
 def first_tensor(value: object) -> torch.Tensor:

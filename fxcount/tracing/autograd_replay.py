@@ -219,9 +219,9 @@ class AutogradReplay:
         autocast = node.meta["autocast"].again() if "autocast" in node.meta else contextlib.nullcontext()
         with torch.set_grad_enabled(self._with_gradients(node)), autocast:
             before, storages = len(self._counter.calls), StorageNumbers((args, kwargs))
-            self._counter.storages = storages
             try:
-                values[node] = result = self._result_of(node, args, kwargs)
+                with self._counter.numbering(storages):
+                    values[node] = result = self._result_of(node, args, kwargs)
                 if self._graph.is_hooked(node):  # the hooks are run by autograd alone
                     node.meta.update(annotation(result, tuple(self._counter.calls[before:]), storages))
             except Exception as error:

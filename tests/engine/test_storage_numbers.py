@@ -109,6 +109,34 @@ def test_operators_that_no_call_of_a_function_shows() -> None:
     assert view.inputs[0].storage == view.outputs[0].storage == added.inputs[0].storage != added.outputs[0].storage
 
 
+@pytest.mark.parametrize("tracer", ["recorded", "executed"])
+def test_what_runs_after_a_question_to_autograd(tracer: str) -> None:
+    """Which runs the calls before it once more: their numbers are not those of what follows."""
+
+    def model(x: torch.Tensor) -> torch.Tensor:
+        y = torch.cat([x, x, x]) * 2
+        assert y.requires_grad
+        return torch.vmap(lambda row: row.view(2, 2) + 1)(y)
+
+    cost = count_graph(model, torch.randn(3, 4, requires_grad=True), tracer=tracer)
+    *_, doubled, view, added = (call.operator for call in cost.operator_calls)
+    assert doubled.outputs[0].storage == view.inputs[0].storage == view.outputs[0].storage == added.inputs[0].storage
+    assert added.outputs[0].storage != added.inputs[0].storage
+
+
+@pytest.mark.parametrize("tracer", ["recorded", "executed"])
+def test_the_numbers_of_a_backward_pass(tracer: str) -> None:
+    """What the pass returns is what the next call is given."""
+
+    def model(x: torch.Tensor) -> torch.Tensor:
+        (gradient,) = torch.autograd.grad((x @ x).sum(), x)
+        return gradient.t() * 2
+
+    *_, transposed, doubled = count_graph(model, torch.randn(3, 3, requires_grad=True), tracer=tracer).operator_calls
+    assert transposed.operator.inputs[0].storage == doubled.operator.inputs[0].storage
+    assert doubled.operator.outputs[0].storage != doubled.operator.inputs[0].storage
+
+
 def test_known_tensors_beside_unknown_ones() -> None:
     """The record of an operator that was found in another node is that of this one."""
 
