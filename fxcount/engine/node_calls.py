@@ -63,13 +63,18 @@ class Calls:
         if found is not None:
             return found
         self._counter.take_calls()
-        storages = StorageNumbers((*tensors_of(target), *args, *kwargs.values()))
+        tensors = (*tensors_of(target), *args, *kwargs.values())
+        storages = StorageNumbers(tensors)
         beside = beside_the_dispatcher(target) if isinstance(target, torch.jit.ScriptModule) else ()
         with self._counter.numbering(storages):
             result = self._counter.run_beside(run, given) if beside else run(*given)
         operators = self._counter.take_calls() + beside
         if self._whole is not None and repeats:
-            operators = self._whole.cost_of(target, args, kwargs) or operators
+            whole = self._whole.cost_of(target, args, kwargs)
+            self._counter.take_calls()  # of stand-ins that were made for it
+            if whole is not None:
+                storages = StorageNumbers(tensors)
+                operators = (*storages.adopt(whole["operators"], whole["storages"], tensors, result),)
         own = self._by_custom_formula(target, args, kwargs, result, storages) if self._has_custom else ()
         note = annotation(result, own or operators, storages)
         if key is not None and _depends_on_arguments_alone(target, args, operators):
@@ -88,20 +93,20 @@ class Calls:
         inputs, outputs = storages.describe((*args, *kwargs.values())), storages.describe((result,))
         return (replace(own, inputs=inputs, outputs=outputs),)
 
-    def cost_of(self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[OperatorCost, ...]:
-        """What a call of torch's costs below autograd, found out on shapes; nothing where that takes more."""
+    def cost_of(self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Annotation | None:
+        """What a call of torch's is annotated with below autograd, found out on shapes; None where that takes more, or
+        it reaches no operator."""
         called = target if isinstance(target, nn.Module) else _called(target, args)
         if not callable(called) or not (isinstance(called, nn.Module) or _is_torchs(called)):
-            return ()
+            return None
         self._counter.forget_made()
         args, kwargs = for_the_model(pytree.tree_map_only, torch.Tensor, self._counter.represent, (args, kwargs))
         try:
             with refusals(), below_autograd(), self._counter:
                 _, note = self.run(target, args, kwargs, partial(called, **kwargs), args, repeats=True)
         except (RuntimeError, DataNeededError):
-            return ()
-        operators: tuple[OperatorCost, ...] = note["operators"]
-        return operators
+            return None
+        return note if note["operators"] else None
 
     def _key_of(self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable | None:
         if self._as_shape is None:

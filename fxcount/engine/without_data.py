@@ -61,7 +61,7 @@ class WithoutData(OperatorCounter):
             return found[0]
         if key is None:
             return super()._count(func, args, kwargs)
-        # By itself, for the node of an equal call may be another.
+        # Noted and numbered apart, for an equal call may be part of another node.
         noted, self.calls = self.calls, []
         storages = StorageNumbers((*args, *kwargs.values()))
         try:
@@ -75,6 +75,7 @@ class WithoutData(OperatorCounter):
         return out
 
     def _adopt(self, note: Annotation, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> None:
+        """Notes the operators of a call, which ``note`` has by themselves, as part of the one that runs now."""
         self.calls += self.numbers.adopt(note["operators"], note["storages"], (*args, *kwargs.values()), out)
 
     def _key_on_shapes(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Hashable | None:

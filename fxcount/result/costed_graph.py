@@ -121,7 +121,7 @@ class CostedGraph:
     def operator_calls(self) -> tuple[OperatorCall, ...]:
         """Every call of an operator, in the order in which they ran. A number of a storage means the same memory
         everywhere in them: of a tensor and its views, before and after it was written to, of a parameter in all nodes
-        that use it."""
+        that use it. A backward pass that the model takes without data runs on tensors of its own."""
         return tuple(Storages(self.make_graph()).calls())
 
     def under(self, convention: str | Mapping[str, int] | Convention) -> Self:

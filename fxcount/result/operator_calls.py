@@ -36,18 +36,20 @@ class Storages:
 
     def calls(self) -> Iterator[OperatorCall]:
         """Every operator that a node reached."""
-        for node in self._graph.graph.nodes:
-            if "storages" not in node.meta:  # of a node that was added to the graph
-                continue
-            numbers = self._numbers(node)
+        for node, numbers in self._nodes():
             for operator in node.meta["operators"]:
                 yield OperatorCall(node.name, node.meta["module"], renumbered(operator, numbers.__getitem__))
 
     def results(self) -> Iterator[tuple[fx.Node, tuple[int, ...]]]:
         """Every node, and the storages of the tensors in its result."""
-        for _ in self.calls():
-            pass
-        yield from self._of_nodes.items()
+        for node, _ in self._nodes():
+            yield node, self._of_nodes[node]
+
+    def _nodes(self) -> Iterator[tuple[fx.Node, "defaultdict[int, int]"]]:
+        """Every node, but those that somebody has added to the graph, and its numbers."""
+        for node in self._graph.graph.nodes:
+            if "storages" in node.meta:
+                yield node, self._numbers(node)
 
     def _numbers(self, node: fx.Node) -> "defaultdict[int, int]":
         """Those of the whole graph, by those in the records of ``node``."""

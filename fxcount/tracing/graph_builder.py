@@ -26,7 +26,7 @@ class GraphBuilder:
         attributes: Attributes,
         modules: ModuleCalls,
         device: ModelDevice,
-        has_made: Callable[[torch.Tensor], bool] = lambda tensor: False,
+        has_made: Callable[[torch.Tensor], bool],
     ) -> None:
         """``has_made`` tells a tensor that an operator of the run has made from one that was there before."""
         self.graph = fx.Graph()
