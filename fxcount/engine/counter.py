@@ -108,12 +108,11 @@ class OperatorCounter(DispatchMode):
         assert self.storages is not None
         return self.storages
 
-    @contextlib.contextmanager
-    def numbering(self, storages: StorageNumbers) -> Iterator[None]:
-        """While it lasts, operators are parts of the call that has these ``storages``."""
+    def run_numbered(self, storages: StorageNumbers, run: Callable[..., Any], *given: Any) -> Any:
+        """``run(*given)``, whose operators are parts of the call that has these ``storages``."""
         around, self.storages = self.storages, storages
         try:
-            yield
+            return run(*given)
         finally:
             self.storages = around
 

@@ -66,8 +66,9 @@ class Calls:
         tensors = (*tensors_of(target), *args, *kwargs.values())
         storages = StorageNumbers(tensors)
         beside = beside_the_dispatcher(target) if isinstance(target, torch.jit.ScriptModule) else ()
-        with self._counter.numbering(storages):
-            result = self._counter.run_beside(run, given) if beside else run(*given)
+        if beside:
+            run, given = self._counter.run_beside, (run, given)
+        result = self._counter.run_numbered(storages, run, *given)
         operators = self._counter.take_calls() + beside
         if self._whole is not None and repeats:
             whole = self._whole.cost_of(target, args, kwargs)

@@ -65,8 +65,7 @@ class WithoutData(OperatorCounter):
         noted, self.calls = self.calls, []
         storages = StorageNumbers((*args, *kwargs.values()))
         try:
-            with self.numbering(storages):
-                out = super()._count(func, args, kwargs)
+            out = self.run_numbered(storages, super()._count, func, args, kwargs)
             note = annotation(out, tuple(self.calls), storages)
         finally:
             self.calls = noted

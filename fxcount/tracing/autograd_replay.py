@@ -220,8 +220,8 @@ class AutogradReplay:
         with torch.set_grad_enabled(self._with_gradients(node)), autocast:
             before, storages = len(self._counter.calls), StorageNumbers((args, kwargs))
             try:
-                with self._counter.numbering(storages):
-                    values[node] = result = self._result_of(node, args, kwargs)
+                result = self._counter.run_numbered(storages, self._result_of, node, args, kwargs)
+                values[node] = result
                 if self._graph.is_hooked(node):  # the hooks are run by autograd alone
                     node.meta.update(annotation(result, tuple(self._counter.calls[before:]), storages))
             except Exception as error:

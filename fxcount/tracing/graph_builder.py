@@ -36,6 +36,7 @@ class GraphBuilder:
         self._device = device
         self._has_made = has_made
         self._made_by: dict[int, fx.Node | Part] = {}
+        self._in_results: dict[fx.Node, StorageNumbers] = {}  # of those whose parts are nodes, of which there may be many
         self._results: dict[fx.Node, Any] = {}  # kept, so that no other tensor gets the identity of one that is gone
         self.without_gradients: set[fx.Node] = set()
         """The nodes of calls that autograd was told to leave out."""
@@ -148,7 +149,9 @@ class GraphBuilder:
         if part.node is None:
             owner = part.owner if isinstance(part.owner, fx.Node) else self._item(part.owner)
             whole = part.owner.value if isinstance(part.owner, Part) else self._results[owner]
-            note = _made_of((whole,), part.value)
+            if owner not in self._in_results:
+                self._in_results[owner] = StorageNumbers((whole,))
+            note = annotation(part.value, (), self._in_results[owner])
             part.node = self._node("call_function", operator.getitem, (owner, part.key), {}, note)
             part.node.meta["module"] = owner.meta["module"]
         return part.node
