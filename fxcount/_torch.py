@@ -6,7 +6,7 @@ object, or an ``attrgetter``, and so costs no call of Python.
 
 import contextlib
 from collections.abc import Callable, Iterator
-from operator import attrgetter
+from operator import attrgetter, methodcaller
 from typing import Any
 
 import torch
@@ -140,6 +140,25 @@ grad_mode_setter = torch._C._set_grad_enabled
 
 make_dual = torch._C._VariableFunctions._make_dual
 """What ``torch.autograd.forward_ad.make_dual`` calls, and a mode sees in its place."""
+
+next_sequence_number: Callable[[], int] = torch.autograd._get_sequence_nr  # type: ignore[attr-defined]
+"""The number that autograd gives to the next call that it notes in this thread. No public name tells."""
+
+sequence_number_of: Callable[[Any], int] = methodcaller("_sequence_nr")
+"""The number of a node of autograd: it tells the call that it is the gradient of, which no public name does."""
+
+autograd_node_at_work: Callable[[], Any] = torch._C._current_autograd_node
+"""The node whose gradient is being computed in this thread, None if none is. In public a hook on every node would have
+to tell."""
+
+hooks_on_gradient: Callable[[torch.Tensor], dict[int, Callable[..., Any]] | None] = attrgetter("_backward_hooks")
+"""The hooks that were registered on the gradient of a tensor. In public, hooks are registered and removed, and not
+listed."""
+
+hooks_after_gradient: Callable[[torch.Tensor], dict[int, Callable[..., Any]] | None] = attrgetter(
+    "_post_accumulate_grad_hooks"
+)
+"""Those that run when the gradient is there, for the same reason."""
 
 context_of: Callable[[type[torch.autograd.Function]], type] = attrgetter("_backward_cls")
 """The class of the ``ctx`` that a ``torch.autograd.Function`` gets. It has no public name."""

@@ -7,23 +7,31 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
+
+import torch
 
 from fxcount.cost import Convention
 from fxcount.engine.compilation import uncompiled
+from fxcount.engine.counting_context import counting
+from fxcount.engine.optimizer_step import MakeOptimizer, optimizer_step
 from fxcount.engine.sharding import refuse_sharded
 from fxcount.engine.threads import one_thread
 from fxcount.engine.unused_formulas import unused_formulas
+from fxcount.engine.without_data import WithoutData
 from fxcount.errors import FormulaError, InputError, UncountedError
 from fxcount.fault_origin import REPORT, origin_of_fault
 from fxcount.formulas.custom import formulas_for_one_count
 from fxcount.graph_cost import GraphCost
 from fxcount.interpreter import CostInterpreter
-from fxcount.reading import read_cost
+from fxcount.reading import read_cost, trained_parameters
+from fxcount.tracing.autograd_replay import AutogradReplay
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.example_call import ExampleCall, refuse_shapes
 from fxcount.tracing.recorder import execute, record
 from fxcount.tracing.restore import unchanged
+from fxcount.tracing.run import TracedRun
 from fxcount.tracing.symbolic import trace_symbolically
 from fxcount.tracing.trace import Trace
 
@@ -35,6 +43,8 @@ def count_graph(
     *,
     convention: str | Mapping[str, int] | Convention = "multiplications",
     tracer: str = "auto",
+    backward: bool = False,
+    optimizer: MakeOptimizer | None = None,
     strict: bool = False,
     formulas: Mapping[Any, Callable[..., Any]] | None = None,
 ) -> GraphCost:
@@ -53,6 +63,10 @@ def count_graph(
         tracer: how the graph is made. ``symbolic``: `torch.fx` runs the model on proxies; the graph holds for every
             input. ``recorded``: one run on shapes is recorded, as Python executes it. ``executed``: one run on data,
             for models whose control flow depends on values. ``auto``: the first of these that can.
+        backward: count also the backward pass: what autograd computes for the gradients of all that the model returns,
+            with respect to every parameter and input that requires one.
+        optimizer: count the backward pass, and one step of the optimizer that this makes of the parameters that
+            require a gradient, such as ``torch.optim.AdamW`` or a ``functools.partial`` of it.
         strict: raise when anything is not counted.
         formulas: formulas for this count only, by what they are for, as `register_formula` takes them. One for an
             operator that the model reaches only inside another operator, which is counted as a whole, is not used, and
@@ -64,8 +78,8 @@ def count_graph(
 
     Raises:
         ConventionError: the convention is unknown.
-        InputError: the model or the example input is not of a kind that can be used, such as a shape instead of a
-            tensor.
+        InputError: the model, the example input or the optimizer is not of a kind that can be used, such as a shape
+            instead of a tensor.
         FormulaError: one of ``formulas`` is for what cannot have a formula, or does not fit it.
         TracingError: the model cannot be traced, is in parts on several ranks, or computes on nested tensors; a
             `DataNeededError` says that it asks for values it does not have.
@@ -75,16 +89,17 @@ def count_graph(
     of fxcount, with a note that says so: no other tracer is tried then.
     """
     reading = Convention.of(convention)
-    counted = CountedModel.of(model)
+    counted, backward = CountedModel.of(model), backward or optimizer is not None
     if tracer not in ("auto", *TRACERS):
         raise InputError(f"unknown tracer {tracer!r}; the known ones are auto, {', '.join(TRACERS)}")
     with _ONE_AT_A_TIME, collector_paused(), uncompiled():
         with formulas_for_one_count(formulas) as custom:
             call = ExampleCall.of(example_input, example_kwargs)
             refuse_sharded(("an example input", tensor) for tensor in call.tensors())
-            trace, gave_up = costed_trace(counted, call, tracer)
+            trace, gave_up = costed_trace(counted, call, tracer, backward)
+            step = None if optimizer is None else optimizer_step(optimizer, trained_parameters(counted, trace))
             unused = unused_formulas(custom)
-        cost = read_cost(counted, trace, reading, gave_up)
+        cost = read_cost(counted, trace, reading, gave_up, step)
     for name, whole in unused.items():
         warnings.warn(
             f"the formula for {name} was not used: it is a part of {whole}, which is counted as a whole; "
@@ -113,14 +128,18 @@ def collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def trace_and_interpret(model: CountedModel, call: ExampleCall, put_back: Callable[[], None]) -> Trace:
+def trace_and_interpret(model: CountedModel, call: ExampleCall, put_back: Callable[[], None], backward: bool) -> Trace:
     """A symbolic trace, costed by running its graph on shapes."""
-    trace = trace_symbolically(model, call)
+    trace = trace_symbolically(model, call, backward=backward)
     CostInterpreter(trace).propagate()
+    if backward:
+        counter = WithoutData(trace.owned)
+        with counting(counter):
+            trace = replace(trace, gradients=AutogradReplay(TracedRun(trace), counter, model).backward())
     return trace
 
 
-TRACERS: dict[str, Callable[[CountedModel, ExampleCall, Callable[[], None]], Trace]] = {
+TRACERS: dict[str, Callable[[CountedModel, ExampleCall, Callable[[], None], bool], Trace]] = {
     "symbolic": trace_and_interpret,
     "recorded": record,
     "executed": execute,
@@ -128,7 +147,7 @@ TRACERS: dict[str, Callable[[CountedModel, ExampleCall, Callable[[], None]], Tra
 """From a model and a call to a costed graph: the more general, the later."""
 
 
-def costed_trace(model: CountedModel, call: ExampleCall, tracer: str) -> tuple[Trace, dict[str, str]]:
+def costed_trace(model: CountedModel, call: ExampleCall, tracer: str, backward: bool) -> tuple[Trace, dict[str, str]]:
     """The graph with its costs, by the tracer of that name or the first that can, and why those before it gave up; the
     model is left as it was."""
     names = [tracer] if tracer != "auto" else [name for name in TRACERS if name != "executed" or model.has_data(call)]
@@ -137,8 +156,8 @@ def costed_trace(model: CountedModel, call: ExampleCall, tracer: str) -> tuple[T
     with unchanged(model, call) as put_back:
         for name in names:
             try:
-                with one_thread():
-                    return TRACERS[name](model, call, put_back), gave_up
+                with one_thread(), torch.set_grad_enabled(backward or torch.is_grad_enabled()):
+                    return TRACERS[name](model, call, put_back, backward), gave_up
             except Exception as error:
                 origin, is_last = origin_of_fault(error, before), name == names[-1]
                 # All tracers apply the same formulas, and on data it is known whether torch accepts the call.

@@ -5,10 +5,11 @@ from collections.abc import Container, Iterable, Mapping
 from itertools import chain
 from typing import Any
 
+import torch
 from torch import fx, nn
 
 from fxcount._torch import parameters_of
-from fxcount.cost import Convention
+from fxcount.cost import Convention, OptimizerStep
 from fxcount.graph_cost import GraphCost
 from fxcount.result.module_cost import Submodule
 from fxcount.result.module_paths import holder_of, leaf_paths, parent_of
@@ -18,14 +19,17 @@ from fxcount.tracing.packed_weights import packed_weights
 from fxcount.tracing.trace import Trace, TracedModule
 
 
-def read_cost(model: CountedModel, trace: Trace, convention: Convention, gave_up: Mapping[str, str]) -> GraphCost:
+def read_cost(
+    model: CountedModel,
+    trace: Trace,
+    convention: Convention,
+    gave_up: Mapping[str, str],
+    optimizer: OptimizerStep | None,
+) -> GraphCost:
     """The costs that the nodes of the traced ``model`` carry, and what is known of its modules and parameters."""
-    names = model.parameters
-    if not model.modules:
-        names = {name: each for item in trace.module.named.items() for name, each in _parameters_in(*item).items()}
-    names = {name: each for name, each in names.items() if id(each) not in trace.made} if trace.made else names
+    names, backward = named_parameters(model, trace), trace.gradients is not None
     used = _UsedParameters(names, trace.made)
-    nodes = _read_nodes(trace.module, convention, used)
+    nodes = _read_nodes(trace.module, convention, used, backward)
     parameters, shared = _first_and_further(used.names)
     leaves = leaf_paths(nodes)
     holders = [holder_of(name, leaves) for name in parameters]
@@ -40,10 +44,30 @@ def read_cost(model: CountedModel, trace: Trace, convention: Convention, gave_up
         make_graph=trace.module.graph_module,
         gave_up=gave_up,
         packed=packed_weights(model.modules, trace.module.named),
+        frozen=tuple(name for name in parameters if not used.names[name].requires_grad),
+        has_backward=backward,
+        optimizer=optimizer,
     )
 
 
-def _read_nodes(traced: TracedModule, convention: Convention, used: "_UsedParameters") -> tuple[NodeCost, ...]:
+def named_parameters(model: CountedModel, trace: Trace) -> dict[str, nn.Parameter]:
+    """The parameters that the model has, by name; of a function those that it uses."""
+    names = model.parameters
+    if not model.modules:
+        names = {name: each for item in trace.module.named.items() for name, each in _parameters_in(*item).items()}
+    return {name: each for name, each in names.items() if id(each) not in trace.made} if trace.made else names
+
+
+def trained_parameters(model: CountedModel, trace: Trace) -> list[tuple[nn.Parameter, torch.Tensor | None]]:
+    """The parameters that require a gradient, each with the one it has after the backward pass."""
+    gradients = trace.gradients or {}
+    distinct = {id(each): each for each in named_parameters(model, trace).values() if each.requires_grad}
+    return [(parameter, gradients.get(place)) for place, parameter in distinct.items()]
+
+
+def _read_nodes(
+    traced: TracedModule, convention: Convention, used: "_UsedParameters", backward: bool
+) -> tuple[NodeCost, ...]:
     """The costs in ``node.meta``."""
     shapes: dict[fx.Node, tuple[Shape, ...]] = {}
     nodes = []
@@ -52,7 +76,7 @@ def _read_nodes(traced: TracedModule, convention: Convention, used: "_UsedParame
         made = shapes[node] = meta["shapes"]
         sources = node.all_input_nodes
         has_parameters = op in ("call_module", "get_attr")
-        params, parameters = used.by(target, traced.named[target]) if has_parameters else (0, ())
+        params, trainable, parameters = used.by(target, traced.named[target]) if has_parameters else (0, 0, ())
         nodes.append(
             NodeCost(  # by position, which takes half the time
                 node.name,
@@ -69,6 +93,8 @@ def _read_nodes(traced: TracedModule, convention: Convention, used: "_UsedParame
                 convention,
                 called_as if (called_as := meta.get("called_as", "")) != target else "",
                 tuple([source.name for source in sources]),
+                trainable,
+                meta.get("backward", ()) if backward else None,
             )
         )
     return tuple(nodes)
@@ -85,9 +111,10 @@ class _UsedParameters:
         self._seen: set[int] = set()
         self._made = made
 
-    def by(self, path: str, value: Any) -> tuple[int, tuple[str, ...]]:
-        """The elements of those that no node used before, and the names of all, of the module or tensor at ``path``."""
-        new, used = 0, []
+    def by(self, path: str, value: Any) -> tuple[int, int, tuple[str, ...]]:
+        """The elements of those that no node used before, of those among them that require a gradient, and the names
+        of all, of the module or tensor at ``path``."""
+        new, trainable, used = 0, 0, []
         for name, parameter in _parameters_in(path, value).items():
             if id(parameter) in self._made:
                 continue
@@ -96,8 +123,10 @@ class _UsedParameters:
             used.append(name if name in self.names else self._first[id(parameter)])
             if id(parameter) not in self._seen:
                 self._seen.add(id(parameter))
-                new += parameter.numel()
-        return new, tuple(used)
+                size = parameter.numel()
+                new += size
+                trainable += size if parameter.requires_grad else 0
+        return new, trainable, tuple(used)
 
 
 def _function_name(function: Any) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor, fx, nn
 from torch.fx.passes.graph_drawer import FxGraphDrawer
 from torch.fx.passes.shape_prop import ShapeProp
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import fxcount
 from fxcount import _torch
@@ -261,6 +262,49 @@ def test_what_is_seen_of_autograd() -> None:
             torch.autograd.forward_ad.make_dual(torch.ones(3), torch.ones(3))
     assert mode.seen.count(_torch.grad_mode_setter) == 2
     assert _torch.make_dual in mode.seen
+
+
+def test_autograd_numbers_what_it_notes() -> None:
+    x = torch.ones(3, requires_grad=True)
+    first = _torch.next_sequence_number()
+    twice, more = x * 2, x + 1
+    assert [_torch.sequence_number_of(each.grad_fn) for each in (twice, more)] == [first, first + 1]
+    assert _torch.next_sequence_number() == first + 2
+    assert _torch.sequence_number_of(x.view_as(x).grad_fn.next_functions[0][0]) > 2**63  # that of a leaf is the largest
+
+
+def test_hooks_of_a_gradient() -> None:
+    x = torch.ones(3, requires_grad=True)
+    assert not _torch.hooks_on_gradient(x)
+    assert not _torch.hooks_after_gradient(x)
+
+    def on(gradient: Tensor) -> None: ...
+
+    def after(leaf: Tensor) -> None: ...
+
+    x.register_hook(on)
+    x.register_post_accumulate_grad_hook(after)
+    assert [*(_torch.hooks_on_gradient(x) or {}).values()] == [on]
+    assert [*(_torch.hooks_after_gradient(x) or {}).values()] == [after]
+
+
+class AtWork(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Any] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.seen.append(_torch.autograd_node_at_work())
+        return func(*args, **(kwargs or {}))
+
+
+def test_the_node_of_autograd_that_is_at_work() -> None:
+    x = torch.ones(3, requires_grad=True)
+    out = x.exp()
+    assert _torch.autograd_node_at_work() is None
+    with AtWork() as mode:
+        out.backward(torch.ones(3))
+    assert out.grad_fn in mode.seen
 
 
 def test_no_dispatch_mode_sees_an_operator() -> None:

@@ -3,6 +3,7 @@
 from fxcount.cost.conventions import CONVENTIONS, FIELDS, Convention
 from fxcount.cost.equation import Equation, Quantities, Size
 from fxcount.cost.operator_cost import OperatorCost, TensorInfo, renumbered
+from fxcount.cost.optimizer_step import OptimizerStep
 from fxcount.cost.vector import Cost, total_cost
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Cost",
     "Equation",
     "OperatorCost",
+    "OptimizerStep",
     "Quantities",
     "Size",
     "TensorInfo",

@@ -15,6 +15,7 @@ import torch
 
 from fxcount._torch import DispatchMode, HigherOrderOperator, Operator
 from fxcount.cost import Cost, OperatorCost
+from fxcount.engine.node_annotation import Annotation
 from fxcount.engine.operator_facts import facts_on
 from fxcount.engine.refusals import refused
 from fxcount.engine.sharding import refuse_sharded
@@ -61,6 +62,12 @@ class OperatorCounter(DispatchMode):
             refuse_sharded((f"a tensor that {func} is given", tensor) for tensor in given)
             if any(tensor.is_nested for tensor in given):
                 raise TracingError(NESTED)
+        found = None if types else self.repeated(func, args, kwargs)
+        if found is not None:
+            self.calls += found[1]["operators"]
+            if self.on_call is not None and self.running == 0:
+                self.on_call(func, args, kwargs, found[0])
+            return found[0]
         self.running += 1
         own = self.storages is None
         if self.storages is None:
@@ -80,6 +87,10 @@ class OperatorCounter(DispatchMode):
             if own:
                 self.storages = None
         return out
+
+    def repeated(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Any, Annotation] | None:
+        """The result and the annotation of a call that need not run; None if it must, as every one on data."""
+        return None
 
     def _count(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Any:
         formula = find_formula(func)
@@ -167,6 +178,10 @@ class OperatorCounter(DispatchMode):
             return run(*given)
         finally:
             self._lent = False
+
+    def take_over(self, tensors: Iterable[torch.Tensor]) -> None:
+        """These are as if operators had made them: they may be written to."""
+        self._made.update(map(memory, tensors))
 
     def forget_made(self) -> None:
         """What the operators have made is gone, and what lies there now is somebody else's."""

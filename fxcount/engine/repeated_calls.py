@@ -43,13 +43,26 @@ class Repeats:
         found = self._known.get(key)
         return None if found is None else (found[0](args), found[1])
 
-    def add(self, key: Hashable, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any, note: Annotation) -> None:
-        """Remembers a call, unless its result holds data or is an object."""
-        make = _maker(out, args, kwargs)
+    def add(
+        self,
+        key: Hashable,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        out: Any,
+        note: Annotation,
+        like: "Like | None" = None,
+    ) -> None:
+        """Remembers a call, unless its result holds data or is an object. Its tensors are made by ``like``, in the
+        same memory each time unless told otherwise."""
+        make = _maker(out, args, kwargs, like or same_memory)
         if make is not None:
-            self._known[key] = (make, note)
-            if len(self._known) > self.LIMIT:
-                del self._known[next(iter(self._known))]
+            self.remember(key, make, note)
+
+    def remember(self, key: Hashable, make: Callable[[Sequence[Any]], Any], note: Annotation) -> None:
+        """Remembers a call whose result ``make`` returns for the arguments of a later one."""
+        self._known[key] = (make, note)
+        if len(self._known) > self.LIMIT:
+            del self._known[next(iter(self._known))]
 
 
 @functools.cache
@@ -119,13 +132,31 @@ def _describe(values: Iterable[Any], parts: list[Any], as_shape: AsShape) -> Non
             raise _MoreThanShapeError
 
 
-def _maker(out: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Callable[[Sequence[Any]], Any] | None:
+Like = Callable[[torch.Tensor], Callable[[Sequence[Any]], torch.Tensor]]
+"""From a tensor on the meta device to a function of a later call's arguments that makes one like it."""
+
+
+def same_memory(out: torch.Tensor) -> Callable[[Sequence[Any]], torch.Tensor]:
+    """Takes least time."""
+    like = torch.empty_strided(out.shape, out.stride(), dtype=out.dtype, device="meta")
+    return lambda args: make_subclass(torch.Tensor, like)
+
+
+def new_memory(out: torch.Tensor) -> Callable[[Sequence[Any]], torch.Tensor]:
+    """For autograd, which notes when memory is written to that it has kept."""
+    make = functools.partial(torch.empty_strided, out.shape, out.stride(), dtype=out.dtype, device="meta")
+    return lambda args: make()
+
+
+def _maker(
+    out: Any, args: Sequence[Any], kwargs: Mapping[str, Any], like: Like
+) -> Callable[[Sequence[Any]], Any] | None:
     """A function of a later call's arguments that makes its result; None if that takes more than shapes."""
     if isinstance(out, torch.Tensor):
-        return _tensor_maker(out, args, kwargs)
+        return _tensor_maker(out, args, kwargs, like)
     if isinstance(out, list | tuple):
         kind = type(out)
-        makers = [make for item in out if (make := _maker(item, args, kwargs)) is not None]
+        makers = [make for item in out if (make := _maker(item, args, kwargs, like)) is not None]
         if len(makers) < len(out) or not (kind in (list, tuple) or kind.__module__ == "torch.return_types"):
             return None
         return lambda args: kind(make(args) for make in makers)
@@ -133,7 +164,7 @@ def _maker(out: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Callable
 
 
 def _tensor_maker(
-    out: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any]
+    out: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any], like: Like
 ) -> Callable[[Sequence[Any]], Any] | None:
     """An argument that is returned is the later call's own; anything else is a tensor like ``out``."""
     if not out.is_meta or out.layout is not torch.strided:
@@ -143,5 +174,4 @@ def _tensor_maker(
             return lambda args: args[position]
     if type(out) is not torch.Tensor or any(out is tensor for tensor in tensors((args, *kwargs.values()))):
         return None
-    like = torch.empty_strided(out.shape, out.stride(), dtype=out.dtype, device="meta")
-    return lambda args: make_subclass(torch.Tensor, like)
+    return like(out)

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from fxcount._torch import Operator
+from fxcount._torch import Operator, storage_identity
 from fxcount.engine.counter import OperatorCounter, memory
 from fxcount.engine.node_annotation import Annotation, annotation
 from fxcount.engine.operator_facts import facts_on
-from fxcount.engine.repeated_calls import key_of, new_or_shared
+from fxcount.engine.repeated_calls import key_of, new_memory, new_or_shared
 from fxcount.engine.shape_functions import reads_values
 from fxcount.engine.storage_numbers import StorageNumbers
 from fxcount.errors import NESTED, NO_VALUES, DataNeededError, TracingError
@@ -39,9 +39,9 @@ class WithoutData(OperatorCounter):
         """
         super().__init__()
         self._owned = owned
-        self.knows_floats = True
-        """Whether floating-point numbers that depend on nothing unknown are computed; autograd wants those that it
-        differentiates on one device."""
+        self.differentiates = False
+        """Whether autograd is at work on what runs. It wants what it differentiates on one device, so that no
+        floating-point numbers are known, and each result in memory of its own."""
         self._stand_ins: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._overwritten_unseen: set[int] = set()
         self._lifted: set[int] = set()
@@ -53,14 +53,19 @@ class WithoutData(OperatorCounter):
     def has_made(self, tensor: torch.Tensor) -> bool:
         return super().has_made(tensor) and memory(tensor) not in self._lifted
 
+    def repeated(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Any, Annotation] | None:
+        """While autograd is at work: the call of a node is taken apart then, and each of its operators may repeat."""
+        key = self._key_of(func, args, kwargs) if self.differentiates else None
+        return None if key is None else self._repeats.find(key, args)
+
     def _count(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Any:
-        key = self._key_on_shapes(func, args, kwargs)
-        found = None if key is None else self._repeats.find(key, args)
+        key = self._key_of(func, args, kwargs)
+        if key is None:
+            return super()._count(func, args, kwargs)
+        found = None if self.differentiates else self._repeats.find(key, args)
         if found is not None:
             self._adopt(found[1], args, kwargs, found[0])
             return found[0]
-        if key is None:
-            return super()._count(func, args, kwargs)
         # Noted and numbered apart, for an equal call may be part of another node.
         noted, self.calls = self.calls, []
         storages = StorageNumbers((*args, *kwargs.values()))
@@ -69,13 +74,42 @@ class WithoutData(OperatorCounter):
             note = annotation(out, tuple(self.calls), storages)
         finally:
             self.calls = noted
-        self._repeats.add(key, args, kwargs, out, note)
-        self._adopt(note, args, kwargs, out)
+        if not self.differentiates:
+            self._repeats.add(key, args, kwargs, out, note)
+            self._adopt(note, args, kwargs, out)
+            return out
+        self.calls += note["operators"]
+        facts = facts_on(func)
+        if facts.may_return_views and not facts.written:
+            self._repeats.remember(key, lambda given: func(*given, **kwargs), note)
+        elif key == self._key_of(func, args, kwargs):  # or it changes the shape of an argument
+            self._repeats.add(key, args, kwargs, out, note, new_memory)
         return out
 
     def _adopt(self, note: Annotation, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> None:
         """Notes the operators of a call, which ``note`` has by themselves, as part of the one that runs now."""
         self.calls += self.numbers.adopt(note["operators"], note["storages"], (*args, *kwargs.values()), out)
+
+    def _key_of(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Hashable | None:
+        if self.differentiates:
+            return self._key_of_differentiated(func, args, kwargs)
+        return self._key_on_shapes(func, args, kwargs)
+
+    def _key_of_differentiated(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Hashable | None:
+        """The key of a call that computes no known value; ``None`` if it may depend on more than shapes."""
+        if not isinstance(func, Operator) or func.namespace != "aten":
+            return None
+        facts = facts_on(func)
+        if facts.creates or facts.lifts or facts.needs_values or find_formula(func) is None or reads_values(func, args):
+            return None
+        given = [*tensors((args, tuple(kwargs.values())))]
+        if all(map(self.knows, given)) or not all(each.is_meta for each in facts.tensors_written(args, kwargs)):
+            return None
+        key = key_of(func, args, kwargs, self._shape_alone)
+        if key is None or len(given) < 2:
+            return key and (new_memory, self.phase, key)
+        places = [storage_identity(each)[0] for each in given]
+        return new_memory, self.phase, key, tuple(map(places.index, places))
 
     def _key_on_shapes(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Hashable | None:
         """The key of a call in which known tensors are beside unknown ones, and so are shapes too. (The calls of nodes
@@ -127,7 +161,7 @@ class WithoutData(OperatorCounter):
             return False
         if not _is_continuous(tensor):
             return True
-        return self.knows_floats and (place in self._made or (place != 0 and place not in self._places_owned))
+        return not self.differentiates and (place in self._made or (place != 0 and place not in self._places_owned))
 
     @functools.cached_property
     def _places_owned(self) -> Container[int]:
@@ -151,7 +185,7 @@ class WithoutData(OperatorCounter):
         out = for_the_model(func, *ran_args, **ran_kwargs)
         if facts.may_return_views and self._is_large(out):
             return self._run_on_shapes(func, args, kwargs)
-        if not self.knows_floats and any(map(_is_continuous, tensors((out,)))):
+        if self.differentiates and any(map(_is_continuous, tensors((out,)))):
             return self._run_on_shapes(func, args, kwargs)
         self._note_made(ran_args, ran_kwargs, out)
         if facts.lifts:

@@ -1,15 +1,18 @@
 """`CostedGraph`: a traced graph with its costs, added up by node, by module and by operator."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from math import prod
 from typing import Self
 
 from torch import fx
 
-from fxcount.cost import Convention, Cost, OperatorCost, total_cost
+from fxcount.cost import Convention, Cost, OperatorCost, OptimizerStep, total_cost
+from fxcount.result.counts import Counts
 from fxcount.result.module_cost import ModuleCost, Submodule
 from fxcount.result.module_paths import depth_of, holder_of, leaf_paths, parent_of
 from fxcount.result.node_cost import NodeCost, Shape
@@ -28,6 +31,16 @@ class OperatorTotal:
     """The sum over the calls."""
     convention: Convention
     """How ``flops`` reads the cost."""
+
+    backward_calls: int = 0
+    """How often it was called in the backward pass."""
+    backward: Cost | None = None
+    """The sum over these; None unless the backward pass was asked for."""
+
+    @property
+    def counts(self) -> Counts:
+        """The costs."""
+        return Counts(0, 0, self.cost, self.backward)
 
     @property
     def flops(self) -> int:
@@ -62,16 +75,49 @@ class CostedGraph:
     """By path: the modules that hold weights which are no parameters, packed for a kernel or constants of a script, to
     how many elements they have, None where that cannot be read. ``params`` does not count them."""
 
+    frozen: tuple[str, ...] = ()
+    """The names of the parameters that require no gradient."""
+    has_backward: bool = False
+    """Whether the backward pass was asked for."""
+    optimizer: OptimizerStep | None = None
+    """What one step of the optimizer runs; None unless one was given."""
+
     @cached_property
     def total(self) -> Cost:
         """The cost of one call of the model."""
         return total_cost(node.cost for node in self.nodes)
+
+    @cached_property
+    def backward(self) -> Cost | None:
+        """The cost of the backward pass of this call: of the gradients of all that the model returns, with respect to
+        every parameter and every input that requires one. None unless it was asked for."""
+        return total_cost(node.backward or Cost() for node in self.nodes) if self.has_backward else None
+
+    @property
+    def backward_flops(self) -> int | None:
+        """That as one number, under the convention."""
+        return None if self.backward is None else self.convention.read(self.backward)
+
+    @property
+    def optimizer_step(self) -> Cost | None:
+        """The cost of one step of the optimizer; None unless one was given."""
+        return None if self.optimizer is None else self.optimizer.cost
+
+    @property
+    def counts(self) -> Counts:
+        """The parameters and costs of the model."""
+        return Counts(self.params, self.trainable, self.total, self.backward)
 
     @property
     def params(self) -> int:
         """The elements of the parameters of the model, every one once, shared ones too, used or not, and of those
         that it uses and does not register."""
         return sum(map(prod, self.parameters.values()))
+
+    @property
+    def trainable(self) -> int:
+        """Those of ``params`` that belong to parameters that require a gradient."""
+        return self.params - sum(prod(self.parameters[name]) for name in self.frozen)
 
     @property
     def unused_params(self) -> int:
@@ -90,11 +136,14 @@ class CostedGraph:
 
     @property
     def uncounted(self) -> dict[str, int]:
-        """Every operator that is not counted, to the number of its calls."""
+        """Every operator that is not counted, to the number of its calls, those of the backward pass and the optimizer
+        included."""
         calls: dict[str, int] = {}
-        for operator in self._operators():
+        for operator in chain(self._forward(), self._backward()):
             if operator.uncounted:
                 calls[operator.name] = calls.get(operator.name, 0) + 1
+        for name, times in self.optimizer.uncounted.items() if self.optimizer else ():
+            calls[name] = calls.get(name, 0) + times
         return calls
 
     @property
@@ -119,9 +168,9 @@ class CostedGraph:
 
     @cached_property
     def operator_calls(self) -> tuple[OperatorCall, ...]:
-        """Every call of an operator, in the order in which they ran. A number of a storage means the same memory
-        everywhere in them: of a tensor and its views, before and after it was written to, of a parameter in all nodes
-        that use it. A backward pass that the model takes without data runs on tensors of its own."""
+        """Every call of an operator by the model, in the order in which they ran. A number of a storage means the same
+        memory everywhere in them: of a tensor and its views, before and after it was written to, of a parameter in all
+        nodes that use it. A backward pass that the model takes without data runs on tensors of its own."""
         return tuple(Storages(self.make_graph()).calls())
 
     def under(self, convention: str | Mapping[str, int] | Convention) -> Self:
@@ -145,53 +194,62 @@ class CostedGraph:
     @cached_property
     def _by_module(self) -> dict[str, ModuleCost]:
         """Own costs first, then each module's whole is added to that of the module around it, from the inside out."""
-        own = {path: _Sum() for path in self.modules}
+        nothing = Counts(backward=Cost() if self.has_backward else None)
+        own, nodes = dict.fromkeys(self.modules, nothing), Counter(node.owner for node in self.nodes)
         for node in self.nodes:
-            own[node.owner].add(_Sum(1, 0, node.cost))
-        leaves = leaf_paths(self.nodes)
+            own[node.owner] += Counts(0, 0, node.cost, node.backward)
+        leaves, frozen = leaf_paths(self.nodes), frozenset(self.frozen)
         for name, shape in self.parameters.items():
-            own[holder_of(name, leaves)].add(_Sum(0, prod(shape), Cost()))
-        whole = {path: _Sum(each.nodes, each.params, each.cost) for path, each in own.items()}
+            size = prod(shape)
+            own[holder_of(name, leaves)] += Counts(size, 0 if name in frozen else size)
+        whole = dict(own)
         for path in sorted(whole, key=depth_of, reverse=True):
             if path:
-                whole[parent_of(path)].add(whole[path])
+                whole[parent_of(path)] += whole[path]
+                nodes[parent_of(path)] += nodes[path]
         return {
             path: ModuleCost(
                 path,
                 module.kind,
                 module.calls,
-                whole[path].nodes,
+                nodes[path],
                 whole[path].params,
                 whole[path].cost,
                 own[path].params,
                 own[path].cost,
                 self.convention,
+                whole[path].trainable,
+                whole[path].backward,
+                own[path].trainable,
+                own[path].backward,
             )
             for path, module in self.modules.items()
         }
 
     def by_operator(self) -> dict[str, OperatorTotal]:
-        """Every operator that was reached, to what all its calls cost together."""
-        calls: dict[str, list[Cost]] = {}
-        for operator in self._operators():
-            calls.setdefault(operator.name, []).append(operator.cost)
+        """Every operator that was reached, to what all its calls cost together, in the backward pass apart."""
+        calls, gradients = _costs_by_name(self._forward()), _costs_by_name(self._backward())
         return {
-            name: OperatorTotal(name, len(costs), total_cost(costs), self.convention) for name, costs in calls.items()
+            name: OperatorTotal(
+                name,
+                len(costs := calls.get(name, [])),
+                total_cost(costs),
+                self.convention,
+                len(of_gradients := gradients.get(name, [])),
+                total_cost(of_gradients) if self.has_backward else None,
+            )
+            for name in (calls | gradients)
         }
 
-    def _operators(self) -> Iterator[OperatorCost]:
+    def _forward(self) -> Iterator[OperatorCost]:
         return (operator for node in self.nodes for operator in node.operators)
 
+    def _backward(self) -> Iterator[OperatorCost]:
+        return (operator for node in self.nodes for operator in node.backward_operators or ())
 
-@dataclass(slots=True)
-class _Sum:
-    """What is added up for a module."""
 
-    nodes: int = 0
-    params: int = 0
-    cost: Cost = field(default_factory=Cost)
-
-    def add(self, other: Self) -> None:
-        self.nodes += other.nodes
-        self.params += other.params
-        self.cost += other.cost
+def _costs_by_name(operators: Iterable[OperatorCost]) -> dict[str, list[Cost]]:
+    costs: dict[str, list[Cost]] = {}
+    for operator in operators:
+        costs.setdefault(operator.name, []).append(operator.cost)
+    return costs

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from fxcount.cost import Convention, Cost
+from fxcount.result.counts import Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,25 @@ class ModuleCost:
     """The sum over the nodes that belong to the module and to none of its submodules."""
     convention: Convention
     """How ``flops`` and ``own_flops`` read the costs."""
+
+    trainable: int = 0
+    """Those of ``params`` that belong to parameters that require a gradient."""
+    backward: Cost | None = None
+    """What the gradients of these nodes cost; None unless the backward pass was asked for."""
+    own_trainable: int = 0
+    """Those of ``own_params`` that belong to parameters that require a gradient."""
+    own_backward: Cost | None = None
+    """As ``own_cost``, of the backward pass."""
+
+    @property
+    def counts(self) -> Counts:
+        """The parameters and costs."""
+        return Counts(self.params, self.trainable, self.cost, self.backward)
+
+    @property
+    def own_counts(self) -> Counts:
+        """Those that belong to the module and to none of its submodules."""
+        return Counts(self.own_params, self.own_trainable, self.own_cost, self.own_backward)
 
     @property
     def flops(self) -> int:

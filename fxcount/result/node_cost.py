@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from fxcount.cost import Convention, Cost, OperatorCost
+from fxcount.cost import Convention, Cost, OperatorCost, total_cost
+from fxcount.result.counts import Counts
 
 Shape = tuple[int, ...]
 
@@ -36,6 +37,24 @@ class NodeCost(NamedTuple):  # there are many, and a frozen dataclass would set 
     """The path by which a module was called, where that is not ``target``; else empty."""
     inputs: tuple[str, ...] = ()
     """The names of the nodes whose results are handed to this one."""
+
+    trainable: int = 0
+    """Those of ``params`` that belong to parameters that require a gradient."""
+    backward_operators: tuple[OperatorCost, ...] | None = None
+    """Every operator that computes the gradients of this node, in order; None unless the backward pass was asked
+    for."""
+
+    @property
+    def backward(self) -> Cost | None:
+        """The sum over these; None unless the backward pass was asked for."""
+        if self.backward_operators is None:
+            return None
+        return total_cost(operator.cost for operator in self.backward_operators)
+
+    @property
+    def counts(self) -> Counts:
+        """The parameters and costs."""
+        return Counts(self.params, self.trainable, self.cost, self.backward)
 
     @property
     def flops(self) -> int:

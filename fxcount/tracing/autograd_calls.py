@@ -18,6 +18,7 @@ from fxcount.fault_origin import for_the_model
 from fxcount.formulas.number_kinds import tensors
 from fxcount.tracing.autograd_functions import named_after, needs_input_grad, takes_only_values, watched_functions
 from fxcount.tracing.autograd_replay import AutogradReplay
+from fxcount.tracing.backward_pass import BackwardPass, SequenceNumbers
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.graph_builder import GraphBuilder
 from fxcount.tracing.module_calls import ModuleCalls
@@ -62,13 +63,15 @@ class AutogradCalls:
         self._modules = modules
         self._counter = counter
         self._replay: AutogradReplay | None = None
+        if above:
+            graph.numbers = SequenceNumbers()
         if isinstance(counter, WithoutData):
-            self._replay = AutogradReplay(graph, modules, counter, model)
+            self._replay = AutogradReplay(graph, counter, model, modules.unseen)
 
     @property
     def may_repeat(self) -> bool:
         """Whether what a call returns and costs depends on shapes alone."""
-        return not (self.forward_mode or any(region.is_hooked for region in self._graph.inside))
+        return not (self.forward_mode or any(region.is_hooked for region in self._graph.autograd.inside))
 
     def input(self, represented: torch.Tensor, given: torch.Tensor) -> None:
         """The model gets ``represented`` in the place of ``given``."""
@@ -91,7 +94,7 @@ class AutogradCalls:
             with needs_input_grad(kind, lambda: tuple(map(self._needs_gradient, args))):
                 return record(named_after(kind, apply), apply, args, kwargs)
 
-        with watched_functions(call), watched_regions(self._enter, self._leave):
+        with watched_functions(call), watched_regions(self._enter, self._graph.autograd.leave):
             yield
 
     def ask(self, getter: Any, tensor: torch.Tensor, *owner: type) -> Any:
@@ -127,6 +130,15 @@ class AutogradCalls:
         """The model has returned."""
         if self._replay is not None:
             self._replay.finish()
+
+    def backward(self, result: Any) -> dict[int, torch.Tensor]:
+        """The graph has its output, with ``result``: the gradients of all that the model returns. Returns those of
+        parameters."""
+        if self._replay is not None:
+            return self._replay.backward()
+        assert self._graph.numbers is not None
+        with self._modules.unseen():
+            return BackwardPass(self._counter, self._graph.numbers, self._graph).run(result, self._graph.last())
 
     def register(self, call: Call, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """A hook on a tensor: a function of the model's, so the node calls one that knows it."""
@@ -170,11 +182,13 @@ class AutogradCalls:
 
     @contextlib.contextmanager
     def _inside(self, region: SavedRegion) -> Iterator[None]:
-        around, self._graph.inside = self._graph.inside, (*self._graph.inside, region)
+        settings = self._graph.autograd
+        around = settings.inside
+        settings.enter(region)
         try:
             yield
         finally:
-            self._graph.inside = around
+            settings.inside = around
 
     def _enter(self, hooks: saved_tensors_hooks) -> None:
         if self._modules.inside_a_node:
@@ -182,11 +196,7 @@ class AutogradCalls:
         region = SavedRegion(hooks)
         if region.is_hooked and not self.above:
             self._answers()
-        self._graph.inside = (*self._graph.inside, region)
-
-    def _leave(self, hooks: saved_tensors_hooks) -> None:
-        if self._graph.inside and self._graph.inside[-1].hooks is hooks:
-            self._graph.inside = self._graph.inside[:-1]
+        self._graph.autograd.enter(region)
 
 
 def is_of_autograd(func: Any) -> bool:

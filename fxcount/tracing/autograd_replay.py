@@ -9,15 +9,15 @@ that never asks pays nothing.
 import contextlib
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from itertools import chain, groupby
+from itertools import groupby
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import fx
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.checkpoint import checkpoint
 
-from fxcount._torch import buffers_of, grad_mode_setter, is_transformed, no_dispatch_modes, parameters_of, pytree
+from fxcount._torch import grad_mode_setter, is_transformed, no_dispatch_modes, pytree
 from fxcount.engine.counting_context import above_autograd
 from fxcount.engine.node_annotation import annotation, place_of, shape_text
 from fxcount.engine.refusals import refused
@@ -27,10 +27,12 @@ from fxcount.errors import NO_VALUES, DataNeededError
 from fxcount.fault_origin import for_the_model
 from fxcount.formulas.number_kinds import tensors
 from fxcount.tracing.autocast import AsOn
+from fxcount.tracing.autograd_settings import AutogradSettings
+from fxcount.tracing.backward_pass import BackwardPass, SequenceNumbers
 from fxcount.tracing.counted_model import CountedModel
-from fxcount.tracing.graph_builder import GraphBuilder
-from fxcount.tracing.module_calls import ModuleCalls
 from fxcount.tracing.patched_functions import copy_of_shape
+from fxcount.tracing.replay_leaves import ReplayLeaves
+from fxcount.tracing.run import Run
 from fxcount.tracing.saved_regions import SavedRegion
 
 Values = MutableMapping[fx.Node, Any]
@@ -40,22 +42,31 @@ Values = MutableMapping[fx.Node, Any]
 class AutogradReplay:
     """The same run, as far as it has been recorded, with autograd at work."""
 
-    def __init__(self, graph: GraphBuilder, modules: ModuleCalls, counter: WithoutData, model: CountedModel) -> None:
-        self._graph = graph
-        self._module_calls = modules
+    def __init__(
+        self,
+        run: Run,
+        counter: WithoutData,
+        model: CountedModel,
+        unseen: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
+    ) -> None:
+        """While ``unseen()`` lasts, nothing is recorded."""
+        self._run = run
+        self._unseen = unseen
         self._counter = counter
-        self._model = model
+        self._numbers = SequenceNumbers()
+        self._backward: BackwardPass | None = None
         self._values: dict[fx.Node, Any] = {}
         self._last: fx.Node | None = None
-        self._leaves: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._leaves = ReplayLeaves(counter, model)
         self._recorded: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-        self._inputs: dict[int, torch.Tensor] = {}
-        self._as_on: AsOn | None = None
-        """Shows tensors as those of the model's device, which autocast asks for."""
+
+    @property
+    def _settings(self) -> AutogradSettings:
+        return self._run.autograd
 
     def input(self, represented: torch.Tensor, given: torch.Tensor) -> None:
         """An input as the model gets it stands for the tensor that was given."""
-        self._inputs[id(represented)] = given
+        self._leaves.input(represented, given)
 
     def ask(self, question: Callable[..., Any], tensor: torch.Tensor, *further: Any) -> Any:
         """What autograd answers to ``question(tensor, *further)``."""
@@ -64,8 +75,18 @@ class AutogradReplay:
 
     def finish(self) -> None:
         """At the end of the run: what only autograd runs, and costs something, is run."""
-        if any(map(self._graph.is_hooked, self._graph.regions)):
+        if any(map(self._settings.is_hooked, self._settings.regions)):
             self._catch_up()
+
+    def backward(self) -> dict[int, torch.Tensor]:
+        """At the end of the run, whose graph has its output: the gradients of all that it returns. Returns those of
+        parameters."""
+        self._catch_up()
+        output = self._last
+        assert output is not None
+        self._backward = BackwardPass(self._counter, self._numbers, self._run, self._leaves.known)
+        with self._at_work():
+            return self._backward.run(self._values[output], output)
 
     def call(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """The result of a call that is autograd's own, such as a backward pass; what it costs is noted.
@@ -81,6 +102,7 @@ class AutogradReplay:
     def know(self, node: fx.Node) -> None:
         """The result of the last ``call`` is that of ``node``."""
         self._values[node] = self._result
+        self._numbers.made_by(node)
 
     def recorded(self, value: Any) -> Any:
         """Tensors of the replay as the model gets them, each the same one each time."""
@@ -89,6 +111,8 @@ class AutogradReplay:
     def _recorded_tensor(self, tensor: torch.Tensor) -> torch.Tensor:
         if is_transformed(tensor):
             return tensor
+        if id(tensor) in self._leaves.gradients:
+            return self._leaves.gradients[id(tensor)][1]
         if id(tensor) not in self._recorded:
             with no_dispatch_modes():
                 self._recorded[id(tensor)] = (tensor, self._counter.represent(tensor))
@@ -100,11 +124,11 @@ class AutogradReplay:
 
     def _of_tensor(self, tensor: torch.Tensor) -> Any:
         keys = []
-        found = self._graph.maker_of(tensor)
+        found = self._run.maker_of(tensor)
         while found is not None and not isinstance(found, fx.Node):
             keys.append(found.key)
             found = found.owner
-        value = self._leaf(tensor) if found is None else self._values[found]
+        value = self._leaves.of(tensor) if found is None else self._values[found]
         for key in reversed(keys):
             value = value[key]
         return value
@@ -127,14 +151,14 @@ class AutogradReplay:
 
     def _show_device(self, waiting: Iterable[fx.Node]) -> None:
         casts = next((node.meta["autocast"] for node in waiting if "autocast" in node.meta), None)
-        if casts is not None and self._as_on is None:
+        if casts is not None and self._leaves.as_on is None:
             if self._values:
                 raise refused(DataNeededError(f"a gradient partly under autocast {NO_VALUES}"))
-            self._as_on = AsOn(casts.device)
+            self._leaves.as_on = AsOn(casts.device)
 
     def _new_nodes(self) -> Iterator[fx.Node]:
         """Those after the last that was seen."""
-        nodes = self._graph.graph.nodes
+        nodes = self._run.graph.nodes
         node = next(iter(nodes), None) if self._last is None else self._last.next
         while node is not None and node.op != "root":
             self._last = node
@@ -144,28 +168,33 @@ class AutogradReplay:
     @contextlib.contextmanager
     def _at_work(self) -> Iterator[None]:
         """Autograd is at work, the modules have the leaves of the replay as parameters, and nothing is recorded."""
-        counter, calls = self._counter, self._module_calls
+        counter = self._counter
         told, counter.on_call, counter.calls = counter.on_call, None, []
-        inside, calls.inside_a_node = calls.inside_a_node, True
-        counter.knows_floats = False
+        counter.differentiates = True
         try:
-            shown = self._as_on or contextlib.nullcontext()
-            with shown, self._leaves_in_place(), above_autograd(counter), self._no_hooks():
+            shown = self._leaves.as_on or contextlib.nullcontext()
+            with (
+                self._unseen(),
+                shown,
+                self._leaves.in_place(self._run.used),
+                above_autograd(counter),
+                self._no_hooks(),
+            ):
                 yield
         finally:
-            counter.on_call, calls.inside_a_node, counter.knows_floats = told, inside, True
+            counter.on_call, counter.differentiates = told, False
 
     def _no_hooks(self) -> contextlib.AbstractContextManager[None]:
         """The hooks of a stretch that the model is in now are not for the replay."""
-        return saved_tensors_hooks(_itself, _itself) if self._graph.inside else contextlib.nullcontext()
+        return saved_tensors_hooks(_itself, _itself) if self._settings.inside else contextlib.nullcontext()
 
     def _run_all(self, nodes: Iterable[fx.Node], values: Values, depth: int = 0) -> None:
         """Runs nodes, those of a stretch together; ``depth`` is how many stretches around them are at work."""
-        regions = self._graph.regions
+        regions = self._settings.regions
         for (region, *_), some in groupby(nodes, lambda node: (*regions.get(node, ())[depth : depth + 1], None)):
             if region is None:
                 for node in some:
-                    self._run(node, values)
+                    self._run_node(node, values)
             elif region.is_checkpoint:
                 self._run_checkpoint([*some], values, depth + 1, region)
             elif region.hooks is not None:
@@ -179,7 +208,7 @@ class AutogradReplay:
         """A function with a gradient of its own that runs what it is given: called again for what it returns."""
         result = for_the_model(region.apply, *self._of(region.args), **self._of(region.kwargs))
         for recorded, tensor in zip(tensors((region.result,)), tensors((result,)), strict=True):
-            node = self._graph.maker_of(recorded)
+            node = self._run.maker_of(recorded)
             if isinstance(node, fx.Node):
                 values[node] = tensor
 
@@ -196,7 +225,7 @@ class AutogradReplay:
         kept = [
             node
             for node in nodes
-            if not reentrant or id(self._graph.result_of(node)) in results or not own.issuperset(node.users)
+            if not reentrant or id(self._run.result_of(node)) in results or not own.issuperset(node.users)
         ]
         first: ChainMap[fx.Node, Any] = ChainMap()
         spec: Any = None
@@ -214,92 +243,48 @@ class AutogradReplay:
         values.update((node, first[node]) for node in nodes)
         values.update(zip(kept, pytree.tree_unflatten(list(made), spec), strict=True))
 
-    def _run(self, node: fx.Node, values: Values) -> None:
+    def _run_node(self, node: fx.Node, values: Values) -> None:
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), values.__getitem__)
         autocast = node.meta["autocast"].again() if "autocast" in node.meta else contextlib.nullcontext()
-        with torch.set_grad_enabled(self._with_gradients(node)), autocast:
+        again = self._backward.again(node) if self._backward else contextlib.nullcontext()
+        with torch.set_grad_enabled(self._with_gradients(node)), autocast, again:
             before, storages = len(self._counter.calls), StorageNumbers((args, kwargs))
             try:
                 result = self._counter.run_numbered(storages, self._result_of, node, args, kwargs)
                 values[node] = result
-                if self._graph.is_hooked(node):  # the hooks are run by autograd alone
+                if self._backward is None and self._settings.is_hooked(node):  # the hooks are run by autograd alone
                     node.meta.update(annotation(result, tuple(self._counter.calls[before:]), storages))
             except Exception as error:
                 inputs = {source.name: shape_text(source) for source in node.all_input_nodes}
                 error.add_note(place_of(node.op, node.target, inputs, node.meta["module"]))
                 raise
+            finally:
+                self._numbers.made_by(node)
 
     def _with_gradients(self, node: fx.Node) -> bool:
         """Whether autograd is at work on a node; a reentrant checkpoint has it left out only the first time."""
-        if any(region.is_reentrant for region in self._graph.regions.get(node, ())):
+        if any(region.is_reentrant for region in self._settings.regions.get(node, ())):
             return torch.is_grad_enabled()
-        return node not in self._graph.without_gradients
+        return node not in self._settings.without_gradients
 
     def _result_of(self, node: fx.Node, args: Any, kwargs: Any) -> Any:
         target: Any = node.target
         if target is grad_mode_setter:
             return None  # how autograd was set is known of each node
+        if node.op == "output":
+            return args
         if node.op == "placeholder":
-            return self._leaf(self._graph.result_of(node))
+            return self._leaves.of(self._run.result_of(node))
         if node.op == "get_attr":
-            value = self._graph.result_of(node)
-            return self._leaf(value) if isinstance(value, torch.Tensor) else value
+            value = self._run.result_of(node)
+            return self._leaves.of(value) if isinstance(value, torch.Tensor) else value
         if node.op == "call_module":
-            target = self._graph.attributes.used[target]
+            target = self._run.used[target]
         elif node.op == "call_method":
             if target == "__deepcopy__":
                 return copy_of_shape(args[0], {})
             target, args = getattr(args[0], target), args[1:]
         return for_the_model(target, *args, **kwargs)
-
-    def _leaf(self, tensor: torch.Tensor) -> torch.Tensor:
-        """What stands in the replay for a tensor that no node makes, the same one each time."""
-        if id(tensor) not in self._leaves:
-            self._leaves[id(tensor)] = (tensor, self._new_leaf(tensor, self._inputs.get(id(tensor), tensor)))
-        return self._leaves[id(tensor)][1]
-
-    def _new_leaf(self, tensor: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
-        if is_transformed(tensor) or not (tensor.is_floating_point() or tensor.is_complex()):
-            return tensor
-        leaf = self._stand_in(tensor)
-        if isinstance(given, nn.Parameter):
-            leaf = nn.Parameter(leaf, given.requires_grad)
-        leaf.requires_grad_(given.requires_grad)
-        if given.is_leaf and given.grad is not None:
-            leaf.grad = self._stand_in(given.grad)
-            self._recorded[id(leaf.grad)] = (leaf.grad, given.grad)
-        return leaf if given.is_leaf else leaf.view_as(leaf)
-
-    def _stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
-        with no_dispatch_modes():  # it is no work of the model
-            made = self._counter.represent(tensor)
-        return made if self._as_on is None else self._as_on.show(made)
-
-    @contextlib.contextmanager
-    def _leaves_in_place(self) -> Iterator[None]:
-        places = [place for module in self._modules() for place in (parameters_of(module), buffers_of(module))]
-        before = [dict(place.items()) for place in places]
-        for place, held in zip(places, before, strict=True):
-            _put(place, {name: self._leaf(each) for name, each in held.items() if each is not None})
-        try:
-            yield
-        finally:
-            for place, held in zip(places, before, strict=True):
-                _put(place, held)
-
-    def _modules(self) -> Iterator[nn.Module]:
-        """Those of the model, and others that the graph calls."""
-        seen = set()
-        used = [value for value in self._graph.attributes.used.values() if isinstance(value, nn.Module)]
-        for module in (*self._model.modules.values(), *chain.from_iterable(each.modules() for each in used)):
-            if id(module) not in seen:
-                seen.add(id(module))
-                yield module
-
-
-def _put(place: MutableMapping[str, Any], held: Mapping[str, torch.Tensor | None]) -> None:
-    for name, tensor in held.items():
-        place[name] = tensor  # the tensors of a script are in no dict that has update()
 
 
 def _itself(tensor: torch.Tensor) -> torch.Tensor:

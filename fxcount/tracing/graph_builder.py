@@ -1,7 +1,7 @@
 """`GraphBuilder`: writes the calls of a run into a graph; which node made a tensor is known by its identity."""
 
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -11,11 +11,12 @@ from fxcount.engine.node_annotation import Annotation, annotation
 from fxcount.engine.storage_numbers import StorageNumbers
 from fxcount.tracing.attribute_paths import Attributes
 from fxcount.tracing.autocast import Autocast, autocast_chooses
+from fxcount.tracing.autograd_settings import AutogradSettings
+from fxcount.tracing.backward_pass import SequenceNumbers
 from fxcount.tracing.containers import PLAIN, Part, is_constant, is_plain, parts_of, rebuild
 from fxcount.tracing.model_device import ModelDevice
 from fxcount.tracing.module_calls import ModuleCalls
 from fxcount.tracing.node_creation import NewNodes
-from fxcount.tracing.saved_regions import SavedRegion
 
 
 class GraphBuilder:
@@ -36,14 +37,11 @@ class GraphBuilder:
         self._device = device
         self._has_made = has_made
         self._made_by: dict[int, fx.Node | Part] = {}
-        self._in_results: dict[fx.Node, StorageNumbers] = {}  # of those whose parts are nodes, of which there may be many
+        self._in_results: dict[fx.Node, StorageNumbers] = {}  # of those whose parts are nodes
         self._results: dict[fx.Node, Any] = {}  # kept, so that no other tensor gets the identity of one that is gone
-        self.without_gradients: set[fx.Node] = set()
-        """The nodes of calls that autograd was told to leave out."""
-        self.inside: tuple[SavedRegion, ...] = ()
-        """The stretches that the run is in now, the innermost last."""
-        self.regions: dict[fx.Node, tuple[SavedRegion, ...]] = {}
-        """Those of the nodes that lie in any."""
+        self.autograd = AutogradSettings()
+        self.numbers: SequenceNumbers | None = None
+        """Where autograd is at work: what it has noted for which node."""
 
     def add(self, op: str, target: Any, args: Any, kwargs: Any, result: Any, note: Annotation) -> fx.Node:
         """A node for a call; the tensors in ``result`` are what it computes from now on."""
@@ -52,6 +50,8 @@ class GraphBuilder:
         node = self._node(op, target, positional, named, note)
         if op == "call_module":
             node.meta["called_as"] = self._modules.called[-1][0]
+        if self.numbers is not None:
+            self.numbers.made_by(node)
         self.bind(result, node)
         return node
 
@@ -71,9 +71,10 @@ class GraphBuilder:
         else:
             self._made_by.update((id(tensor), part) for tensor, part in parts_of(result, node))
 
-    def is_hooked(self, node: fx.Node) -> bool:
-        """Whether hooks of the model's are run on what autograd saves of a call."""
-        return any(region.is_hooked for region in self.regions.get(node, ()))
+    @property
+    def used(self) -> Mapping[str, Any]:
+        """The modules and tensors that the nodes name."""
+        return self.attributes.used
 
     def last(self) -> fx.Node:
         """The node that was added last."""
@@ -95,12 +96,9 @@ class GraphBuilder:
 
     def _node(self, op: str, target: Any, args: Any, kwargs: Any, note: Annotation) -> fx.Node:
         node = self._new_nodes.add(op, target, tuple(args), kwargs, self._modules.caller, note)
-        if not torch.is_grad_enabled():
-            self.without_gradients.add(node)
+        self.autograd.note(node)
         if autocast_chooses(self._device.type):
             node.meta["autocast"] = Autocast.now(self._device.actual)
-        if self.inside:
-            self.regions[node] = self.inside
         return node
 
     def _arguments(self, values: Iterable[Any]) -> list[Any]:

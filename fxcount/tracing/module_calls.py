@@ -78,6 +78,15 @@ class ModuleCalls:
             lasts = False  # who compiled a module meanwhile has kept ``watched``
             setattr(nn.Module, name, original)
 
+    @contextlib.contextmanager
+    def unseen(self) -> Iterator[None]:
+        """While it lasts, calls are part of what a node calls."""
+        inside, self.inside_a_node = self.inside_a_node, True
+        try:
+            yield
+        finally:
+            self.inside_a_node = inside
+
     def _called_as(self, module: nn.Module, first: str) -> str:
         """The path of ``module`` in the innermost running module that has it, for others may have it too; its ``first``
         path if none has."""

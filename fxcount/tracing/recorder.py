@@ -39,12 +39,12 @@ from fxcount.tracing.patched_functions import copy_of_shape, node_kind, replaced
 from fxcount.tracing.trace import Trace, TracedModule
 
 
-def record(model: CountedModel, call: ExampleCall, put_back: Callable[[], None]) -> Trace:
+def record(model: CountedModel, call: ExampleCall, put_back: Callable[[], None], backward: bool) -> Trace:
     """Traces one run of ``model`` on shapes; integers that depend on no parameter keep their values."""
-    return _record("recorded", model, call, WithoutData(model.owned))
+    return _record("recorded", model, call, WithoutData(model.owned), backward=backward)
 
 
-def execute(model: CountedModel, call: ExampleCall, put_back: Callable[[], None]) -> Trace:
+def execute(model: CountedModel, call: ExampleCall, put_back: Callable[[], None], backward: bool) -> Trace:
     """Traces one run of ``model`` on its data; whatever the run overwrites is put back.
 
     Raises:
@@ -52,26 +52,36 @@ def execute(model: CountedModel, call: ExampleCall, put_back: Callable[[], None]
     """
     if not model.has_data(call):
         raise DataNeededError(f"the executed tracer {NO_VALUES}")
-    try:
-        return _record("executed", model, call, OperatorCounter())
-    except AutogradNeeded:
-        put_back()
-        return _record("executed", model, call, OperatorCounter(), autograd=True)
+    if not backward:
+        try:
+            return _record("executed", model, call, OperatorCounter())
+        except AutogradNeeded:
+            put_back()
+    return _record("executed", model, call, OperatorCounter(), autograd=True, backward=backward)
 
 
 def _record(
-    tracer: str, model: CountedModel, call: ExampleCall, counter: OperatorCounter, *, autograd: bool = False
+    tracer: str,
+    model: CountedModel,
+    call: ExampleCall,
+    counter: OperatorCounter,
+    *,
+    autograd: bool = False,
+    backward: bool = False,
 ) -> Trace:
     recorder = Recorder(model, counter, model.device(call), autograd)
     replaced = call.replace_tensors(recorder.placeholder, model.forward)
-    with refusals(), counting(counter, autograd=autograd), recorder.watching():
-        result = computed(for_the_model(model.run, *replaced.args, **replaced.kwargs))
+    with refusals(), counting(counter, autograd=autograd):
+        with recorder.watching():
+            result = computed(for_the_model(model.run, *replaced.args, **replaced.kwargs))
+            with torch.DisableTorchFunction():  # each look at a tensor would be a question of the model's
+                recorder.graph.output(result)
         recorder.autograd.finish()
-        with torch.DisableTorchFunction():  # each look at a tensor would be a question of the model's
-            recorder.graph.output(result)
+        gradients = recorder.autograd.backward(result) if backward else None
     attributes = recorder.graph.attributes
     module = TracedModule(recorder.graph.graph, attributes.used, model.training)
-    return Trace(tracer, module, call.tensors(), recorder.modules.called, model.owned, attributes.made)
+    called, settings = recorder.modules.called, recorder.graph.autograd
+    return Trace(tracer, module, call.tensors(), called, model.owned, settings, attributes.made, gradients)
 
 
 SET_DATA = torch.Tensor.data.__set__  # type: ignore[attr-defined]  # on the class it is a descriptor

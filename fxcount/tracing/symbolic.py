@@ -22,6 +22,8 @@ from fxcount.fault_origin import for_the_model
 from fxcount.formulas.custom import python_functions
 from fxcount.tracing.attribute_paths import Attributes
 from fxcount.tracing.autocast import Autocast, autocast_chooses
+from fxcount.tracing.autograd_functions import watched_functions
+from fxcount.tracing.autograd_settings import AutogradSettings
 from fxcount.tracing.containers import PLAIN, computed, contains, is_plain, is_special_container, rebuild
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.example_call import ExampleCall
@@ -46,13 +48,14 @@ TRACED = (fx.Proxy, torch.Tensor)
 _CALLS = frozenset({"call_module", "call_function", "call_method"})
 
 
-def trace_symbolically(model: CountedModel, call: ExampleCall) -> Trace:
-    """Traces ``model`` with a proxy for each tensor of ``call``; all other arguments are as in the call.
+def trace_symbolically(model: CountedModel, call: ExampleCall, *, backward: bool = False) -> Trace:
+    """Traces ``model`` with a proxy for each tensor of ``call``; all other arguments are as in the call. With
+    ``backward`` the graph has all that autograd goes by.
 
     Raises:
         TracingError: what the model does with a traced value has no place in a graph.
     """
-    tracer = SymbolicTracer(model, call)
+    tracer = SymbolicTracer(model, call, backward)
     try:
         with refusals():
             graph = tracer.trace(model.run)
@@ -61,7 +64,8 @@ def trace_symbolically(model: CountedModel, call: ExampleCall) -> Trace:
     finally:
         tracer.is_over = True
     module = TracedModule(graph, tracer.attributes.used, model.training)
-    return Trace("symbolic", module, call.tensors(), tracer.modules.called, model.owned, tracer.attributes.made)
+    called, made = tracer.modules.called, tracer.attributes.made
+    return Trace("symbolic", module, call.tensors(), called, model.owned, tracer.autograd, made)
 
 
 class SymbolicTracer(fx.Tracer):
@@ -70,12 +74,14 @@ class SymbolicTracer(fx.Tracer):
     Nothing is set on the model: what it does not own is named in ``attributes``.
     """
 
-    def __init__(self, model: CountedModel, call: ExampleCall) -> None:
+    def __init__(self, model: CountedModel, call: ExampleCall, backward: bool) -> None:
         super().__init__(autowrap_modules=())  # type: ignore[arg-type]  # math needs values: recorded
         self.attributes = Attributes(model)
         self.modules = ModuleCalls(model, self.attributes)
+        self.autograd = AutogradSettings()
         self._model = model
         self._call = call
+        self._backward = backward
         self._device = model.device(call)
         self._device_type = self._device.type  # which takes long to read
         self._began_in_autocast = autocast_chooses(self._device_type)
@@ -111,8 +117,10 @@ class SymbolicTracer(fx.Tracer):
         traced = EveryTensorIsTraced(self, nothing_runs)
         methods = watched_methods(self._call_method)
         modules = self.modules.watching(self._call_leaf, self._refuse_questions)
-        regions = watched_regions(self._refuse_hooks, lambda hooks: None)
+        regions = watched_regions(self._enter_region, self.autograd.leave)
         with nothing_runs, modules, methods, traced, regions, functions, contextlib.ExitStack() as stack:
+            if self._backward:
+                stack.enter_context(watched_functions(_refuse_gradient))
             for_the_model(stack.enter_context, wrapped_functions())  # which a library may have told of what is gone
             self._modes = Modes()
             yield
@@ -128,9 +136,11 @@ class SymbolicTracer(fx.Tracer):
         if self._questions.may_come_from_call_of(module):
             refuse("the type or identity")
 
-    def _refuse_hooks(self, hooks: saved_tensors_hooks) -> None:
-        if SavedRegion(hooks).is_hooked:
+    def _enter_region(self, hooks: saved_tensors_hooks) -> None:
+        region = SavedRegion(hooks)
+        if region.is_hooked:
             raise CannotTrace("hooks on what is saved for a backward pass run on tensors alone")
+        self.autograd.enter(region)
 
     def call_function(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """A Python function that has a formula is one node."""
@@ -159,7 +169,9 @@ class SymbolicTracer(fx.Tracer):
         meta = {}
         if self._began_in_autocast or autocast_chooses(self._device_type):
             meta["autocast"] = Autocast.now(self._device)
-        return self._new_nodes.add(kind, target, args, kwargs, self.modules.caller, meta, name)
+        node = self._new_nodes.add(kind, target, args, kwargs, self.modules.caller, meta, name)
+        self.autograd.note(node)
+        return node
 
     def _call_method(self, method: Callable[..., Any], parameter: nn.Parameter, *args: Any, **kwargs: Any) -> Any:
         """A method of a parameter that may be given numbers of proxies; a node would call what a subclass overrides."""
@@ -195,6 +207,13 @@ class SymbolicTracer(fx.Tracer):
             return super().create_arg(a)
         except Exception as error:
             raise CannotTrace(f"{type(a).__name__} has no place in a graph: {error}") from None
+
+
+def _refuse_gradient(kind: type[torch.autograd.Function], apply: Any, args: Any, kwargs: Any) -> Any:
+    """The call of a function with a gradient of its own: a graph has what it computes, and not how it is derived."""
+    if contains((fx.Proxy,), args, kwargs):
+        raise CannotTrace(f"{kind.__name__} has a gradient of its own")
+    return for_the_model(apply, *args, **kwargs)
 
 
 _ASK_FOR_VALUES = frozenset(

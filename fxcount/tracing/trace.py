@@ -8,6 +8,7 @@ import torch
 from torch import fx, nn
 
 from fxcount._torch import register_node
+from fxcount.tracing.autograd_settings import AutogradSettings
 
 
 class TracedModule(nn.Module):
@@ -69,5 +70,9 @@ class Trace:
     """Every call of a module, in order: the path by which it was called, and its class name."""
     owned: tuple[torch.Tensor, ...]
     """The parameters and buffers of the model."""
+    autograd: AutogradSettings
+    """What autograd was told about the nodes."""
     made: Mapping[int, nn.Parameter]
     """The parameters that the run itself made, by identity: none of the model's."""
+    gradients: Mapping[int, torch.Tensor] | None = None
+    """Those of parameters after the backward pass, by the identity of the parameter; None without one."""

@@ -42,7 +42,7 @@ class Pair:
         """Whether the module is in one count only, or costs or holds something else."""
         if self.here is None or self.there is None:
             return True
-        return (self.here.cost, self.here.params) != (self.there.cost, self.there.params)
+        return self.here.counts != self.there.counts
 
     @property
     def is_container(self) -> bool:
@@ -106,8 +106,8 @@ Both = tuple[int | None, int | None]
 def _counts(pair: Pair, times: int, convention: Convention) -> tuple[Both, Both]:
     """The FLOPs and the parameters of so many modules."""
     here, there = (None if amount is None else amount * times for amount in (pair.here, pair.there))
-    flops, other_flops = (None if amount is None else convention.read(amount.cost) for amount in (here, there))
-    params, other_params = (None if amount is None else amount.params for amount in (here, there))
+    flops, other_flops = (None if amount is None else convention.read(amount.counts.cost) for amount in (here, there))
+    params, other_params = (None if amount is None else amount.counts.params for amount in (here, there))
     return (flops, other_flops), (params, other_params)
 
 

@@ -13,7 +13,7 @@ from fxcount.formulas import OF_COMPLEX, formula_named
 from fxcount.formulas.number_kinds import Arithmetic
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.node_cost import NodeCost, Shape
-from fxcount.views.table import SHOWN, branch_rows, rendered, shapes_text
+from fxcount.views.table import branch_rows, rendered, shapes_text, shown_columns
 from fxcount.views.terminal import terminal_width
 from fxcount.views.tree import module_tree
 
@@ -67,8 +67,10 @@ def _explain_node(cost: CostedGraph, node: NodeCost, width: int) -> Iterator[str
     yield from _indented(f"input: {_sizes(node.input_shapes)}", width)
     yield from _indented(f"output: {_sizes(node.output_shapes)}", width)
     yield from _operators(node.operators, width)
+    yield from _gradients(node.backward_operators, width)
     yield from _parameters(cost, node.parameters, node.params, width)
     yield from _readings(node.cost, cost.convention, width)
+    yield from _backward_readings(node.backward, cost.convention, width)
 
 
 def _what(cost: CostedGraph, node: NodeCost) -> str:
@@ -94,13 +96,31 @@ def _explain_module(cost: CostedGraph, name: str, width: int) -> Iterator[str]:
         yield from _indented(f"output: {_sizes(nodes[-1].output_shapes)}", width)
     yield ""
     rows = branch_rows(cost, module_tree(cost, name), depth=1)
-    yield rendered(rows, "module", SHOWN["module"], cost.flops, [], width=width)
-    counted = [call for node in own for call in node.operators if call.uncounted or call.cost != Cost()]
-    yield from _operators(counted, width)
+    yield rendered(rows, "module", shown_columns(cost, "module"), cost.flops, [], width=width)
+    yield from _operators((call for node in own for call in node.operators if _costs(call)), width)
+    yield from _gradients([call for node in own for call in node.backward_operators or ()], width)
     held = [parameter for parameter in cost.parameters if parameter.rpartition(".")[0] == name]
     held += [parameter for parameter in cost.shared if parameter.rpartition(".")[0] == name]
     yield from _parameters(cost, held, module.own_params, width)
     yield from _readings(module.cost, cost.convention, width)
+    yield from _backward_readings(module.backward, cost.convention, width)
+
+
+def _costs(call: OperatorCost) -> bool:
+    return bool(call.uncounted) or call.cost != Cost()
+
+
+def _gradients(calls: Iterable[OperatorCost] | None, width: int) -> Iterator[str]:
+    """What the backward pass runs, as far as it costs anything, each call worked out."""
+    counted = [call for call in calls or () if _costs(call)]
+    if counted:
+        yield from ("", "in the backward pass")
+        yield from _operators(counted, width)
+
+
+def _backward_readings(cost: Cost | None, convention: Convention, width: int) -> Iterator[str]:
+    if cost is not None:
+        yield from _readings(cost, convention, width, "backward FLOPs")
 
 
 def _sizes(shapes: Iterable[Shape]) -> str:
@@ -207,10 +227,10 @@ def _parameters(cost: CostedGraph, names: Sequence[str], counted: int, width: in
         yield from _indented(f"counted here: {counted:,}; a parameter counts once, where it is met first", width)
 
 
-def _readings(cost: Cost, convention: Convention, width: int) -> Iterator[str]:
+def _readings(cost: Cost, convention: Convention, width: int, what: str = "FLOPs") -> Iterator[str]:
     """What each convention reads off a cost."""
     yield ""
-    yield f"FLOPs, here {convention.name}"
+    yield f"{what}, here {convention.name}"
     for each in dict.fromkeys((convention.name, *CONVENTIONS)):
         reading = CONVENTIONS.get(each, convention)
         terms = [(weight, getattr(cost, field)) for field, weight in reading.weights.items()]

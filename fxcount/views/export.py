@@ -9,12 +9,12 @@ from typing import Any, NoReturn, TypeVar
 
 import torch
 
-from fxcount.cost import FIELDS, Convention, Cost, OperatorCost, TensorInfo
+from fxcount.cost import FIELDS, Convention, Cost, OperatorCost, OptimizerStep, TensorInfo
 from fxcount.errors import FxcountError
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.module_cost import Submodule
 from fxcount.result.node_cost import NodeCost
-from fxcount.views.rows import COLUMNS, Row, module_rows, node_rows, numbers, operator_rows, rows_by
+from fxcount.views.rows import Row, columns, module_rows, node_rows, operator_rows, rows_by
 from fxcount.views.table import shapes_text
 
 SCHEMA = 1
@@ -34,17 +34,21 @@ def to_dict(cost: CostedGraph) -> dict[str, Any]:
         "tracer": cost.tracer,
         "gave_up": dict(cost.gave_up),
         "convention": {"name": cost.convention.name, "weights": dict(cost.convention.weights)},
-        "total": numbers(cost.params, cost.total, cost.convention),
+        "total": cost.counts.numbers(cost.convention),
         "unused_params": cost.unused_params,
         "uncounted": cost.uncounted,
         "parameters": {name: list(shape) for name, shape in cost.parameters.items()},
         "shared": dict(cost.shared),
         "unregistered": list(cost.unregistered),
+        "frozen": list(cost.frozen),
+        "has_backward": cost.has_backward,
+        "optimizer": None if cost.optimizer is None else _step(cost.optimizer),
         "packed": dict(cost.packed),
         "nodes": [
             _plain(row)
             | {"called_as": node.called_as, "inputs": list(node.inputs), "parameters": list(node.parameters)}
             | {"operators": list(map(_operator, node.operators))}
+            | ({"backward_operators": list(map(_operator, node.backward_operators or ()))} if cost.has_backward else {})
             for row, node in zip(node_rows(cost), cost.nodes, strict=False)  # after the nodes come unused parameters
         ],
         "modules": list(map(_plain, module_rows(cost))),
@@ -68,6 +72,14 @@ def _operator(operator: OperatorCost) -> dict[str, Any]:
         "inputs": list(map(_tensor, operator.inputs)),
         "outputs": list(map(_tensor, operator.outputs)),
     }
+
+
+def _step(step: OptimizerStep) -> dict[str, Any]:
+    operators = [
+        {"name": name, "calls": calls, **step.costs[name].to_dict(), "uncounted": step.uncounted.get(name, 0)}
+        for name, calls in step.calls.items()
+    ]
+    return {"name": step.optimizer, **step.cost.to_dict(), "operators": operators}
 
 
 def _tensor(tensor: TensorInfo) -> dict[str, Any]:
@@ -101,6 +113,9 @@ def from_json(kind: type[AnyCostedGraph], text: str) -> AnyCostedGraph:
         gave_up=saved.get("gave_up", {}),  # which files of earlier versions lack, and what follows
         unregistered=tuple(saved.get("unregistered", ())),
         packed=saved.get("packed", {}),
+        frozen=tuple(saved.get("frozen", ())),
+        has_backward=saved.get("has_backward", False),
+        optimizer=_optimizer_step(saved.get("optimizer")),
     )
 
 
@@ -114,7 +129,17 @@ def _node(row: Mapping[str, Any], convention: Convention) -> NodeCost:
     params, names, operators = row["params"], tuple(row["parameters"]), tuple(map(_record, row["operators"]))
     cost, called_as, sources = _cost(row), row.get("called_as", ""), tuple(row.get("inputs", ()))
     known = (name, op, target, module, inputs, outputs, params, names, operators, cost, convention)
-    return NodeCost(*known, called_as, sources)
+    backward = tuple(map(_record, row["backward_operators"])) if "backward_operators" in row else None
+    return NodeCost(*known, called_as, sources, row.get("trainable", params), backward)
+
+
+def _optimizer_step(saved: Mapping[str, Any] | None) -> OptimizerStep | None:
+    if saved is None:
+        return None
+    rows = {row["name"]: row for row in saved["operators"]}
+    calls, uncounted = ({name: row[each] for name, row in rows.items()} for each in ("calls", "uncounted"))
+    costs = {name: _cost(row) for name, row in rows.items()}
+    return OptimizerStep(saved["name"], calls, costs, {name: times for name, times in uncounted.items() if times})
 
 
 def _record(row: Mapping[str, Any]) -> OperatorCost:
@@ -135,7 +160,7 @@ def _records(cost: CostedGraph, by: str) -> list[dict[str, Any]]:
     """The rows of a view with all of its columns, and the convention of its FLOPs."""
     rows = rows_by(cost, by)
     convention = cost.convention.meaning if cost.convention.name == "custom" else cost.convention.name
-    return [{name: row.get(name, "") for name in COLUMNS[by]} | {"convention": convention} for row in rows]
+    return [{name: row.get(name, "") for name in columns(cost, by)} | {"convention": convention} for row in rows]
 
 
 def to_csv(cost: CostedGraph, by: str = "node") -> str:
@@ -149,7 +174,7 @@ def to_csv(cost: CostedGraph, by: str = "node") -> str:
     """
     records = _records(cost, by)
     text = io.StringIO()
-    writer = csv.DictWriter(text, (*COLUMNS[by], "convention"), lineterminator="\n")
+    writer = csv.DictWriter(text, (*columns(cost, by), "convention"), lineterminator="\n")
     writer.writeheader()
     for record in records:
         writer.writerow({k: shapes_text(value) if isinstance(value, tuple) else value for k, value in record.items()})
@@ -167,4 +192,4 @@ def to_dataframe(cost: CostedGraph, by: str = "node") -> Any:
         pandas = importlib.import_module("pandas")
     except ImportError as error:
         raise FxcountError("to_dataframe needs pandas: pip install pandas") from error
-    return pandas.DataFrame(_records(cost, by), columns=[*COLUMNS[by], "convention"])
+    return pandas.DataFrame(_records(cost, by), columns=[*columns(cost, by), "convention"])

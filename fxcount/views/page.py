@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from string import Template
 
-from fxcount.cost import CONVENTIONS, Convention, Cost
+from fxcount.cost import CONVENTIONS, Convention
 from fxcount.result.costed_graph import CostedGraph
+from fxcount.result.counts import Counts
 from fxcount.views.folding import lines
 from fxcount.views.legend import legend
 from fxcount.views.plot import figure
@@ -45,26 +46,40 @@ def _modules(cost: CostedGraph, conventions: Mapping[str, Convention]) -> str:
     rows = []
     for line in tree:
         amount = line.branch.value * line.times
-        cells = (amount.kind, amount.calls or "", amount.params, *_readings(amount.cost, cost, conventions))
+        counts = amount.counts
+        cells = (amount.kind, amount.calls or "", counts.params, *_readings(counts, cost, conventions))
         rows.append(
             _row(line.branch.label or "(model)", line.level, cells, bool(line.branch.children), line.level >= depth)
         )
-    return _table(("module", "class"), ("calls", "parameters", "MACs", "FLOPs", "share"), rows)
+    return _table(("module", "class"), ("calls", "parameters", *_read(cost)), rows)
 
 
 def _operators(cost: CostedGraph, conventions: Mapping[str, Convention]) -> str:
     rows = [
-        _row(name, 0, (operator.calls, *_readings(operator.cost, cost, conventions)))
+        _row(name, 0, (operator.calls, *_readings(operator.counts, cost, conventions)))
         for name, operator in cost.by_operator().items()
     ]
-    return _table(("operator",), ("calls", "MACs", "FLOPs", "share"), rows)
+    return _table(("operator",), ("calls", *_read(cost)), rows)
 
 
-def _readings(part: Cost, cost: CostedGraph, conventions: Mapping[str, Convention]) -> tuple[Cell, Cell, Cell]:
-    """MACs, and FLOPs and their share of the model under each convention."""
-    flops = {name: convention.read(part) for name, convention in conventions.items()}
+def _read(cost: CostedGraph) -> tuple[str, ...]:
+    """The headings of what `_readings` returns."""
+    return ("MACs", "FLOPs", "share", *(("backward MACs", "backward FLOPs") if cost.has_backward else ()))
+
+
+def _readings(part: Counts, cost: CostedGraph, conventions: Mapping[str, Convention]) -> tuple[Cell, ...]:
+    """MACs, and FLOPs and their share of the model under each convention; those of the backward pass."""
+    flops = {name: convention.read(part.cost) for name, convention in conventions.items()}
     shares = {name: share(flops[name], convention.read(cost.total)) for name, convention in conventions.items()}
-    return part.macs, {name: f"{number:,}" for name, number in flops.items()}, shares
+    cells = (part.cost.macs, _texts(flops), shares)
+    if part.backward is None:
+        return cells
+    backward = {name: convention.read(part.backward) for name, convention in conventions.items()}
+    return (*cells, part.backward.macs, _texts(backward))
+
+
+def _texts(numbers: Mapping[str, int]) -> dict[str, str]:
+    return {name: f"{number:,}" for name, number in numbers.items()}
 
 
 def _open_depth(levels: Sequence[int]) -> int:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fxcount.cost import FIELDS, Cost
+from fxcount.cost import FIELDS
 from fxcount.errors import FxcountError, InputError
 from fxcount.result.costed_graph import CostedGraph
+from fxcount.result.counts import BACKWARD_COUNTS, Counts
 from fxcount.views.folding import lines
 from fxcount.views.table import share
 from fxcount.views.tree import module_tree
@@ -37,7 +38,8 @@ def figure(cost: CostedGraph, by: str = "module", value: str = "flops", kind: st
 
     Args:
         by: ``module`` or ``operator``.
-        value: what makes a box large: ``flops``, ``params`` (by module only), or a field of `Cost`.
+        value: what makes a box large: ``flops``, ``params`` or ``trainable`` (by module only), a field of `Cost`, or
+            one of these costs of the backward pass, such as ``backward_flops``.
         kind: ``icicle`` or ``treemap``.
 
     Raises:
@@ -46,7 +48,8 @@ def figure(cost: CostedGraph, by: str = "module", value: str = "flops", kind: st
     """
     _check("by", by, BOXES)
     _check("kind", kind, ("icicle", "treemap"))
-    known = ("flops", *FIELDS) if by == "operator" else ("flops", "params", *FIELDS)
+    costs = ("flops", *FIELDS, *(BACKWARD_COUNTS if cost.has_backward else ()))
+    known = costs if by == "operator" else ("params", "trainable", *costs)
     _check(f"value by {by}", value, known)
     traces = _plotly()
     boxes = list(BOXES[by](cost, value))
@@ -92,27 +95,23 @@ def _modules(cost: CostedGraph, value: str) -> Iterator[Box]:
         around.append(path)
         amount = branch.value * times
         note = f", {times} in all" if times > branch.times else ""
-        yield Box(path, parent, branch.label, amount.kind, read(amount.params, amount.cost), note)
+        yield Box(path, parent, branch.label, amount.kind, read(amount.counts), note)
 
 
 def _operators(cost: CostedGraph, value: str) -> Iterator[Box]:
     read = _reader(cost, value)
     yield next(_modules(cost, value))
     for name, operator in cost.by_operator().items():
-        yield Box(name, ROOT, name, name, read(0, operator.cost), f", {operator.calls:,} calls")
+        yield Box(name, ROOT, name, name, read(operator.counts), f", {operator.calls:,} calls")
 
 
 BOXES: dict[str, Callable[[CostedGraph, str], Iterator[Box]]] = {"module": _modules, "operator": _operators}
 """The ways to divide the model; the first box is the model itself."""
 
 
-def _reader(cost: CostedGraph, value: str) -> Callable[[int, Cost], int]:
-    """The function that reads ``value`` off a number of parameters and a cost."""
-    if value == "params":
-        return lambda params, _: params
-    if value == "flops":
-        return lambda _, vector: cost.convention.read(vector)
-    return lambda _, vector: int(getattr(vector, value))
+def _reader(cost: CostedGraph, value: str) -> Callable[[Counts], int]:
+    """The function that reads ``value`` off counts."""
+    return lambda counts: counts.numbers(cost.convention)[value]
 
 
 def _own_amounts(boxes: Sequence[Box]) -> list[int]:
@@ -138,9 +137,15 @@ def _name(box: Box) -> str:
 
 
 def _unit(cost: CostedGraph, value: str) -> str:
-    if value == "flops":
-        return f"FLOPs ({cost.convention.name}: {cost.convention.meaning})"
-    return {"params": "parameters", "macs": "MACs"}.get(value, value)
+    name = value.removeprefix("backward_")
+    units = {
+        "flops": f"FLOPs ({cost.convention.name}: {cost.convention.meaning})",
+        "params": "parameters",
+        "trainable": "trainable parameters",
+        "macs": "MACs",
+    }
+    unit = units.get(name, name)
+    return unit if name == value else f"backward {unit}"
 
 
 def _check(argument: str, given: str, known: Iterable[str]) -> None:

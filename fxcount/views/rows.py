@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fxcount.cost import FIELDS, Convention, Cost
+from fxcount.cost import FIELDS, Cost
 from fxcount.errors import InputError
 from fxcount.result.costed_graph import CostedGraph, OperatorTotal
+from fxcount.result.counts import BACKWARD_COUNTS, COUNTS, Counts
 from fxcount.result.module_cost import ModuleCost
 from fxcount.result.node_cost import NodeCost
 
@@ -20,7 +21,9 @@ def node_rows(cost: CostedGraph) -> list[Row]:
     """A row per node, in the order of the graph, and one for parameters that no node uses: they add up to the total."""
     rows = [_node_row(node) for node in cost.nodes]
     if cost.unused_params:
-        rows.append({"name": UNUSED, **numbers(cost.unused_params, Cost(), cost.convention)})
+        trainable = cost.trainable - sum(node.trainable for node in cost.nodes)
+        unused = Counts(cost.unused_params, trainable, backward=Cost() if cost.has_backward else None)
+        rows.append({"name": UNUSED, **unused.numbers(cost.convention)})
     return rows
 
 
@@ -53,37 +56,35 @@ def check_view(by: str) -> None:
         raise InputError(f"unknown view {by!r}; costs are shown by {', '.join(ROWS)}")
 
 
-COUNTS = ("params", *FIELDS, "flops")
-"""The columns that are exact counts: parameters, the fields of a cost, and FLOPs under the convention."""
-
 OF_NODES = ("name", "op", "target", "module", "input_shapes", "output_shapes")
 OF_MODULES = ("name", "kind", "calls", "nodes")
 """What describes a node or a module besides its counts, in order."""
 
-COLUMNS = {
-    "node": (*OF_NODES, *COUNTS),
-    "module": (*OF_MODULES, *COUNTS, *(f"own_{name}" for name in COUNTS)),
-    "operator": ("name", "calls", *FIELDS, "flops"),
-}
-"""The column names of each view, in order."""
+OF_OPERATORS = ("name", "calls")
 
 
-def numbers(params: int, cost: Cost, convention: Convention) -> dict[str, int]:
-    """Parameters, the fields of a cost, and FLOPs under the convention."""
-    return {"params": params, **cost.to_dict(), "flops": convention.read(cost)}
+def columns(cost: CostedGraph, by: str) -> tuple[str, ...]:
+    """The column names of a view, in order."""
+    backward = BACKWARD_COUNTS if cost.has_backward else ()
+    if by == "node":
+        return (*OF_NODES, *COUNTS, *backward)
+    if by == "module":
+        counts = (*COUNTS, *backward)
+        return (*OF_MODULES, *counts, *(f"own_{name}" for name in counts))
+    return (*OF_OPERATORS, *FIELDS, "flops", *(("backward_calls", *backward) if backward else ()))
 
 
 def _node_row(node: NodeCost) -> Row:
     described = {name: getattr(node, name) for name in OF_NODES}
-    return described | numbers(node.params, node.cost, node.convention)
+    return described | node.counts.numbers(node.convention)
 
 
 def _module_row(module: ModuleCost) -> Row:
     described = {name: getattr(module, name) for name in OF_MODULES}
-    own = numbers(module.own_params, module.own_cost, module.convention).items()
-    counts = numbers(module.params, module.cost, module.convention)
-    return described | counts | {f"own_{name}": number for name, number in own}
+    own = module.own_counts.numbers(module.convention).items()
+    return described | module.counts.numbers(module.convention) | {f"own_{name}": number for name, number in own}
 
 
 def _operator_row(operator: OperatorTotal) -> Row:
-    return {"name": operator.name, "calls": operator.calls, **operator.cost.to_dict(), "flops": operator.flops}
+    described = {"name": operator.name, "calls": operator.calls, "backward_calls": operator.backward_calls}
+    return described | operator.counts.numbers(operator.convention)

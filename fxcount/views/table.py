@@ -1,34 +1,29 @@
 """The tables of nodes, modules and operators, as text."""
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any, TypeVar
 
-from fxcount.cost import Cost
 from fxcount.errors import InputError
 from fxcount.result.costed_graph import CostedGraph
+from fxcount.result.counts import BACKWARD_COUNTS, COUNTS, Counts
 from fxcount.result.node_cost import Shape
 from fxcount.views.folding import FOLDED, Branch
 from fxcount.views.legend import legend
-from fxcount.views.rows import COLUMNS, COUNTS, UNUSED, Row, check_view, numbers, rows_by
+from fxcount.views.rows import UNUSED, Row, check_view, rows_by
+from fxcount.views.rows import columns as columns_of
 from fxcount.views.text_table import Column, text_table
 from fxcount.views.tree import OWN, Amount, depth_that_fits, module_tree, tree_rows
 
 ROWS_THAT_FIT = 100
 """A table that is printed as a whole has about this many rows at most."""
 
-KNOWN = {
-    "node": (*COLUMNS["node"], "share"),
-    "module": ("name", "kind", "calls", "nodes", *COUNTS, "share"),
-    "operator": (*COLUMNS["operator"], "share"),
-}
-"""The columns that a table can show."""
-
 SHOWN = {
     "node": ("name", "op", "target", "input_shapes", "output_shapes", "params", "macs", "flops", "share"),
     "module": ("name", "kind", "calls", "params", "macs", "flops", "share"),
     "operator": ("name", "calls", "macs", "flops", "share"),
 }
-"""The columns that a table shows unless others are asked for."""
+"""The columns that a table of a forward count shows unless others are asked for."""
 
 HEADERS = {
     "op": "operation",
@@ -37,6 +32,8 @@ HEADERS = {
     "kind": "class",
     "macs": "MACs",
     "flops": "FLOPs",
+    "backward_calls": "backward calls",
+    **{name: name.replace("_", " ").replace("macs", "MACs").replace("flops", "FLOPs") for name in BACKWARD_COUNTS},
 }
 """The headers of the columns whose header is not their name."""
 
@@ -77,15 +74,16 @@ def table(
     for name, number in (("depth", depth), ("top", top)):
         if number is not None and number < 0:
             raise InputError(f"{name} must not be negative: {number}")
-    chosen = SHOWN[by] if columns is None else tuple(columns)
+    chosen, known = shown_columns(cost, by) if columns is None else tuple(columns), known_columns(cost, by)
     for name in (*chosen, *filter(None, (sort,))):
-        if name not in KNOWN[by]:
-            raise InputError(f"unknown column {name!r}; by {by} there are {', '.join(KNOWN[by])}")
+        if name not in known:
+            hint = "; backward_... are there after count_graph(..., backward=True)" if name in BACKWARD_COUNTS else ""
+            raise InputError(f"unknown column {name!r}; by {by} there are {', '.join(known)}{hint}")
     if by == "module":
         rows = branch_rows(cost, module_tree(cost), depth, top, sort, chosen)
     else:
         rows = _arranged(rows_by(cost, by), lambda row: row, _sum_of_rows, top, sort)
-        rows.append({"name": "total", **numbers(cost.params, cost.total, cost.convention)})
+        rows.append({"name": "total", **cost.counts.numbers(cost.convention)})
     return rendered(rows, by, chosen, cost.flops, legend(cost), format, width)
 
 
@@ -100,7 +98,21 @@ def overview(cost: CostedGraph, format: str = "simple", width: int | None = None
     if depth < deepest:
         modules = f"Modules are shown to depth {depth} of {deepest}, by print(cost.table('module')) all of them"
     note = f"{modules}; print(cost.table()) shows all {len(cost.nodes):,} nodes."
-    return rendered(rows, "module", SHOWN["module"], cost.flops, (note, *legend(cost)), format, width)
+    return rendered(rows, "module", shown_columns(cost, "module"), cost.flops, (note, *legend(cost)), format, width)
+
+
+def known_columns(cost: CostedGraph, by: str) -> tuple[str, ...]:
+    """The columns that a table can show."""
+    return (*(name for name in columns_of(cost, by) if not name.startswith("own_")), "share")
+
+
+def shown_columns(cost: CostedGraph, by: str) -> tuple[str, ...]:
+    """Those that it shows unless others are asked for."""
+    if not cost.has_backward:
+        return SHOWN[by]
+    frozen = ("trainable",) if cost.frozen else ()
+    beside = {"params": ("params", *frozen), "flops": ("flops", "backward_flops")}
+    return tuple(chain.from_iterable(beside.get(name, (name,)) for name in SHOWN[by]))
 
 
 Item = TypeVar("Item")
@@ -140,24 +152,25 @@ def branch_rows(
     depth: int | None = None,
     top: int | None = None,
     sort: str | None = None,
-    chosen: Sequence[str] = SHOWN["module"],
+    chosen: Sequence[str] | None = None,
 ) -> list[Row]:
     """The rows of a module tree, siblings arranged; an (own) row of zeros is not shown."""
+    chosen = shown_columns(cost, "module") if chosen is None else chosen
 
     def row_of(branch: Branch[Amount]) -> Row:
         amount = branch.value * branch.times
         row = {"name": branch.label, "kind": amount.kind, "calls": amount.calls, "nodes": amount.nodes}
-        return row | numbers(amount.params, amount.cost, cost.convention)
+        return row | amount.counts.numbers(cost.convention)
 
     def together(branches: Sequence[Branch[Amount]]) -> Branch[Amount]:
-        total = sum((branch.value * branch.times for branch in branches), Amount("", 0, 0, 0, Cost()))
+        total = sum((branch.value * branch.times for branch in branches), Amount("", 0, 0, Counts()))
         return Branch(f"({len(branches):,} more)", "", total)
 
     def arrange(siblings: Sequence[Branch[Amount]]) -> Sequence[Branch[Amount]]:
         return _arranged(siblings, row_of, together, top, sort)
 
     rows = tree_rows(cost, tree, depth, arrange)
-    counts = [name for name in COUNTS if name in chosen]
+    counts = [name for name in (*COUNTS, *BACKWARD_COUNTS) if name in chosen]
     return [row for row in rows if row["name"].lstrip() != OWN or any(row[name] for name in counts)]
 
 
@@ -191,7 +204,10 @@ def _signs(rows: Iterable[Row]) -> list[str]:
 
 def _column(name: str, by: str) -> Column:
     header = by if name == "name" and by != "node" else HEADERS.get(name, name)
-    return Column(header, numeric=name in (*COUNTS, "calls", "nodes", "share"), spare=SPARE.get(name, 0))
+    return Column(header, numeric=name in _NUMERIC, spare=SPARE.get(name, 0))
+
+
+_NUMERIC = frozenset({*COUNTS, *BACKWARD_COUNTS, "calls", "backward_calls", "nodes", "share"})
 
 
 def _text(name: str, row: Row, total: int) -> str:

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from fxcount.cost import Cost
 from fxcount.result.costed_graph import CostedGraph
+from fxcount.result.counts import Counts
 from fxcount.result.module_cost import ModuleCost
 from fxcount.result.module_paths import parent_of
 from fxcount.views.folding import Branch, grow, lines
-from fxcount.views.rows import Row, numbers
+from fxcount.views.rows import Row
 
 OWN = "(own)"
 """The row of what a module does in its own forward and of the parameters that it holds itself."""
@@ -24,20 +24,13 @@ class Amount:
     kind: str
     calls: int
     nodes: int
-    params: int
-    cost: Cost
+    counts: Counts
 
     def __mul__(self, times: int) -> Amount:
-        return Amount(self.kind, self.calls * times, self.nodes * times, self.params * times, self.cost * times)
+        return Amount(self.kind, self.calls * times, self.nodes * times, self.counts * times)
 
     def __add__(self, other: Amount) -> Amount:
-        return Amount(
-            self.kind,
-            self.calls + other.calls,
-            self.nodes + other.nodes,
-            self.params + other.params,
-            self.cost + other.cost,
-        )
+        return Amount(self.kind, self.calls + other.calls, self.nodes + other.nodes, self.counts + other.counts)
 
 
 def module_tree(cost: CostedGraph, root: str = "") -> Branch[Amount]:
@@ -53,14 +46,11 @@ def module_tree(cost: CostedGraph, root: str = "") -> Branch[Amount]:
 
 def amounts(modules: Mapping[str, ModuleCost]) -> dict[str, Amount]:
     """By path: every module, and under ``(own)`` what those that contain others do and hold themselves."""
-    found = {
-        path: Amount(module.kind, module.calls, module.nodes, module.params, module.cost)
-        for path, module in modules.items()
-    }
+    found = {path: Amount(module.kind, module.calls, module.nodes, module.counts) for path, module in modules.items()}
     for path in {parent_of(path): None for path in modules if path}:
-        own = modules[path].own_params, modules[path].own_cost
-        if own != (0, Cost()):
-            found[f"{path}.{OWN}" if path else OWN] = Amount("", 0, 0, *own)
+        own = modules[path].own_counts
+        if own.is_something:
+            found[f"{path}.{OWN}" if path else OWN] = Amount("", 0, 0, own)
     return found
 
 
@@ -85,7 +75,7 @@ def tree_rows(
                 "kind": amount.kind,
                 "calls": amount.calls if amount.kind else None,
                 "nodes": amount.nodes if amount.nodes else None,
-                **numbers(amount.params, amount.cost, cost.convention),
+                **amount.counts.numbers(cost.convention),
             }
         )
     return rows

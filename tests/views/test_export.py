@@ -20,7 +20,7 @@ FIELDS = ["macs", "mul", "add", "div", "cmp", "special"]
 def test_column_names() -> None:
     """They are an interface: a change needs a new schema version."""
     header = {by: next(csv.reader(io.StringIO(tower_cost().to_csv(by)))) for by in ("node", "module", "operator")}
-    counts = ["params", *FIELDS, "flops"]
+    counts = ["params", "trainable", *FIELDS, "flops"]
     assert header == {
         "node": ["name", "op", "target", "module", "input_shapes", "output_shapes", *counts, "convention"],
         "module": ["name", "kind", "calls", "nodes", *counts, *(f"own_{name}" for name in counts), "convention"],
@@ -64,8 +64,8 @@ def test_dict() -> None:
     assert found["schema"] == 1
     assert found["convention"] == {"name": "multiplications", "weights": {"macs": 1, "mul": 1}}
     assert found["total"] == {
-        "params": tower.PARAMS, "macs": tower.MACS, "mul": 24, "add": 24, "div": 0, "cmp": 0, "special": 0,
-        "flops": tower.FLOPS,
+        "params": tower.PARAMS, "trainable": tower.PARAMS, "macs": tower.MACS, "mul": 24, "add": 24, "div": 0,
+        "cmp": 0, "special": 0, "flops": tower.FLOPS,
     }  # fmt: skip
     assert found["unused_params"] == tower.UNUSED_PARAMS
     assert found["parameters"]["layers.0.linear.weight"] == [4, 4]

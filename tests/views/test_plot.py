@@ -100,7 +100,7 @@ def test_numbers_that_no_browser_holds_exactly() -> None:
     ("options", "message"),
     [
         ({"by": "node"}, "unknown by: 'node'; the known ones are module, operator"),
-        ({"value": "gflops"}, "unknown value by module: 'gflops'; the known ones are flops, params, macs"),
+        ({"value": "gflops"}, "unknown value by module: 'gflops'; the known ones are params, trainable, flops, macs"),
         ({"by": "operator", "value": "params"}, "unknown value by operator: 'params'"),
         ({"kind": "pie"}, "unknown kind: 'pie'; the known ones are icicle, treemap"),
     ],

@@ -92,8 +92,8 @@ def check_tree(cost: CostedGraph) -> None:
     for branch, _, times in lines(module_tree(cost)):
         if branch.children:
             values = [(child.value * (times * child.times)) for child in branch.children]
-            assert total_cost(value.cost for value in values) == branch.value.cost * times
-            assert sum(value.params for value in values) == branch.value.params * times
+            assert total_cost(value.counts.cost for value in values) == branch.value.counts.cost * times
+            assert sum(value.counts.params for value in values) == branch.value.counts.params * times
 
 
 def check_exports(cost: CostedGraph) -> None:
@@ -112,7 +112,7 @@ def check_exports(cost: CostedGraph) -> None:
     found = cost.to_dict()
     for by, prefix in (("nodes", ""), ("modules", "own_"), ("operators", "")):
         assert {name: sum(row[prefix + name] for row in found[by]) for name in fields} == total
-    assert found["total"] == {"params": cost.params, **total}
+    assert found["total"] == {"params": cost.params, "trainable": cost.trainable, **total}
     assert sum(map(prod, found["parameters"].values())) == cost.params
 
 

@@ -75,7 +75,7 @@ def test_only_equal_neighbours_with_consecutive_numbers_fold() -> None:
 def test_folds_inside_folds_are_multiplied() -> None:
     stage = [nn.Sequential(*(nn.Linear(3, 3, bias=False) for _ in range(4))) for _ in range(5)]
     tree = module_tree(count_graph(nn.Sequential(*stage), torch.empty(2, 3)))
-    counted = [(line.branch.label, line.times, line.branch.value.cost * line.times) for line in lines(tree)]
+    counted = [(line.branch.label, line.times, line.branch.value.counts.cost * line.times) for line in lines(tree)]
     whole = Cost(macs=20 * 2 * 3 * 3)
     assert counted == [("(model)", 1, whole), ("0-4  x5", 5, whole), ("0-3  x4", 20, whole)]
 

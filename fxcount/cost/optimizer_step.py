@@ -1,0 +1,41 @@
+"""`OptimizerStep`: what one step of an optimizer costs."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from fxcount.cost.operator_cost import OperatorCost
+from fxcount.cost.vector import Cost, total_cost
+
+
+@dataclass(frozen=True)
+class OptimizerStep:
+    """One step, when the optimizer has taken its first ones, which do less or more in some optimizers."""
+
+    optimizer: str
+    """The class of the optimizer."""
+    calls: Mapping[str, int]
+    """Every operator that ran, but for what counts steps, to the number of its calls."""
+    costs: Mapping[str, Cost]
+    """Every such operator to what its calls cost together."""
+    uncounted: Mapping[str, int]
+    """Those that are not counted, to the number of their calls."""
+
+    @classmethod
+    def of(cls, optimizer: str, operators: Iterable[OperatorCost]) -> Self:
+        """The step in which these operators ran."""
+        calls: Counter[str] = Counter()
+        uncounted: Counter[str] = Counter()
+        costs: defaultdict[str, Cost] = defaultdict(Cost)
+        for operator in operators:
+            calls[operator.name] += 1
+            costs[operator.name] += operator.cost
+            if operator.uncounted:
+                uncounted[operator.name] += 1
+        return cls(optimizer, dict(calls), dict(costs), dict(uncounted))
+
+    @property
+    def cost(self) -> Cost:
+        """The cost of the step."""
+        return total_cost(self.costs.values())

@@ -1,0 +1,91 @@
+"""`optimizer_step`: what one step of an optimizer runs."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from fxcount._torch import entry_count, pytree
+from fxcount.cost import OperatorCost, OptimizerStep
+from fxcount.engine.counter import OperatorCounter
+from fxcount.engine.without_data import WithoutData
+from fxcount.errors import NO_VALUES, DataNeededError, InputError, TracingError
+from fxcount.fault_origin import for_the_model
+from fxcount.formulas.number_kinds import tensors
+
+MakeOptimizer = Callable[[list[nn.Parameter]], torch.optim.Optimizer]
+"""From the parameters that are trained to an optimizer of them, such as ``torch.optim.AdamW``."""
+
+Trained = Sequence[tuple[nn.Parameter, torch.Tensor | None]]
+"""Parameters, each with its gradient, None if it has none."""
+
+STEPS_BEFORE = 10
+"""How many steps are taken before the one that is counted: the first ones of some optimizers do less, or more."""
+
+
+def optimizer_step(make: MakeOptimizer, trained: Trained) -> OptimizerStep:
+    """One step of the optimizer that ``make`` returns for these parameters. It runs on tensors of their shapes: without
+    data, unless the optimizer asks for values.
+
+    Raises:
+        DataNeededError: a gradient is sparse, and how many rows it has is not known.
+        InputError: ``make`` returns no optimizer.
+        TracingError: the optimizer runs the model in its step.
+    """
+    if any(gradient is not None and gradient.is_sparse and gradient.is_meta for _, gradient in trained):
+        raise DataNeededError(f"an optimizer of sparse gradients {NO_VALUES}")
+    try:
+        return _counted(make, trained, "meta", WithoutData(()))
+    except (DataNeededError, RuntimeError):  # torch's own, where a tensor has no value
+        return _counted(make, trained, "cpu", OperatorCounter())
+
+
+def _counted(make: MakeOptimizer, trained: Trained, device: str, counter: OperatorCounter) -> OptimizerStep:
+    optimizer = for_the_model(make, [_stand_in(*pair, device) for pair in trained])
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise InputError(f"optimizer must return a torch.optim.Optimizer, not {type(optimizer).__name__}")
+    name = type(optimizer).__name__
+    closure = inspect.signature(optimizer.step).parameters.get("closure")
+    if closure is not None and closure.default is inspect.Parameter.empty:
+        raise TracingError(f"{name} runs the model inside its step, as often as its data says")
+    for group in optimizer.param_groups:
+        group.update({how: False for how in ("foreach", "fused") if group.get(how)})
+    for _ in range(STEPS_BEFORE):
+        for_the_model(optimizer.step)
+    state, _ = pytree.tree_flatten(dict(optimizer.state))
+    counter.take_over(tensor for tensor in tensors(state) if not tensor.is_meta)
+    operators: list[OperatorCost] = []
+
+    def note(func: Any, args: Any, kwargs: Any, out: Any) -> None:
+        ran = counter.take_calls()
+        if not _counts_steps(args):
+            operators.extend(ran)
+
+    def _counts_steps(args: Any) -> bool:
+        given = [*tensors(args)]
+        return bool(given) and all(id(tensor) in counters for tensor in given)
+
+    counters = {id(each["step"]) for each in optimizer.state.values() if isinstance(each.get("step"), torch.Tensor)}
+    counter.on_call = note
+    with counter:
+        for_the_model(optimizer.step)
+    return OptimizerStep.of(name, operators)
+
+
+def _stand_in(parameter: nn.Parameter, gradient: torch.Tensor | None, device: str) -> nn.Parameter:
+    made = nn.Parameter(_like(parameter, device))
+    if gradient is not None:
+        made.grad = _like(gradient, device)
+    return made
+
+
+def _like(tensor: torch.Tensor, device: str) -> torch.Tensor:
+    """One of the same shape, dtype and layout, of ones where it has data. The rows of a sparse one are distinct, for no
+    more is known of them."""
+    if tensor.layout is not torch.sparse_coo:
+        return torch.ones(tensor.shape, dtype=tensor.dtype, device=device)
+    rows = torch.arange(entry_count(tensor), device=device) % max(tensor.shape[0], 1)
+    values = torch.ones(len(rows), *tensor.shape[1:], dtype=tensor.dtype, device=device)
+    return torch.sparse_coo_tensor(rows[None], values, tensor.shape, device=device, check_invariants=False)

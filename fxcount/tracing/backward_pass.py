@@ -1,0 +1,142 @@
+"""`BackwardPass`: every operator of a backward pass, at the node of the forward call whose gradient it computes."""
+
+import contextlib
+import functools
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from fxcount._torch import (
+    Operator,
+    autograd_node_at_work,
+    next_sequence_number,
+    no_dispatch_modes,
+    pytree,
+    sequence_number_of,
+)
+from fxcount.cost import OperatorCost
+from fxcount.engine.counter import OperatorCounter
+from fxcount.fault_origin import for_the_model
+from fxcount.formulas.number_kinds import tensors
+from fxcount.tracing.run import Run
+
+
+class SequenceNumbers:
+    """Autograd numbers what it notes for a backward pass in the order in which it does so: by its number, each belongs
+    to the node of the forward call that was run then."""
+
+    def __init__(self) -> None:
+        self._ends: list[int] = []
+        self._nodes: list[fx.Node] = []
+
+    def made_by(self, node: fx.Node) -> None:
+        """What autograd has noted since the last time, it has noted for ``node``."""
+        end = next_sequence_number()
+        if not self._ends or end > self._ends[-1]:
+            self._ends.append(end)
+            self._nodes.append(node)
+
+    def node_of(self, number: int) -> fx.Node | None:
+        """The node that the one with this number belongs to; None if no node of the graph made it."""
+        place = bisect_right(self._ends, number)
+        return self._nodes[place] if place < len(self._ends) else None
+
+
+class BackwardPass:
+    """The backward pass of a run with autograd at work."""
+
+    def __init__(
+        self,
+        counter: OperatorCounter,
+        numbers: SequenceNumbers,
+        run: Run,
+        stand_in: Callable[[torch.Tensor], torch.Tensor] = lambda tensor: tensor,
+    ) -> None:
+        """``stand_in`` is what stood for a tensor of ``run`` while autograd was at work."""
+        self._counter = counter
+        self._numbers = numbers
+        self._run = run
+        self._stand_in = stand_in
+        self._parameters = [*_parameters(run.used.values())]
+        self._again: fx.Node | None = None
+        self._operators: dict[fx.Node, list[OperatorCost]] = {}
+
+    def run(self, result: Any, output: fx.Node) -> dict[int, torch.Tensor]:
+        """The gradients of all that the model returns, whose own are given, with respect to all leaves that require
+        one; what ran for each node is written into its ``meta["backward"]``.
+
+        Returns the gradients of the parameters that have one then, by the identity of the parameter."""
+        returned, _ = for_the_model(pytree.tree_flatten, result)
+        distinct = {id(tensor): tensor for tensor in tensors(returned) if tensor.requires_grad}
+        self._output = self._latest = output  # to which belongs what belongs to no call
+        if distinct:
+            self._take([*distinct.values()])
+        for node, operators in self._operators.items():
+            node.meta["backward"] = tuple(operators)
+        parameters = [(each, self._stand_in(each).grad) for each in self._parameters]
+        return {id(parameter): gradient for parameter, gradient in parameters if gradient is not None}
+
+    def _take(self, outputs: Sequence[torch.Tensor]) -> None:
+        with no_dispatch_modes():
+            given = [torch.ones_like(tensor) for tensor in outputs]
+        for parameter in self._parameters:
+            self._stand_in(parameter).grad = None  # what was there before the count is no part of it
+        counter = self._counter
+        told, noted = counter.on_call, counter.calls
+        counter.on_call, counter.calls = self._note, []
+        try:
+            with counter.backward():
+                for_the_model(torch.autograd.backward, outputs, given)
+        finally:
+            counter.on_call, counter.calls = told, noted
+
+    @contextlib.contextmanager
+    def again(self, node: fx.Node) -> Iterator[None]:
+        """While it lasts, ``node`` runs once more, as in a checkpoint."""
+        around, self._again = self._again, node
+        try:
+            yield
+        finally:
+            self._again = around
+
+    def _note(self, func: Operator, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> None:
+        self._operators.setdefault(self._node(), []).extend(self._counter.take_calls())
+
+    def _node(self) -> fx.Node:
+        if self._again is not None:
+            return self._again
+        at_work = autograd_node_at_work()
+        if at_work is None:
+            return self._output
+        leaf = getattr(at_work, "variable", None)
+        if leaf is not None:
+            return self._users_of_leaves.get(id(leaf), self._output)
+        # What is noted in the backward pass itself is part of what is at work there, such as a checkpoint.
+        self._latest = self._numbers.node_of(sequence_number_of(at_work)) or self._latest
+        return self._latest
+
+    @functools.cached_property
+    def _users_of_leaves(self) -> Mapping[int, fx.Node]:
+        """The first node that uses each leaf, by the identity of the leaf."""
+        users: dict[int, fx.Node] = {}
+        for node in self._run.graph.nodes:
+            held: Iterable[torch.Tensor] = ()
+            if node.op in ("placeholder", "get_attr"):
+                held = tensors((self._run.result_of(node),))
+            elif node.op == "call_module":
+                held = self._run.used[str(node.target)].parameters()
+            for tensor in held:
+                users.setdefault(id(self._stand_in(tensor)), node)
+        return users
+
+
+def _parameters(used: Iterable[Any]) -> Iterator[nn.Parameter]:
+    """Those among what nodes name, and in the modules there."""
+    for value in used:
+        if isinstance(value, nn.Module):
+            yield from value.parameters()
+        elif isinstance(value, nn.Parameter):
+            yield value
