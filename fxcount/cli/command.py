@@ -54,7 +54,15 @@ def count(name: str | None, options: Options) -> GraphCost:
         named = load_model(name) if name else NamedModel(worked_example(), ExampleCall((worked_example_input(),), {}))
     call = example_call(named, options)
     with working(f"counting {name}", options):
-        return count_graph(named.model, call.args, call.kwargs, convention=options.reading, strict=options.strict)
+        return count_graph(
+            named.model,
+            call.args,
+            call.kwargs,
+            convention=options.reading,
+            backward=options.backward,
+            optimizer=options.make_optimizer,
+            strict=options.strict,
+        )
 
 
 @contextlib.contextmanager

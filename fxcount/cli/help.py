@@ -12,6 +12,8 @@ MODEL: torchvision/NAME, timm/NAME, hf/CONFIG.json, FILE.py:NAME, PROGRAM.pt2,
                                  macs, torch, arithmetic, or as macs=2,add=1
   --format F                     table, github, csv, json or html
   --output FILE                  write to FILE, in the format of its ending
+  --backward                     count the backward pass too
+  --optimizer NAME               and a step of torch.optim.NAME, such as adamw
   --explain NODE                 why a node or a module costs what it costs
   --compare MODEL                both, module by module; --input is for both
   --max-flops N, --max-params N  exit 1 above this; N is as 5G or 30M

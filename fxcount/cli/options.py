@@ -5,9 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+import torch
+
 from fxcount.cli.budget import parse_count
 from fxcount.cli.example_inputs import InputShape
 from fxcount.cost import Convention
+from fxcount.engine.optimizer_step import MakeOptimizer
 from fxcount.errors import InputError
 from fxcount.views.rows import ROWS
 
@@ -31,6 +34,8 @@ class Options(argparse.Namespace):
     compare: str | None
     max_flops: str | None
     max_params: str | None
+    backward: bool
+    optimizer: str | None
     strict: bool
     quiet: bool
 
@@ -39,6 +44,7 @@ class Options(argparse.Namespace):
     reading: Convention
     flops_budget: int | None
     params_budget: int | None
+    make_optimizer: MakeOptimizer | None
 
 
 def parse(argv: Sequence[str] | None = None) -> Options:
@@ -53,6 +59,7 @@ def parse(argv: Sequence[str] | None = None) -> Options:
     options.reading = parse_convention(options.convention)
     options.flops_budget = None if options.max_flops is None else parse_count(options.max_flops)
     options.params_budget = None if options.max_params is None else parse_count(options.max_params)
+    options.make_optimizer = None if options.optimizer is None else parse_optimizer(options.optimizer)
     options.view = _view(options)
     return options
 
@@ -66,9 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--top", type=int)
     parser.add_argument("--convention", default="multiplications")
     parser.add_argument("--format", choices=FORMATS)
-    for name in ("--output", "--explain", "--compare", "--max-flops", "--max-params"):
+    for name in ("--output", "--explain", "--compare", "--max-flops", "--max-params", "--optimizer"):
         parser.add_argument(name)
-    for name in ("--strict", "--quiet"):
+    for name in ("--strict", "--quiet", "--backward"):
         parser.add_argument(name, action="store_true")
     return parser
 
@@ -90,6 +97,21 @@ def parse_convention(text: str) -> Convention:
         return Convention.of(text)
     weights: Mapping[str, str] = dict(part.partition("=")[::2] for part in text.split(","))
     return Convention.of({field: int(weight) if weight.isdecimal() else weight for field, weight in weights.items()})  # type: ignore[misc]
+
+
+def parse_optimizer(text: str) -> MakeOptimizer:
+    """The class of ``torch.optim`` of that name, in upper or lower case.
+
+    Raises:
+        InputError: there is none; the message lists those there are.
+    """
+    kinds = [each for each in vars(torch.optim).values() if isinstance(each, type)]
+    known = {each.__name__: each for each in kinds if issubclass(each, torch.optim.Optimizer)}
+    del known["Optimizer"]
+    found = next((each for name, each in known.items() if name.lower() == text.lower()), None)
+    if found is None:
+        raise InputError(f"unknown optimizer {text!r}; torch.optim has {', '.join(sorted(known))}")
+    return found
 
 
 VIEWS: Mapping[str, Sequence[str]] = {

@@ -245,6 +245,7 @@ class AutogradReplay:
 
     def _run_node(self, node: fx.Node, values: Values) -> None:
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), values.__getitem__)
+        args, kwargs = tuple(map(_told, args)), {name: _told(value) for name, value in kwargs.items()}
         autocast = node.meta["autocast"].again() if "autocast" in node.meta else contextlib.nullcontext()
         again = self._backward.again(node) if self._backward else contextlib.nullcontext()
         with torch.set_grad_enabled(self._with_gradients(node)), autocast, again:
@@ -285,6 +286,11 @@ class AutogradReplay:
                 return copy_of_shape(args[0], {})
             target, args = getattr(args[0], target), args[1:]
         return for_the_model(target, *args, **kwargs)
+
+
+def _told(value: Any) -> Any:
+    """An argument as the model gave it: one that is on the meta device is told that it is on the CPU."""
+    return torch.device("cpu") if type(value) is torch.device and value.type == "meta" else value
 
 
 def _itself(tensor: torch.Tensor) -> torch.Tensor:

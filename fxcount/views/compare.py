@@ -8,7 +8,7 @@ from fxcount.errors import InputError
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.module_paths import parent_of
 from fxcount.views.folding import grow, lines
-from fxcount.views.legend import other_conventions, uncounted
+from fxcount.views.legend import backward, other_conventions, uncounted
 from fxcount.views.text_table import Column, text_table
 from fxcount.views.tree import OWN, Amount, amounts, is_container
 
@@ -23,6 +23,9 @@ COLUMNS = (
     Column("params of other", numeric=True, spare=3),
     Column("params change", numeric=True, spare=4),
 )
+
+BACKWARD = (Column("backward FLOPs", numeric=True, spare=2), Column("backward FLOPs of other", numeric=True, spare=2))
+"""What follows where the backward pass of either was counted."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +72,16 @@ def compare(
     if not isinstance(other, CostedGraph):
         raise InputError(f"a count is compared with another count, not with {type(other).__name__}")
     tree = grow(_opened(_pairs(cost, other)), lambda pair: pair.is_container)
+    has_backward = cost.has_backward or other.has_backward
     rows = []
     for branch, level, times in lines(tree, depth):
         flops, params = _counts(branch.value, times, cost.convention)
         if branch.label != OWN or any((*flops, *params)):
             name = "  " * level + (branch.label or "(model)")
-            rows.append((name, branch.value.kind, *_both(*flops), _relative(*flops), *_both(*params)))
-    return text_table(COLUMNS, rows, _legend(cost, other), format=format, width=width)
+            gradients = map(_number, _backward(branch.value, times, cost.convention)) if has_backward else ()
+            rows.append((name, branch.value.kind, *_both(*flops), _relative(*flops), *_both(*params), *gradients))
+    columns = (*COLUMNS, *BACKWARD) if has_backward else COLUMNS
+    return text_table(columns, rows, _legend(cost, other), format=format, width=width)
 
 
 def _pairs(cost: CostedGraph, other: CostedGraph) -> dict[str, Pair]:
@@ -111,6 +117,13 @@ def _counts(pair: Pair, times: int, convention: Convention) -> tuple[Both, Both]
     return (flops, other_flops), (params, other_params)
 
 
+def _backward(pair: Pair, times: int, convention: Convention) -> Both:
+    """The FLOPs of the backward pass; None also where it was not asked for."""
+    costs = (None if amount is None else (amount * times).counts.backward for amount in (pair.here, pair.there))
+    here, there = (None if each is None else convention.read(each) for each in costs)
+    return here, there
+
+
 def _both(here: int | None, there: int | None) -> tuple[str, str, str]:
     """Both numbers, a dash where there is none, and the difference."""
     difference = (there or 0) - (here or 0)
@@ -142,6 +155,8 @@ def _legend(cost: CostedGraph, other: CostedGraph) -> list[str]:
         f"FLOPs here are {convention.name} ({convention.meaning}): {cost.flops:,} here and "
         f"{convention.read(other.total):,} in the other.",
         f"Under the other conventions: {others}.",
+        *backward(cost, " here"),
+        *backward(other, " of the other"),
         *uncounted(cost, " here"),
         *uncounted(other, " in the other"),
     ]

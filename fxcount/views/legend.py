@@ -19,7 +19,7 @@ def legend(cost: CostedGraph) -> list[str]:
     return [
         f"FLOPs here are {convention.name} ({convention.meaning}): {cost.flops:,} in all.",
         f"Under the other conventions: {others}.",
-        *_backward(cost),
+        *backward(cost),
         *_unregistered(cost),
         *_packed(cost),
         *uncounted(cost),
@@ -39,19 +39,20 @@ def uncounted(cost: CostedGraph, where: str = "") -> list[str]:
     return [f"Not counted{where}: {names}."]
 
 
-def _backward(cost: CostedGraph) -> list[str]:
-    """Lines on the backward pass; none unless it was asked for."""
+def backward(cost: CostedGraph, where: str = "") -> list[str]:
+    """Lines on the backward pass, and the step of an optimizer; none unless they were asked for."""
     if cost.backward is None or cost.backward_flops is None:
         return []
     ratio = f", {cost.backward_flops / cost.flops:.2f} times those of the forward" if cost.flops else ""
     trainable = f"{cost.trainable:,} of {cost.params:,}" if cost.frozen else "all"
+    flops = f"{cost.backward_flops:,} FLOPs{ratio}"
     lines = [
-        "Backward: what autograd computes for the gradients of all that the model returns, with respect to every "
-        f"parameter and input that requires one ({trainable} are trainable): {cost.backward_flops:,} FLOPs{ratio}."
+        f"Backward{where}: what autograd computes for the gradients of all that the model returns, with respect to "
+        f"every parameter and input that requires one ({trainable} are trainable): {flops}."
     ]
     if cost.optimizer is not None:
         step = f"{cost.convention.read(cost.optimizer.cost):,} FLOPs, after its first ones"
-        lines.append(f"Optimizer: one step of {cost.optimizer.optimizer} is {step}.")
+        lines.append(f"Optimizer{where}: one step of {cost.optimizer.optimizer} is {step}.")
     return lines
 
 

@@ -158,6 +158,13 @@ def test_strict(capfd: pytest.CaptureFixture[str]) -> None:
     assert printed(capfd, *LINEAR, "--strict") == printed(capfd, *LINEAR)
 
 
+def test_backward(capfd: pytest.CaptureFixture[str]) -> None:
+    layer, x = nn.Linear(4, 3), torch.empty(2, 4)
+    assert printed(capfd, *LINEAR, "--backward") == f"{count_graph(layer, x, backward=True)}\n"
+    trained = count_graph(layer, x, optimizer=torch.optim.AdamW)
+    assert printed(capfd, *LINEAR, "--optimizer", "adamw") == f"{trained}\n"
+
+
 def test_quiet(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert printed(capfd, *LINEAR, "--quiet") == ""
     assert printed(capfd, *LINEAR, "--quiet", "--output", str(tmp_path / "a.md")) == ""

@@ -318,6 +318,16 @@ def test_without_data() -> None:
     assert count(model, x).macs == 140
 
 
+def test_values_that_are_known_without_data() -> None:
+    """The lengths are asked for, on the device that the model is told."""
+
+    def model(x: Tensor) -> Tensor:
+        lengths = torch.tensor([1, 1, 2], device=x.device).unique_consecutive()
+        return x[: int(lengths.sum())] * 2
+
+    assert count(model, torch.empty(5, 3, device="meta", requires_grad=True)) == Cost(mul=9)
+
+
 def test_mixed_precision() -> None:
     """A weight that is cast has a gradient that is cast back: the products are the same."""
 
@@ -417,9 +427,7 @@ def test_optimizer(optimizer: Callable[..., Any], each: dict[str, int], device: 
     assert backward_of(cost) == Cost(macs=40, add=8)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in ("Adadelta", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD", "Adafactor")]
-)
+@pytest.mark.parametrize("name", ["Adadelta", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD", "Adafactor"])
 def test_other_optimizers(name: str) -> None:
     cost = count_graph(TWO, torch.randn(5, 3), optimizer=getattr(torch.optim, name))
     assert cost.optimizer is not None
