@@ -36,9 +36,8 @@ def test_rows_add_up(by: str) -> None:
     rows = list(csv.DictReader(io.StringIO(cost.to_csv(by))))
     name = "own_backward_macs" if by == "module" else "backward_macs"
     assert sum(int(row[name]) for row in rows) == 40
-    assert "backward_flops" in cost.table(by, columns=["name", "backward_macs", "backward_flops"]).replace(
-        " FLOPs", "_flops"
-    )
+    table = cost.table(by, columns=["name", "backward_macs", "backward_flops"])
+    assert table.splitlines()[0].split()[-4:] == ["backward", "MACs", "backward", "FLOPs"]
 
 
 def test_no_column_unless_asked_for() -> None:
@@ -62,7 +61,7 @@ def test_json() -> None:
 
 
 def test_explain() -> None:
-    text = two_layers().explain("1") if "1" in two_layers().modules else ""
+    text = two_layers().explain("1")
     assert "in the backward pass" in text
     assert "macs = outputs * contracted = 8 * 5 = 40 multiply-accumulates" in text
     assert "backward FLOPs, here multiplications" in text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any
 
@@ -12,8 +12,11 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from fxcount import Cost, GraphCost, count_graph
+from fxcount.engine.counting_context import counting
+from fxcount.engine.without_data import WithoutData
 from fxcount.tracing.example_call import ExampleCall
-from tests.zoo.flop_counter import OtherContractions, TorchCount, taken_apart
+from tests.zoo.flop_counter import OtherContractions, TorchCount, taken_apart, without_mask
 
 
 class WithoutModules(contextlib.nullcontext[None]):
@@ -22,24 +25,29 @@ class WithoutModules(contextlib.nullcontext[None]):
     parents = frozenset({"Global"})
 
 
-def convolution_backward(  # as torch calls it
-    grad_out: Sequence[int],
-    x: Sequence[int],
-    w: Sequence[int],
-    _bias: Any,
-    _stride: Any,
-    _padding: Any,
-    _dilation: Any,
-    transposed: bool,
-    _output_padding: Any,
-    groups: int,
-    output_mask: Sequence[bool],
-    out_shape: Any = None,
-    **_: Any,
-) -> int:
+def convolution_backward(grad_out: Any, x: Any, w: Any, *args: Any, **kwargs: Any) -> int:
     """Torch's own forgets the groups in the gradient of the weight: each gradient is as large as the forward."""
-    forward = prod(x if transposed else grad_out) * prod(w[1:])
-    return 2 * forward * (output_mask[0] + output_mask[1])
+    transposed, output_mask = args[4], args[7]
+    return 2 * prod(x if transposed else grad_out) * prod(w[1:]) * (output_mask[0] + output_mask[1])
+
+
+MENDED = {torch.ops.aten.convolution_backward: convolution_backward}
+
+
+@contextlib.contextmanager
+def known_values() -> Iterator[None]:
+    """Every operator is run without data, but for values that are known, such as those of a mask."""
+    counter = WithoutData()
+    counter.differentiates = True
+    with counting(counter, autograd=True):
+        yield
+
+
+RUNS: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
+    "meta tensors": contextlib.nullcontext,
+    "shapes and known values": known_values,
+}
+"""How a model without data is run: the first that can."""
 
 
 def backward_as_torch_does(model: nn.Module, call: ExampleCall) -> TorchCount:
@@ -47,22 +55,44 @@ def backward_as_torch_does(model: nn.Module, call: ExampleCall) -> TorchCount:
 
     Raises whatever the model raises when it cannot run.
     """
-    with torch.enable_grad(), taken_apart():
+    if not any(parameter.is_meta for parameter in model.parameters()):
+        return _run("data", model, call, contextlib.nullcontext())
+    try:
+        return _run("meta tensors", model, without_mask(model, call), contextlib.nullcontext())
+    except Exception:
+        return _run("shapes and known values", model, call, known_values())
+
+
+def _run(
+    ran_on: str, model: nn.Module, call: ExampleCall, beneath: contextlib.AbstractContextManager[None]
+) -> TorchCount:
+    torch.manual_seed(0)
+    with torch.enable_grad(), taken_apart(), beneath:
         outputs = {id(each): each for each in differentiable(model(*call.args, **call.kwargs))}
-        counter = FlopCounterMode(display=False, custom_mapping={torch.ops.aten.convolution_backward: mended})
-        counter.mod_tracker = WithoutModules()
+        counter = FlopCounterMode(display=False, custom_mapping=MENDED)
+        counter.mod_tracker = WithoutModules()  # type: ignore[assignment]
         with OtherContractions() as other, counter:
             if outputs:
                 torch.autograd.backward([*outputs.values()], [torch.ones_like(each) for each in outputs.values()])
     model.zero_grad(set_to_none=True)
-    other.otherwise.pop("aten.convolution_backward", None)
-    return TorchCount("", counter.get_total_flops() // 2, dict(other.unknown), dict(other.otherwise))
-
-
-def mended(*args: Any, **kwargs: Any) -> int:
-    return convolution_backward(*args, **kwargs)
+    other.otherwise.pop("aten.convolution_backward", None)  # which is mended
+    return TorchCount(ran_on, counter.get_total_flops() // 2, dict(other.unknown), dict(other.otherwise))
 
 
 def differentiable(result: Any) -> list[torch.Tensor]:
     """The tensors that a model returns and that require a gradient."""
     return [each for each in tree_leaves(result) if isinstance(each, torch.Tensor) and each.requires_grad]
+
+
+def taken_inside(model: nn.Module, example: Any) -> Cost:
+    """What the backward pass costs as a part of the forward of a model that takes it itself: one call of torch."""
+    call = ExampleCall.of(example)
+
+    def taking(*args: Any, **kwargs: Any) -> None:
+        outputs = {id(each): each for each in differentiable(model(*args, **kwargs))}
+        if outputs:
+            torch.autograd.backward([*outputs.values()], [torch.ones_like(each) for each in outputs.values()])
+
+    cost: GraphCost = count_graph(taking, call.args, call.kwargs, tracer="recorded")
+    ran = (call for node in cost.nodes for call in node.operators if call.phase == "backward")
+    return sum((call.cost for call in ran), Cost())

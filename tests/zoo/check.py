@@ -14,6 +14,7 @@ from torch import nn
 
 from fxcount import FxcountError, GraphCost, count_graph
 from fxcount.tracing.example_call import ExampleCall
+from tests.zoo.backward import backward_as_torch_does, taken_inside
 from tests.zoo.entry import Entry, Published
 from tests.zoo.flop_counter import count_as_torch_does
 
@@ -49,6 +50,12 @@ class Result:
     """Contractions that FlopCounterMode counts as 0, to the macs that are missing there."""
     otherwise: dict[str, int] = field(default_factory=dict)
     """Operators that FlopCounterMode counts by another rule, as the entry says, to the macs that are missing there."""
+    backward: dict[str, int] = field(default_factory=dict)
+    """The cost of the backward pass, field by field."""
+    backward_torch: str = ""
+    """How its macs compare with those of autograd's own run under FlopCounterMode, as ``torch``."""
+    backward_on: str = ""
+    """What autograd ran on: see `backward.RUNS`."""
     published: int = 0
     """How many published figures are the same here."""
     problems: list[str] = field(default_factory=list)
@@ -92,6 +99,8 @@ def check_all(entry: Entry, result: Result) -> None:
         compare_on_data(entry, cost, result)
     if changed := [name for name, state in state_of(model).items() if before.get(name) != state]:
         result.problems.append(f"the model has changed: {', '.join(changed)}")
+    result.doing = "has no backward pass"
+    compare_backward(model, example, result)
     compare_with_torch(entry, model, example, cost, result)
     result.doing = "cannot be counted as it is published"
     for published in entry.published():
@@ -171,6 +180,42 @@ def compare_with_torch(entry: Entry, model: nn.Module, example: Any, cost: Graph
         result.problems.append(
             f"{cost.macs} macs, FlopCounterMode {theirs.macs}, it does not know {dict(theirs.unknown)}, "
             f"and counts otherwise {dict(theirs.otherwise)}"
+        )
+
+
+def compare_backward(model: nn.Module, example: Any, result: Result) -> None:
+    """Macs are half of FlopCounterMode's flops when autograd runs the backward pass; a model that takes it itself costs
+    the same, field by field; the forward costs what it does alone. In training, if the model runs then."""
+    torch.manual_seed(0)
+    try:
+        cost = count_graph(model.train(), example)
+    except Exception:
+        cost = count_graph(model.eval(), example)
+    trained = count_graph(model, example, backward=True)
+    assert trained.backward is not None
+    result.backward = trained.backward.to_dict()
+    if trained.total != cost.total:
+        result.problems.append(f"with its backward pass the forward costs {trained.total}, not {cost.total}")
+    if trained.uncounted != cost.uncounted:
+        result.problems.append(f"uncounted in the backward pass: {trained.uncounted}")
+    if trained.tracer != "executed" and (inside := taken_inside(model, example)) != trained.backward:
+        result.problems.append(f"the backward pass costs {trained.backward}, taken inside of the model {inside}")
+    try:
+        theirs = backward_as_torch_does(model, ExampleCall.of(example))
+    except Exception as error:
+        result.backward_torch = f"does not run: {one_line(error)}"
+        return
+    result.backward_on = theirs.ran_on
+    missing = sum((*theirs.unknown.values(), *theirs.otherwise.values()))
+    if theirs.macs == trained.backward.macs:
+        result.backward_torch = "equal"
+    elif theirs.macs + missing == trained.backward.macs:
+        result.backward_torch = "equal but for other rules" if theirs.otherwise else "equal but for unknown operators"
+    else:
+        result.backward_torch = "differs"
+        result.problems.append(
+            f"backward: {trained.backward.macs} macs, FlopCounterMode {theirs.macs}, it does not know "
+            f"{dict(theirs.unknown)}, and counts otherwise {dict(theirs.otherwise)}"
         )
 
 

@@ -55,9 +55,14 @@ class OtherContractions(TorchDispatchMode):
 
 
 def on_meta(model: nn.Module, call: ExampleCall) -> Any:
-    """Texts of the zoo have no padding, so the mask that says so, whose values transformers asks for, is left out."""
-    without_mask = ExampleCall(call.args, {name: x for name, x in call.kwargs.items() if name != "attention_mask"})
-    return on_data(model, without_mask.replace_tensors(lambda _, tensor: tensor.to("meta"), model.forward))
+    return on_data(model, without_mask(model, call))
+
+
+def without_mask(model: nn.Module, call: ExampleCall) -> ExampleCall:
+    """The call on meta tensors. Texts of the zoo have no padding, so the mask that says so, whose values transformers
+    asks for, is left out."""
+    others = ExampleCall(call.args, {name: x for name, x in call.kwargs.items() if name != "attention_mask"})
+    return others.replace_tensors(lambda _, tensor: tensor.to("meta"), model.forward)
 
 
 def on_data(model: nn.Module, call: ExampleCall) -> Any:

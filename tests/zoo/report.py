@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import tabulate
 
+from tests.zoo.backward import RUNS as BACKWARD_RUNS
 from tests.zoo.check import TRACERS, Result
 from tests.zoo.flop_counter import RUNS
 
@@ -35,6 +36,13 @@ def report(results: Sequence[Result], command: str, versions: str) -> str:
         "and known values, such as those of a mask, where it asks for them; on data where its control flow does.",
         comparison(results),
         unknown(results),
+        "## The backward pass",
+        "The multiply-accumulates of `count_graph(..., backward=True)` and half of `FlopCounterMode`'s flops in a "
+        "backward pass that autograd runs for the same outputs, attention by its definition, the flops of a grouped "
+        "convolution's gradient mended; a model runs without data where it can, else with values that are known, or on "
+        "data. A recording of a model that takes its gradients itself costs the same, field by field, and the forward "
+        "what it costs alone: else it is a problem above.",
+        backward(results),
         "## The largest models",
         largest(results),
         "## Architectures of transformers",
@@ -94,6 +102,17 @@ def comparison(results: Sequence[Result]) -> str:
             if some:
                 rows.append((family, ran_on, *(outcomes[outcome] for outcome in OUTCOMES)))
     return table(rows, ("library", "run on", *OUTCOMES))
+
+
+def backward(results: Sequence[Result]) -> str:
+    rows = []
+    for family, members in by_family(results).items():
+        for ran_on in (*BACKWARD_RUNS, "data", ""):
+            some = [result for result in members if result.backward_on == ran_on and result.backward_torch]
+            outcomes = Counter(result.backward_torch.partition(":")[0] for result in some)
+            if some:
+                rows.append((family, ran_on, *(outcomes[outcome] for outcome in OUTCOMES)))
+    return table(rows, ("library", "run on", *OUTCOMES)) if rows else ""
 
 
 def unknown(results: Sequence[Result]) -> str:
