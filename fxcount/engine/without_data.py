@@ -149,7 +149,7 @@ class WithoutData(OperatorCounter):
     def _decompose(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Any:
         """With floating-point tensors all on the meta device if one is: torch may check that devices are the same."""
         if not all(map(self.knows, tensors((args, tuple(kwargs.values()))))):
-            args, kwargs = self._without_data(args, but_integers=True), self._without_data(kwargs, but_integers=True)
+            args, kwargs = self.without_data(args, but_integers=True), self.without_data(kwargs, but_integers=True)
         return super()._decompose(func, args, kwargs)
 
     def knows(self, tensor: torch.Tensor) -> bool:
@@ -198,7 +198,7 @@ class WithoutData(OperatorCounter):
 
     def _run_on_shapes(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Sequence[Any], Any, Any]:
         if not reads_values(func, args):
-            args, kwargs = self._without_data(args), self._without_data(kwargs)
+            args, kwargs = self.without_data(args), self.without_data(kwargs)
         args, kwargs = _moved(func, args, kwargs, "meta")
         facts, fault = facts_on(func), None
         try:
@@ -218,15 +218,16 @@ class WithoutData(OperatorCounter):
             raise fault
         return args, kwargs, out
 
-    def _without_data(self, value: Any, but_integers: bool = False) -> Any:
-        """``value`` with a stand-in for each tensor that has data, also inside lists, tuples and mappings."""
+    def without_data(self, value: Any, but_integers: bool = False) -> Any:
+        """``value`` with a stand-in for each tensor that has data, also inside lists, tuples and mappings; for no known
+        integers with ``but_integers``."""
         if isinstance(value, torch.Tensor):
             keep = but_integers and not value.dtype.is_floating_point and self.knows(value)
             return value if value.is_meta or keep else self._stand_in(value)
         if type(value) in (list, tuple):
-            return type(value)(self._without_data(item, but_integers) for item in value)
+            return type(value)(self.without_data(item, but_integers) for item in value)
         if isinstance(value, Mapping):
-            return {key: self._without_data(item, but_integers) for key, item in value.items()}
+            return {key: self.without_data(item, but_integers) for key, item in value.items()}
         return value
 
     def _stand_in(self, tensor: torch.Tensor) -> torch.Tensor:

@@ -251,8 +251,7 @@ class AutogradReplay:
         with torch.set_grad_enabled(self._with_gradients(node)), autocast, again:
             before, storages = len(self._counter.calls), StorageNumbers((args, kwargs))
             try:
-                result = self._counter.run_numbered(storages, self._result_of, node, args, kwargs)
-                values[node] = result
+                values[node] = result = self._counter.run_numbered(storages, self._run_call, node, args, kwargs)
                 if self._backward is None and self._settings.is_hooked(node):  # the hooks are run by autograd alone
                     node.meta.update(annotation(result, tuple(self._counter.calls[before:]), storages))
             except Exception as error:
@@ -261,6 +260,18 @@ class AutogradReplay:
                 raise
             finally:
                 self._numbers.made_by(node)
+
+    def _run_call(self, node: fx.Node, args: Any, kwargs: Any) -> Any:
+        try:
+            return self._result_of(node, args, kwargs)
+        except RuntimeError:
+            given = [*tensors((args, tuple(kwargs.values())))]
+            if all(tensor.is_meta for tensor in given) or not any(tensor.is_meta for tensor in given):
+                raise
+            # Some functions of torch, such as meshgrid, check that devices are the same before an operator is called.
+            with no_dispatch_modes():
+                args, kwargs = self._counter.without_data(args), self._counter.without_data(kwargs)
+            return self._result_of(node, args, kwargs)
 
     def _with_gradients(self, node: fx.Node) -> bool:
         """Whether autograd is at work on a node; a reentrant checkpoint has it left out only the first time."""

@@ -459,3 +459,14 @@ def test_what_is_no_optimizer_is_refused() -> None:
         count_graph(TWO, torch.randn(5, 3), optimizer=torch.optim.LBFGS)
     with pytest.raises(InputError, match=r"must return a torch\.optim\.Optimizer, not list"):
         count_graph(TWO, torch.randn(5, 3), optimizer=list)  # type: ignore[arg-type]
+
+
+def test_known_integers_beside_others() -> None:
+    """``meshgrid`` wants all on one device; the first is known here, the other is made of floating-point numbers."""
+
+    def model(x: Tensor) -> Tensor:
+        rows, columns = torch.meshgrid(torch.arange(2), torch.linspace(0, 3, 3).long(), indexing="ij")
+        return x[rows, columns] * 2
+
+    # What is selected, 2 * 3 gradients, is added to where it was.
+    assert count(model, torch.empty(5, 4, device="meta", requires_grad=True), tracer="recorded").mul == 6
