@@ -1,6 +1,6 @@
 """The public names, which ``fxcount`` has when they are asked for."""
 
-from fxcount.cost import CONVENTIONS, Convention, Cost, OperatorCost, TensorInfo
+from fxcount.cost import CONVENTIONS, Convention, Cost, OperatorCost, OptimizerStep, TensorInfo
 from fxcount.count import count_graph
 from fxcount.errors import (
     ConventionError,
@@ -14,6 +14,7 @@ from fxcount.errors import (
 from fxcount.formulas import register_formula
 from fxcount.graph_cost import GraphCost
 from fxcount.result.costed_graph import OperatorTotal
+from fxcount.result.counts import Counts
 from fxcount.result.module_cost import ModuleCost
 from fxcount.result.node_cost import NodeCost
 from fxcount.result.operator_calls import OperatorCall
@@ -23,6 +24,7 @@ __all__ = [
     "Convention",
     "ConventionError",
     "Cost",
+    "Counts",
     "DataNeededError",
     "FormulaError",
     "FxcountError",
@@ -33,6 +35,7 @@ __all__ = [
     "OperatorCall",
     "OperatorCost",
     "OperatorTotal",
+    "OptimizerStep",
     "TensorInfo",
     "TracingError",
     "UncountedError",

@@ -16,7 +16,7 @@ class OptimizerStep:
     optimizer: str
     """The class of the optimizer."""
     calls: Mapping[str, int]
-    """Every operator that ran, but for what counts steps, to the number of its calls."""
+    """Every operator that ran, but those that count steps, to the number of its calls."""
     costs: Mapping[str, Cost]
     """Every such operator to what its calls cost together."""
     uncounted: Mapping[str, int]

@@ -59,13 +59,9 @@ def _counted(make: MakeOptimizer, trained: Trained, device: str, counter: Operat
     operators: list[OperatorCost] = []
 
     def note(func: Any, args: Any, kwargs: Any, out: Any) -> None:
-        ran = counter.take_calls()
-        if not _counts_steps(args):
+        ran, given = counter.take_calls(), [*tensors(args)]
+        if any(id(tensor) not in counters for tensor in given):  # not a counter of steps, nor a mark for the profiler
             operators.extend(ran)
-
-    def _counts_steps(args: Any) -> bool:
-        given = [*tensors(args)]
-        return bool(given) and all(id(tensor) in counters for tensor in given)
 
     counters = {id(each["step"]) for each in optimizer.state.values() if isinstance(each.get("step"), torch.Tensor)}
     counter.on_call = note

@@ -165,7 +165,9 @@ def layer_norm_backward(
     bias: Tensor | None,
     output_mask: Sequence[bool],
 ) -> Quantities:
-    """The gradients of a layer norm; a scale or shift that it does not have has none."""
+    """y = gamma x^ + beta with x^ = (x - mean) rstd, and h = g gamma: grad_x = rstd (h - mean(h) - x^ mean(h x^)),
+    grad_gamma = sum of g x^, grad_beta = sum of g, each as far as it is asked for. A layer norm without scale or shift
+    has none of these."""
     channels = prod(normalized_shape)
     to_input, to_weight, to_bias = output_mask
     mask = (to_input, to_weight and weight is not None, to_bias and bias is not None)
@@ -176,7 +178,8 @@ def layer_norm_backward(
 def group_norm_backward(
     *, input: Tensor, weight: Tensor | None, group: Size, output_mask: Sequence[bool]
 ) -> Quantities:
-    """The gradients of a group norm."""
+    """y = gamma x^ + beta with x^ = (x - mean) rstd, and h = g gamma: grad_x = rstd (h - mean(h) - x^ mean(h x^)),
+    grad_gamma = sum of g x^, grad_beta = sum of g, each as far as it is asked for."""
     return _gradients(input, input.shape[0] * group, input.shape[1], weight, output_mask)
 
 
@@ -221,7 +224,9 @@ def weight_norm_backward(grad: Tensor, v: Tensor, magnitude: Tensor, norms: Tens
 def batch_norm_backward(
     *, input: Tensor, weight: Tensor | None, train: bool = True, update: bool = True, output_mask: Sequence[bool] = ALL
 ) -> Quantities:
-    """The gradients of a batch norm, in training (called ``train`` or ``update``) or with running statistics."""
+    """y = gamma x^ + beta with x^ = (x - mean) rstd, and h = g gamma: grad_x = rstd (h - mean(h) - x^ mean(h x^)),
+    grad_gamma = sum of g x^, grad_beta = sum of g, each as far as it is asked for. With running statistics (``train``
+    or ``update`` is false), which do not depend on x, grad_x = rstd h."""
     channels = input.shape[1]
     return _gradients(input, channels, channels, weight, output_mask, measured=train and update)
 

@@ -37,7 +37,17 @@ HEADERS = {
 }
 """The headers of the columns whose header is not their name."""
 
-SPARE = {"op": 5, "target": 4, "module": 4, "input_shapes": 3, "kind": 2, "nodes": 2, "output_shapes": 1, "calls": 1}
+SPARE = {
+    "op": 5,
+    "target": 4,
+    "module": 4,
+    "input_shapes": 3,
+    "kind": 2,
+    "nodes": 2,
+    "output_shapes": 1,
+    "calls": 1,
+    "backward_calls": 1,
+}
 """The columns that a narrow table can do without, those with the largest number first."""
 
 
@@ -59,7 +69,7 @@ def table(
         depth: the levels of the module tree to show, 0 for the model alone; None for all.
         top: how many rows to show, in the module tree of each module's children; the rest is added up in one row.
         sort: the column to sort by, numbers from the largest down; None for the order of the graph, or, with
-            ``top``, for ``flops``. The module tree sorts each module's children.
+            ``top``, for ``flops``, with those of the backward pass. The module tree sorts each module's children.
         columns: the columns to show; an unknown one lists what there is.
         format: any format of ``tabulate``, such as ``github`` or ``html``.
         width: shorten names and shapes to fit this many characters, and leave out columns, with a sign for all
@@ -111,7 +121,8 @@ def shown_columns(cost: CostedGraph, by: str) -> tuple[str, ...]:
     if not cost.has_backward:
         return SHOWN[by]
     frozen = ("trainable",) if cost.frozen else ()
-    beside = {"params": ("params", *frozen), "flops": ("flops", "backward_flops")}
+    calls = ("backward_calls",) if by == "operator" else ()
+    beside = {"params": ("params", *frozen), "flops": ("flops", *calls, "backward_flops")}
     return tuple(chain.from_iterable(beside.get(name, (name,)) for name in SHOWN[by]))
 
 
@@ -126,16 +137,18 @@ def _arranged(
     sort: str | None,
 ) -> list[Item]:
     """The items sorted by a column, numbers from the largest down; those after the first ``top`` as one."""
-    if sort == "share" or (sort is None and top is not None):
-        sort = "flops"
+    by = "flops" if sort == "share" or (sort is None and top is not None) else sort
 
     def key(item: Item) -> tuple[bool, Any]:
-        value = row_of(item).get(sort or "")
+        row = row_of(item)
+        value = row.get(by or "")
         if value is None:
             return True, 0
+        if sort is None:
+            value += row.get("backward_flops", 0)
         return False, -value if isinstance(value, int) else value
 
-    arranged = sorted(items, key=key) if sort else list(items)
+    arranged = sorted(items, key=key) if by else list(items)
     if top is None or len(arranged) <= top:
         return arranged
     return [*arranged[:top], merge(arranged[top:])]

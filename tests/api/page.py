@@ -27,7 +27,17 @@ GROUPS = {
     "The result": (
         "A `Shape` is a `tuple[int, ...]`. A `CostedGraph` is a `GraphCost` without the views, and a `Submodule` the "
         "class name and the calls of a module.",
-        ["GraphCost", "NodeCost", "ModuleCost", "OperatorTotal", "OperatorCost", "OperatorCall", "TensorInfo"],
+        [
+            "GraphCost",
+            "NodeCost",
+            "ModuleCost",
+            "OperatorTotal",
+            "OperatorCost",
+            "OperatorCall",
+            "TensorInfo",
+            "Counts",
+            "OptimizerStep",
+        ],
     ),
     "Costs and conventions": (
         "The [cost model](cost-model.md) says what each field counts and who uses which convention.",
