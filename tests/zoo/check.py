@@ -16,7 +16,7 @@ from fxcount import FxcountError, GraphCost, count_graph
 from fxcount.tracing.example_call import ExampleCall
 from tests.zoo.backward import backward_as_torch_does, taken_inside
 from tests.zoo.entry import Entry, Published
-from tests.zoo.flop_counter import count_as_torch_does
+from tests.zoo.flop_counter import TorchCount, count_as_torch_does
 
 TRACERS = ("symbolic", "recorded", "executed")
 
@@ -191,7 +191,19 @@ def compare_backward(model: nn.Module, example: Any, result: Result) -> None:
         cost = count_graph(model.train(), example)
     except Exception:
         cost = count_graph(model.eval(), example)
-    trained = count_graph(model, example, backward=True)
+    theirs: TorchCount | Exception
+    try:
+        theirs = backward_as_torch_does(model, ExampleCall.of(example))
+    except Exception as error:
+        theirs = error
+    torch.manual_seed(0)
+    try:
+        trained = count_graph(model, example, backward=True)
+    except Exception as error:
+        if isinstance(theirs, TorchCount):
+            raise
+        result.backward_torch = f"does not run: {one_line(error)}"  # nor does it without us
+        return
     assert trained.backward is not None
     result.backward = trained.backward.to_dict()
     if trained.total != cost.total:
@@ -200,10 +212,8 @@ def compare_backward(model: nn.Module, example: Any, result: Result) -> None:
         result.problems.append(f"uncounted in the backward pass: {trained.uncounted}")
     if trained.tracer != "executed" and (inside := taken_inside(model, example)) != trained.backward:
         result.problems.append(f"the backward pass costs {trained.backward}, taken inside of the model {inside}")
-    try:
-        theirs = backward_as_torch_does(model, ExampleCall.of(example))
-    except Exception as error:
-        result.backward_torch = f"does not run: {one_line(error)}"
+    if isinstance(theirs, Exception):
+        result.backward_torch = f"does not run: {one_line(theirs)}"
         return
     result.backward_on = theirs.ran_on
     missing = sum((*theirs.unknown.values(), *theirs.otherwise.values()))
