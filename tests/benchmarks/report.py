@@ -15,7 +15,17 @@ import torch
 from tabulate import tabulate
 
 from tests.benchmarks.attention import HEADS, MACS, TOKENS, WIDTH
-from tests.benchmarks.tools import FORWARD, FXCOUNT, ON_META, PEERS_ON_CPU, TOOLS, WITH_WEIGHTS, versions
+from tests.benchmarks.tools import (
+    FORWARD,
+    FXCOUNT,
+    ON_META,
+    PEERS_ON_CPU,
+    TOOLS,
+    TRAINED,
+    TRAINED_ON_META,
+    WITH_WEIGHTS,
+    versions,
+)
 
 Times = Mapping[str, Mapping[str, float | str]]
 """Model to tool to the seconds of its best run, or why it fails."""
@@ -58,11 +68,12 @@ def report(times: Times, limits: Limits | None, command: str, rounds: int) -> st
         "# Benchmarks",
         f"Written by `{command}`: one process per tool, the tools taking turns within one run, the best of {rounds} "
         "rounds after one that is not timed. A tool that is measured on meta and on the CPU has both models in its "
-        "process. A time is the whole call, from the model to the result.",
+        "process. A time is the whole call, from the model to the result; with the backward pass, of both.",
         f"The machine: {machine()}. Versions: {versions()}.",
         "## The time of fxcount over the time of others",
         "Less than 1 means that fxcount is faster. `fxcount` counts a model without weights, `fxcount, weights` the "
-        "same model with real weights; the tools on the CPU run the model with real weights.",
+        "same model with real weights; the tools on the CPU run the model with real weights. `fxcount, backward` "
+        "counts the backward pass too, and `FlopCounterMode, backward` counts while autograd runs both.",
         table(["model", *(_over(tool) for tool in _others())], [_ratio_row(times, model) for model in times]),
     ]
     failures = [f"- {tool} on {model}: {why}" for model in times for tool, why in times[model].items() if _failed(why)]
@@ -112,11 +123,14 @@ def machine() -> str:
 
 
 def _others() -> list[str]:
-    return [tool for tool in TOOLS if tool not in (FXCOUNT, WITH_WEIGHTS)]
+    return [tool for tool in TOOLS if tool not in (FXCOUNT, WITH_WEIGHTS, TRAINED)]
 
 
 def _against(tool: str) -> str:
-    """With real weights against tools that run on them; without against the others."""
+    """With real weights against tools that run on them, with the backward pass against one that runs it; without
+    against the others."""
+    if tool == TRAINED_ON_META:
+        return TRAINED
     return WITH_WEIGHTS if TOOLS[tool].device == "cpu" else FXCOUNT
 
 
@@ -139,10 +153,13 @@ def _milliseconds(measured: float | str) -> str:
 
 def _requirements(times: Times, limits: Limits | None) -> list[tuple[str, str, str, str]]:
     on_meta, on_cpu = ratios(times, FXCOUNT, [ON_META]), ratios(times, WITH_WEIGHTS, PEERS_ON_CPU)
+    trained = ratios(times, TRAINED, [TRAINED_ON_META])
     forward, weights = ratios(times, FXCOUNT, [FORWARD]), ratios(times, WITH_WEIGHTS, [FXCOUNT])
     rows = [
         _row("over FlopCounterMode on meta, median", 0.25, median(on_meta.values())),
         _row("over FlopCounterMode on meta, slowest model", 0.4, max(on_meta.values())),
+        _row("with the backward pass, over FlopCounterMode's, median", 0.5, median(trained.values())),
+        _row("with the backward pass, over FlopCounterMode's, slowest model", 1.0, max(trained.values())),
         _row("over the fastest peer on CPU, slowest model", 0.95, max(on_cpu.values())),
         _row("over a plain forward on meta, median", 0.75, median(forward.values())),
         _row("real weights over meta, slowest model", 1.2, max(weights.values())),

@@ -43,6 +43,23 @@ def _flop_counter_mode(model: nn.Module, x: Tensor) -> object:
     return counter.get_total_flops() // 2  # macs
 
 
+def _fxcount_backward(model: nn.Module, x: Tensor) -> object:
+    from fxcount import count_graph
+
+    return count_graph(model, x, backward=True)
+
+
+def _flop_counter_mode_backward(model: nn.Module, x: Tensor) -> object:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        out = model(x)
+        out = out if isinstance(out, Tensor) else out[0]
+        out.backward(torch.ones_like(out))
+    model.zero_grad(set_to_none=True)
+    return counter.get_total_flops() // 2  # macs
+
+
 def _ptflops(model: nn.Module, x: Tensor) -> object:
     from ptflops import get_model_complexity_info
 
@@ -69,12 +86,15 @@ def _fvcore(model: nn.Module, x: Tensor) -> object:
 
 
 FXCOUNT, WITH_WEIGHTS, FORWARD, ON_META = "fxcount", "fxcount, weights", "forward, meta", "FlopCounterMode, meta"
+TRAINED, TRAINED_ON_META = "fxcount, backward", "FlopCounterMode, backward"
 
 TOOLS: dict[str, Tool] = {
     FXCOUNT: Tool("meta", _fxcount, "fxcount"),
     WITH_WEIGHTS: Tool("cpu", _fxcount, "fxcount"),
     FORWARD: Tool("meta", _forward, "torch"),
     ON_META: Tool("meta", _flop_counter_mode, "torch"),
+    TRAINED: Tool("meta", _fxcount_backward, "fxcount"),
+    TRAINED_ON_META: Tool("meta", _flop_counter_mode_backward, "torch"),
     "FlopCounterMode, CPU": Tool("cpu", _flop_counter_mode, "torch"),
     "ptflops, aten": Tool("cpu", _ptflops, "ptflops"),
     "thop": Tool("cpu", _thop, "thop"),
