@@ -32,10 +32,8 @@ def test_the_page_says_what_holds() -> None:
     held = {row[1].strip(): row[3:5] for line in page.split("\n") if len(row := line.split("|")) == 6}
     assert [cell.strip() for cell in held["over FlopCounterMode on meta, slowest model"]] == ["0.75", "no"]
     assert [cell.strip() for cell in held["over the fastest peer on CPU, slowest model"]] == ["1.12", "no"]
-    assert [cell.strip() for cell in held["with the backward pass, over FlopCounterMode's, slowest model"]] == [
-        "1.00",
-        "yes",
-    ]
+    [trained] = [row for what, row in held.items() if what.startswith("with the backward") and "slowest" in what]
+    assert [cell.strip() for cell in trained] == ["1.00", "yes"]
     assert [cell.strip() for cell in held["over a plain forward on meta, median"]] == ["0.62", "yes"]
     assert [cell.strip() for cell in held["twice as many layers, no two alike: time"]] == ["2.50", "no"]
     assert [cell.strip() for cell in held["importing fxcount after torch, ms"]] == ["40", "yes"]
