@@ -100,7 +100,10 @@ def check_all(entry: Entry, result: Result) -> None:
     if changed := [name for name, state in state_of(model).items() if before.get(name) != state]:
         result.problems.append(f"the model has changed: {', '.join(changed)}")
     result.doing = "has no backward pass"
-    compare_backward(model, example, result)
+    try:
+        compare_backward(model, example, result)
+    finally:
+        model.eval()
     compare_with_torch(entry, model, example, cost, result)
     result.doing = "cannot be counted as it is published"
     for published in entry.published():
