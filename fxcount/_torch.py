@@ -147,6 +147,9 @@ next_sequence_number: Callable[[], int] = torch.autograd._get_sequence_nr  # typ
 sequence_number_of: Callable[[Any], int] = methodcaller("_sequence_nr")
 """The number of a node of autograd: it tells the call that it is the gradient of, which no public name does."""
 
+NUMBER_OF_LEAVES = 2**64 - 1
+"""The number of all that gather the gradients of leaves: the largest, so that they come first. No public name tells."""
+
 autograd_node_at_work: Callable[[], Any] = torch._C._current_autograd_node
 """The node whose gradient is being computed in this thread, None if none is. In public a hook on every node would have
 to tell."""
@@ -159,6 +162,12 @@ hooks_after_gradient: Callable[[torch.Tensor], dict[int, Callable[..., Any]] | N
     "_post_accumulate_grad_hooks"
 )
 """Those that run when the gradient is there, for the same reason."""
+
+
+def gradient_hooks(tensor: torch.Tensor) -> tuple[dict[int, Callable[..., Any]], ...]:
+    """Both kinds, an empty one where none was registered."""
+    return hooks_on_gradient(tensor) or {}, hooks_after_gradient(tensor) or {}
+
 
 context_of: Callable[[type[torch.autograd.Function]], type] = attrgetter("_backward_cls")
 """The class of the ``ctx`` that a ``torch.autograd.Function`` gets. It has no public name."""
@@ -183,6 +192,9 @@ forward_pre_hooks_of: Callable[[nn.Module], dict[int, Callable[..., object]]] = 
 
 forward_hooks_of: Callable[[nn.Module], dict[int, Callable[..., object]]] = attrgetter("_forward_hooks")
 """What a call of a module runs after its forward, for the same reason."""
+
+HOOKS_OF_BACKWARD = ("_backward_hooks", "_backward_pre_hooks")
+"""The attributes of a module under which it keeps the hooks of its backward pass, for the same reason."""
 
 any_global_hook: Callable[[], object] = torch.nn.modules.module._has_any_global_hook
 """True or a mapping with hooks in it if there are hooks that the calls of all modules run, for the same reason."""

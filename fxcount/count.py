@@ -117,6 +117,13 @@ _ONE_AT_A_TIME = threading.RLock()
 
 
 @contextlib.contextmanager
+def with_gradients() -> Iterator[None]:
+    """While it lasts, autograd is on, wherever the count was asked for."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
+@contextlib.contextmanager
 def collector_paused() -> Iterator[None]:
     """While it lasts, Python does not search for garbage: a graph of many nodes is none, and is all that is made."""
     enabled = gc.isenabled()
@@ -156,7 +163,7 @@ def costed_trace(model: CountedModel, call: ExampleCall, tracer: str, backward: 
     with unchanged(model, call) as put_back:
         for name in names:
             try:
-                with one_thread(), torch.set_grad_enabled(backward or torch.is_grad_enabled()):
+                with one_thread(), with_gradients() if backward else contextlib.nullcontext():
                     return TRACERS[name](model, call, put_back, backward), gave_up
             except Exception as error:
                 origin, is_last = origin_of_fault(error, before), name == names[-1]

@@ -270,7 +270,7 @@ def test_autograd_numbers_what_it_notes() -> None:
     twice, more = x * 2, x + 1
     assert [_torch.sequence_number_of(each.grad_fn) for each in (twice, more)] == [first, first + 1]
     assert _torch.next_sequence_number() == first + 2
-    assert _torch.sequence_number_of(x.view_as(x).grad_fn.next_functions[0][0]) > 2**63  # that of a leaf is the largest
+    assert _torch.sequence_number_of(x.view_as(x).grad_fn.next_functions[0][0]) == _torch.NUMBER_OF_LEAVES
 
 
 def test_hooks_of_a_gradient() -> None:
@@ -286,6 +286,16 @@ def test_hooks_of_a_gradient() -> None:
     x.register_post_accumulate_grad_hook(after)
     assert [*(_torch.hooks_on_gradient(x) or {}).values()] == [on]
     assert [*(_torch.hooks_after_gradient(x) or {}).values()] == [after]
+    assert [[*hooks.values()] for hooks in _torch.gradient_hooks(x)] == [[on], [after]]
+    assert _torch.gradient_hooks(torch.ones(3)) == ({}, {})
+
+
+def test_hooks_of_the_backward_pass_of_a_module() -> None:
+    module = nn.ReLU()
+    assert [vars(module)[name] for name in _torch.HOOKS_OF_BACKWARD] == [{}, {}]
+    module.register_full_backward_hook(print)
+    module.register_full_backward_pre_hook(repr)
+    assert [[*vars(module)[name].values()] for name in _torch.HOOKS_OF_BACKWARD] == [[print], [repr]]
 
 
 class AtWork(TorchDispatchMode):

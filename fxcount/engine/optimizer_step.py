@@ -31,9 +31,11 @@ def optimizer_step(make: MakeOptimizer, trained: Trained) -> OptimizerStep:
 
     Raises:
         DataNeededError: a gradient is sparse, and how many rows it has is not known.
-        InputError: ``make`` returns no optimizer.
+        InputError: ``make`` returns no optimizer, or no parameter requires a gradient.
         TracingError: the optimizer runs the model in its step.
     """
+    if not trained:
+        raise InputError("there is nothing to optimize: no parameter of the model requires a gradient")
     if any(gradient is not None and gradient.is_sparse and gradient.is_meta for _, gradient in trained):
         raise DataNeededError(f"an optimizer of sparse gradients {NO_VALUES}")
     try:

@@ -12,8 +12,9 @@ from fxcount._torch import grad_mode_setter, is_gradient_tracked, is_transformed
 from fxcount.engine.counter import OperatorCounter
 from fxcount.engine.counting_context import above_autograd
 from fxcount.engine.node_annotation import annotation
-from fxcount.engine.refusals import Refusal
+from fxcount.engine.refusals import Refusal, refused
 from fxcount.engine.without_data import WithoutData
+from fxcount.errors import TracingError
 from fxcount.fault_origin import for_the_model
 from fxcount.formulas.number_kinds import tensors
 from fxcount.tracing.autograd_functions import named_after, needs_input_grad, takes_only_values, watched_functions
@@ -22,6 +23,7 @@ from fxcount.tracing.backward_pass import BackwardPass, SequenceNumbers
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.graph_builder import GraphBuilder
 from fxcount.tracing.module_calls import ModuleCalls
+from fxcount.tracing.replay_leaves import as_leaf_of
 from fxcount.tracing.saved_regions import SavedRegion, watched_regions
 
 
@@ -73,12 +75,13 @@ class AutogradCalls:
         """Whether what a call returns and costs depends on shapes alone."""
         return not (self.forward_mode or any(region.is_hooked for region in self._graph.autograd.inside))
 
-    def input(self, represented: torch.Tensor, given: torch.Tensor) -> None:
-        """The model gets ``represented`` in the place of ``given``."""
+    def input(self, represented: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
+        """What the model gets in the place of ``given``, which is ``represented`` below autograd."""
         if self._replay is not None:
             self._replay.input(represented, given)
         elif self.above and given.requires_grad:
-            represented.requires_grad_()
+            return as_leaf_of(given, represented.requires_grad_())
+        return represented
 
     @contextlib.contextmanager
     def watching(
@@ -135,8 +138,11 @@ class AutogradCalls:
         """The graph has its output, with ``result``: the gradients of all that the model returns. Returns those of
         parameters."""
         if self._replay is not None:
-            return self._replay.backward()
+            return self._replay.backward(result)
         assert self._graph.numbers is not None
+        used = [each for each in self._graph.used.values() if isinstance(each, torch.Tensor)]
+        if any(each.requires_grad and not each.is_leaf for each in used):
+            raise refused(TracingError("a gradient would go on into what was computed before the model was called"))
         with self._modules.unseen():
             return BackwardPass(self._counter, self._graph.numbers, self._graph).run(result, self._graph.last())
 

@@ -28,7 +28,7 @@ from fxcount.fault_origin import for_the_model
 from fxcount.formulas.number_kinds import tensors
 from fxcount.tracing.autocast import AsOn
 from fxcount.tracing.autograd_settings import AutogradSettings
-from fxcount.tracing.backward_pass import BackwardPass, SequenceNumbers
+from fxcount.tracing.backward_pass import BackwardPass, SequenceNumbers, returned_tensors
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.patched_functions import copy_of_shape
 from fxcount.tracing.replay_leaves import ReplayLeaves
@@ -53,6 +53,7 @@ class AutogradReplay:
         self._run = run
         self._unseen = unseen
         self._counter = counter
+        self._model = model
         self._numbers = SequenceNumbers()
         self._backward: BackwardPass | None = None
         self._values: dict[fx.Node, Any] = {}
@@ -78,15 +79,20 @@ class AutogradReplay:
         if any(map(self._settings.is_hooked, self._settings.regions)):
             self._catch_up()
 
-    def backward(self) -> dict[int, torch.Tensor]:
-        """At the end of the run, whose graph has its output: the gradients of all that it returns. Returns those of
-        parameters."""
+    def backward(self, result: Any = None) -> dict[int, torch.Tensor]:
+        """At the end of the run, whose graph has its output: the gradients of all that it returns, which is in
+        ``result`` unless it is in the graph. Returns those of parameters."""
+        if self._values:  # a question may have come inside of a checkpoint, which is to run as one
+            whole = AutogradReplay(self._run, self._counter, self._model, self._unseen)
+            whole._leaves.take_inputs(self._leaves)
+            return whole.backward(result)
         self._catch_up()
         output = self._last
         assert output is not None
         self._backward = BackwardPass(self._counter, self._numbers, self._run, self._leaves.known)
         with self._at_work():
-            return self._backward.run(self._values[output], output)
+            returned = self._values[output] if result is None else [*map(self._of_tensor, returned_tensors(result))]
+            return self._backward.run(returned, output)
 
     def call(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """The result of a call that is autograd's own, such as a backward pass; what it costs is noted.
@@ -141,7 +147,7 @@ class AutogradReplay:
             return
         try:
             self._show_device(waiting)
-            with self._at_work():
+            with self._at_work(), torch.enable_grad():  # as it was at each node, and not where the question is asked
                 self._run_all(waiting, self._values)
         except BaseException:
             self._last = last  # a model that catches this may ask again
@@ -214,6 +220,8 @@ class AutogradReplay:
 
     def _run_checkpoint(self, nodes: list[fx.Node], values: Values, depth: int, region: SavedRegion) -> None:
         """As the checkpoint of the model, of these nodes: they are run again in the backward pass."""
+        if region.is_under_modes:
+            raise refused(DataNeededError(f"a checkpoint that chooses what to keep {NO_VALUES}"))
         own, reentrant = set(nodes), region.is_reentrant
         inputs = dict.fromkeys(
             source

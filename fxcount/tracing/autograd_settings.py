@@ -28,6 +28,11 @@ class AutogradSettings:
         """Whether hooks of the model's are run on what is saved of a call."""
         return any(region.is_hooked for region in self.regions.get(node, ()))
 
+    def note_modes(self) -> None:
+        """Modes of the dispatcher of the model's own are at work now."""
+        for region in self.inside:
+            region.is_under_modes = True
+
     def enter(self, region: SavedRegion) -> None:
         """A stretch begins."""
         self.inside = (*self.inside, region)

@@ -4,17 +4,18 @@ import contextlib
 import functools
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import FunctionType
 from typing import Any
 
 import torch
 from torch import fx, nn
 
 from fxcount._torch import (
+    NUMBER_OF_LEAVES,
     Operator,
     autograd_node_at_work,
     next_sequence_number,
     no_dispatch_modes,
-    pytree,
     sequence_number_of,
 )
 from fxcount.cost import OperatorCost
@@ -69,8 +70,7 @@ class BackwardPass:
         one; what ran for each node is written into its ``meta["backward"]``.
 
         Returns the gradients of the parameters that have one then, by the identity of the parameter."""
-        returned, _ = for_the_model(pytree.tree_flatten, result)
-        distinct = {id(tensor): tensor for tensor in tensors(returned) if tensor.requires_grad}
+        distinct = {id(tensor): tensor for tensor in returned_tensors(result) if tensor.requires_grad}
         self._output = self._latest = output  # to which belongs what belongs to no call
         if distinct:
             self._take([*distinct.values()])
@@ -82,8 +82,8 @@ class BackwardPass:
     def _take(self, outputs: Sequence[torch.Tensor]) -> None:
         with no_dispatch_modes():
             given = [torch.ones_like(tensor) for tensor in outputs]
-        for parameter in self._parameters:
-            self._stand_in(parameter).grad = None  # what was there before the count is no part of it
+        for leaf in (*self._parameters, *self._inputs()):
+            self._stand_in(leaf).grad = None  # what was there before the count is no part of it
         counter = self._counter
         told, noted = counter.on_call, counter.calls
         counter.on_call, counter.calls = self._note, []
@@ -92,6 +92,10 @@ class BackwardPass:
                 for_the_model(torch.autograd.backward, outputs, given)
         finally:
             counter.on_call, counter.calls = told, noted
+
+    def _inputs(self) -> Iterator[torch.Tensor]:
+        placeholders = (node for node in self._run.graph.nodes if node.op == "placeholder")
+        return (each for each in map(self._run.result_of, placeholders) if self._stand_in(each).is_leaf)
 
     @contextlib.contextmanager
     def again(self, node: fx.Node) -> Iterator[None]:
@@ -111,11 +115,11 @@ class BackwardPass:
         at_work = autograd_node_at_work()
         if at_work is None:
             return self._output
-        leaf = getattr(at_work, "variable", None)
-        if leaf is not None:
-            return self._users_of_leaves.get(id(leaf), self._output)
+        number = sequence_number_of(at_work)
+        if number == NUMBER_OF_LEAVES:
+            return self._users_of_leaves.get(id(at_work.variable), self._output)
         # What is noted in the backward pass itself is part of what is at work there, such as a checkpoint.
-        self._latest = self._numbers.node_of(sequence_number_of(at_work)) or self._latest
+        self._latest = self._numbers.node_of(number) or self._latest
         return self._latest
 
     @functools.cached_property
@@ -131,6 +135,24 @@ class BackwardPass:
             for tensor in held:
                 users.setdefault(id(self._stand_in(tensor)), node)
         return users
+
+
+def returned_tensors(result: Any) -> Iterator[torch.Tensor]:
+    """The tensors in what a model returns, each once, also in objects of any class that it may have made."""
+    waiting, seen = [result], set()
+    while waiting:
+        value = waiting.pop(0)
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif isinstance(value, Mapping):
+            waiting += value.values()
+        elif isinstance(value, list | tuple | set | frozenset):
+            waiting += value
+        elif not isinstance(value, nn.Module | type | FunctionType) and hasattr(value, "__dict__"):
+            waiting += vars(value).values()
 
 
 def _parameters(used: Iterable[Any]) -> Iterator[nn.Parameter]:

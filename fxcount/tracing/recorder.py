@@ -119,8 +119,7 @@ class Recorder(TorchFunctionMode):
 
     def placeholder(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
         """A node for an input, and the tensor that the model gets in its place."""
-        represented = self._counter.represent(tensor)
-        self.autograd.input(represented, tensor)
+        represented = self.autograd.input(self._counter.represent(tensor), tensor)
         self.graph.placeholder(name, represented)
         return represented
 
@@ -245,7 +244,10 @@ class Recorder(TorchFunctionMode):
     ) -> Any:
         """``run(*given)``, the call: a node if a tensor comes out, something is written to, or it costs anything."""
         repeats = repeats and self.autograd.may_repeat
-        repeats = repeats and not (autocast_chooses(self._device.type) or self._modes.have_grown())
+        under_modes = self._modes.have_grown()
+        repeats = repeats and not (autocast_chooses(self._device.type) or under_modes)
+        if under_modes:
+            self.graph.autograd.note_modes()
         self.modules.inside_a_node = True
         try:
             if target in NEED_VALUES and any(tensor.is_meta for tensor in tensors(args)):

@@ -16,7 +16,9 @@ from fxcount._torch import (
     no_dispatch_modes,
     parameters_of,
 )
+from fxcount.engine.refusals import refused
 from fxcount.engine.without_data import WithoutData
+from fxcount.errors import NO_VALUES, DataNeededError
 from fxcount.tracing.autocast import AsOn
 from fxcount.tracing.counted_model import CountedModel
 
@@ -39,6 +41,10 @@ class ReplayLeaves:
         """An input as the model gets it stands for the tensor that was given."""
         self._inputs[id(represented)] = given
 
+    def take_inputs(self, other: "ReplayLeaves") -> None:
+        """The same inputs as another replay of the run."""
+        self._inputs = other._inputs
+
     def of(self, tensor: torch.Tensor) -> torch.Tensor:
         """What stands for ``tensor``, the same each time."""
         if id(tensor) not in self._leaves:
@@ -56,17 +62,12 @@ class ReplayLeaves:
         if isinstance(given, nn.Parameter):
             leaf = nn.Parameter(leaf, given.requires_grad)
         leaf.requires_grad_(given.requires_grad)
-        if not given.is_leaf:
-            return leaf.view_as(leaf)
-        if given.grad is not None:
+        if given.is_leaf and given.grad is not None:
             leaf.grad = self._stand_in(given.grad)
             self.gradients[id(leaf.grad)] = (leaf.grad, given.grad)
-        if given.requires_grad:
-            for hook in (hooks_on_gradient(given) or {}).values():
-                leaf.register_hook(hook)
-            for hook in (hooks_after_gradient(given) or {}).values():
-                leaf.register_post_accumulate_grad_hook(hook)
-        return leaf
+        if given.is_leaf and hooks_after_gradient(given):
+            raise refused(DataNeededError(f"a hook that gets a parameter when its gradient is there {NO_VALUES}"))
+        return as_leaf_of(given, leaf)
 
     def _stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
         with no_dispatch_modes():  # it is no work of the model
@@ -94,6 +95,16 @@ class ReplayLeaves:
             if id(module) not in seen:
                 seen.add(id(module))
                 yield module
+
+
+def as_leaf_of(given: torch.Tensor, leaf: torch.Tensor) -> torch.Tensor:
+    """``leaf`` with the hooks of ``given``; what is no leaf, and so may be written to, if ``given`` is none."""
+    if not given.requires_grad:
+        return leaf
+    made = leaf if given.is_leaf else leaf.clone()
+    for hook in (hooks_on_gradient(given) or {}).values():
+        made.register_hook(hook)
+    return made
 
 
 def _put(place: MutableMapping[str, Any], held: Mapping[str, torch.Tensor | None]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from fxcount._torch import attributes_of_script
+from fxcount._torch import HOOKS_OF_BACKWARD, attributes_of_script, gradient_hooks
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.example_call import ExampleCall
 from fxcount.tracing.module_calls import hooks_of_call
@@ -40,6 +40,9 @@ def unchanged(model: CountedModel, call: ExampleCall) -> Iterator[Callable[[], N
         contents.keep([state, *[held for name in _HELD if isinstance(held := state.get(name), CONTAINERS)]])
         kept += [value for name, value in state.items() if name not in _OF_TORCH and type(value) not in PLAIN]
         kept += hooks_of_call(module)
+        kept += [hook for name in HOOKS_OF_BACKWARD for hook in (state.get(name) or {}).values()]
+    for tensor in (*owned, *call.tensors()):
+        kept += [hook for hooks in gradient_hooks(tensor) for hook in hooks.values()]
     attributes = [*map(vars, owned)]
     reach.follow(chain(kept, chain.from_iterable(map(dict.values, attributes))))
     contents.keep(chain(attributes, reach.containers))
@@ -68,11 +71,23 @@ class _Tensors:
 
     def __init__(self, tensors: Iterable[torch.Tensor]) -> None:
         self._before = [
-            (each, each.data, _look(each), each.requires_grad, each.grad if each.is_leaf else None) for each in tensors
+            (
+                each,
+                each.data,
+                _look(each),
+                each.requires_grad,
+                each.grad if each.is_leaf else None,
+                [dict(hooks) for hooks in gradient_hooks(each)],
+            )
+            for each in tensors
         ]
 
     def restore(self) -> None:
-        for tensor, data, look, requires_grad, grad in self._before:
+        for tensor, data, look, requires_grad, grad, hooks_before in self._before:
+            for hooks, before in zip(gradient_hooks(tensor), hooks_before, strict=True):
+                if hooks != before:
+                    hooks.clear()
+                    hooks.update(before)
             if _look(tensor) != look:
                 tensor.data = data
             if tensor.is_leaf:

@@ -31,6 +31,8 @@ class SavedRegion:
     kwargs: dict[str, Any] = field(default_factory=dict)
     result: Any = None
     """What it returned."""
+    is_under_modes: bool = False
+    """Whether modes of the dispatcher of the model's own see its calls, such as one that chooses what is kept."""
 
     @property
     def is_checkpoint(self) -> bool:

@@ -28,7 +28,7 @@ class WithoutModules(contextlib.nullcontext[None]):
 def convolution_backward(grad_out: Any, x: Any, w: Any, *args: Any, **kwargs: Any) -> int:
     """Torch's own forgets the groups in the gradient of the weight: each gradient is as large as the forward."""
     transposed, output_mask = args[4], args[7]
-    return 2 * prod(x if transposed else grad_out) * prod(w[1:]) * (output_mask[0] + output_mask[1])
+    return int(2 * prod(x if transposed else grad_out) * prod(w[1:]) * (output_mask[0] + output_mask[1]))
 
 
 MENDED = {torch.ops.aten.convolution_backward: convolution_backward}

@@ -64,19 +64,20 @@ class Result:
     """What the check was at; what is wrong if it ends there."""
 
 
-def check(entry: Entry) -> Result:
-    """Counts one model in every way that there is; a failure is noted, not raised."""
+def check(entry: Entry, backward: bool) -> Result:
+    """Counts one model in every way that there is, with ``backward`` its backward pass too; a failure is noted, not
+    raised."""
     result = Result(entry.family, entry.kind, entry.name)
     started = time.perf_counter()
     try:
-        check_all(entry, result)
+        check_all(entry, result, backward)
     except Exception as error:
         result.problems.append(f"{result.doing}: {one_line(error)}")
     result.seconds = round(time.perf_counter() - started, 2)
     return result
 
 
-def check_all(entry: Entry, result: Result) -> None:
+def check_all(entry: Entry, result: Result, backward: bool) -> None:
     """Notes in ``result`` what does not hold; an error ends it, and ``result.doing`` says where."""
     result.doing = "cannot be built"
     model, example = entry.make()
@@ -99,10 +100,9 @@ def check_all(entry: Entry, result: Result) -> None:
         compare_on_data(entry, cost, result)
     if changed := [name for name, state in state_of(model).items() if before.get(name) != state]:
         result.problems.append(f"the model has changed: {', '.join(changed)}")
-    result.doing = "has no backward pass"
-    try:
+    if backward:
+        result.doing = "has no backward pass"
         compare_backward(model, example, result)
-    finally:
         model.eval()
     compare_with_torch(entry, model, example, cost, result)
     result.doing = "cannot be counted as it is published"
@@ -188,24 +188,29 @@ def compare_with_torch(entry: Entry, model: nn.Module, example: Any, cost: Graph
 
 def compare_backward(model: nn.Module, example: Any, result: Result) -> None:
     """Macs are half of FlopCounterMode's flops when autograd runs the backward pass; a model that takes it itself costs
-    the same, field by field; the forward costs what it does alone. In training, if the model runs then."""
-    torch.manual_seed(0)
+    the same, field by field; the forward costs what it does alone. In training, if the model runs then, and on data in
+    evaluation, for training is random."""
     try:
         cost = count_graph(model.train(), example)
     except Exception:
         cost = count_graph(model.eval(), example)
+    if cost.tracer == "executed":
+        cost = count_graph(model.eval(), example)
+    trained: GraphCost | Exception
+    try:
+        trained = count_graph(model, example, backward=True)
+        inside = trained.backward if trained.tracer == "executed" else taken_inside(model, example)
+    except Exception as error:
+        trained = error
     theirs: TorchCount | Exception
     try:
         theirs = backward_as_torch_does(model, ExampleCall.of(example))
     except Exception as error:
         theirs = error
-    torch.manual_seed(0)
-    try:
-        trained = count_graph(model, example, backward=True)
-    except Exception as error:
+    if isinstance(trained, Exception):
         if isinstance(theirs, TorchCount):
-            raise
-        result.backward_torch = f"does not run: {one_line(error)}"  # nor does it without us
+            raise trained
+        result.backward_torch = f"does not run: {one_line(trained)}"  # nor does it without us
         return
     assert trained.backward is not None
     result.backward = trained.backward.to_dict()
@@ -213,7 +218,7 @@ def compare_backward(model: nn.Module, example: Any, result: Result) -> None:
         result.problems.append(f"with its backward pass the forward costs {trained.total}, not {cost.total}")
     if trained.uncounted != cost.uncounted:
         result.problems.append(f"uncounted in the backward pass: {trained.uncounted}")
-    if trained.tracer != "executed" and (inside := taken_inside(model, example)) != trained.backward:
+    if inside != trained.backward:
         result.problems.append(f"the backward pass costs {trained.backward}, taken inside of the model {inside}")
     if isinstance(theirs, Exception):
         result.backward_torch = f"does not run: {one_line(theirs)}"

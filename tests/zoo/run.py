@@ -17,9 +17,9 @@ from tests.zoo.entry import Entry
 from tests.zoo.families import entries_of
 
 
-def run(entries: Sequence[Entry], jobs: int, seconds: float) -> Iterator[Result]:
+def run(entries: Sequence[Entry], jobs: int, seconds: float, backward: bool = True) -> Iterator[Result]:
     """The results as they come, of ``jobs`` at a time; a model that takes longer than ``seconds`` is given up."""
-    waiting, workers = deque(entries), [Worker() for _ in range(min(jobs, len(entries)))]
+    waiting, workers = deque(entries), [Worker(backward) for _ in range(min(jobs, len(entries)))]
     try:
         while waiting or any(worker.entry for worker in workers):
             for worker in workers:
@@ -39,15 +39,16 @@ def run(entries: Sequence[Entry], jobs: int, seconds: float) -> Iterator[Result]
 class Worker:
     """A process that checks one entry after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, backward: bool) -> None:
         self.entry: Entry | None = None
+        self._backward = backward
         self._deadline = 0.0
         self._launch()
 
     def start(self, entry: Entry, seconds: float) -> None:
         """Gives the process its next entry."""
         self.entry, self._deadline = entry, time.monotonic() + seconds
-        self.connection.send((entry.family, entry.name))
+        self.connection.send((entry.family, entry.name, self._backward))
 
     def result(self) -> Result | None:
         """The result of the entry, if there is one; a process that died or takes too long is replaced."""
@@ -96,10 +97,10 @@ def serve(connection: Connection) -> None:
     torch.set_num_threads(1)
     while True:
         try:
-            family, name = connection.recv()
+            family, name, backward = connection.recv()
         except EOFError:
             return
         entry = entries_of(family)[name]
         gc.freeze()  # what the library has made stays, and need not be searched after each model
-        connection.send(check(entry))
+        connection.send(check(entry, backward))
         gc.collect()
