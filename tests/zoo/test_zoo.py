@@ -15,7 +15,7 @@ from tests.zoo.sample import sample
 @pytest.mark.parametrize("family", FAMILIES)
 def test_sample(family: str) -> None:
     entries = sample(entries_of(family).values())
-    few = entries[::10]
+    few = entries[::30]
     jobs = os.cpu_count() or 1
     others = [entry for entry in entries if entry not in few]
     results = [*run(few, jobs, seconds=120), *run(others, jobs, seconds=120, backward=False)]
