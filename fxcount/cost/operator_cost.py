@@ -38,12 +38,13 @@ class OperatorCost:
     """Why the call is not counted; empty where it is."""
     inputs: tuple[TensorInfo, ...] = ()
     """The tensors that it was given, those in lists too; none of an operator that a script runs beside torch's
-    dispatcher. Their ``storage`` is numbered anew in every node, so that equal calls have equal records;
-    `CostedGraph.operator_calls` numbers it through the whole count."""
+    dispatcher. Their ``storage`` is numbered anew in every node, so that equal calls have equal records, and in the
+    backward pass in every call; `CostedGraph.operator_calls` numbers it through the whole count."""
     outputs: tuple[TensorInfo, ...] = ()
     """The tensors that it returned; one that it wrote to, or a view, has the storage of that input."""
     phase: str = "forward"
-    """``backward`` if the operator ran in a backward pass that the model takes itself, else ``forward``."""
+    """``backward`` if the operator ran in a backward pass, one that the model takes itself or that was asked for, else
+    ``forward``."""
 
 
 def renumbered(operator: OperatorCost, number: Callable[[int], int]) -> OperatorCost:

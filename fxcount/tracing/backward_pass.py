@@ -3,6 +3,7 @@
 import contextlib
 import functools
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import FunctionType
 from typing import Any
@@ -139,9 +140,9 @@ class BackwardPass:
 
 def returned_tensors(result: Any) -> Iterator[torch.Tensor]:
     """The tensors in what a model returns, each once, also in objects of any class that it may have made."""
-    waiting, seen = [result], set()
+    waiting, seen = deque([result]), set()
     while waiting:
-        value = waiting.pop(0)
+        value = waiting.popleft()
         if id(value) in seen:
             continue
         seen.add(id(value))
