@@ -5,6 +5,7 @@ object, or an ``attrgetter``, and so costs no call of Python.
 """
 
 import contextlib
+import inspect
 from collections.abc import Callable, Iterator
 from operator import attrgetter, methodcaller
 from typing import Any
@@ -171,6 +172,14 @@ def gradient_hooks(tensor: torch.Tensor) -> tuple[dict[int, Callable[..., Any]],
 
 context_of: Callable[[type[torch.autograd.Function]], type] = attrgetter("_backward_cls")
 """The class of the ``ctx`` that a ``torch.autograd.Function`` gets. It has no public name."""
+
+
+def stops_early(hooks: torch.autograd.graph.saved_tensors_hooks) -> bool:
+    """Whether the checkpoint that set these hooks computes no more again than is asked for. In public one can tell it
+    so, and not ask."""
+    frame: Any = inspect.getclosurevars(hooks.pack_hook).nonlocals["frame"]
+    return bool(frame.early_stop)
+
 
 # Containers
 

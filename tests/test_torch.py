@@ -273,6 +273,21 @@ def test_autograd_numbers_what_it_notes() -> None:
     assert _torch.sequence_number_of(x.view_as(x).grad_fn.next_functions[0][0]) == _torch.NUMBER_OF_LEAVES
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_whether_a_checkpoint_stops_early(early: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    enter = torch.autograd.graph.saved_tensors_hooks.__enter__
+
+    def entered(hooks: torch.autograd.graph.saved_tensors_hooks) -> None:
+        seen.append(_torch.stops_early(hooks))
+        enter(hooks)
+
+    monkeypatch.setattr(torch.autograd.graph.saved_tensors_hooks, "__enter__", entered)
+    with torch.utils.checkpoint.set_checkpoint_early_stop(early):
+        torch.utils.checkpoint.checkpoint(torch.exp, torch.ones(3, requires_grad=True), use_reentrant=False)
+    assert seen == [early]
+
+
 def test_hooks_of_a_gradient() -> None:
     x = torch.ones(3, requires_grad=True)
     assert not _torch.hooks_on_gradient(x)

@@ -112,6 +112,7 @@ class AutogradCalls:
         """The result of one of the functions, and setters, that are autograd's own."""
         if func in GRADIENTS:
             if not self.above:
+                self._graph.autograd.refuse_unseen()
                 return self._answers().call(func, args, kwargs)
             with self._counter.backward():
                 return call(func, args, kwargs)
@@ -138,6 +139,7 @@ class AutogradCalls:
         """The graph has its output, with ``result``: the gradients of all that the model returns. Returns those of
         parameters."""
         if self._replay is not None:
+            self._graph.autograd.refuse_unseen()
             return self._replay.backward(result)
         assert self._graph.numbers is not None
         used = [each for each in self._graph.used.values() if isinstance(each, torch.Tensor)]

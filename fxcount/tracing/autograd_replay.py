@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import fx
 from torch.autograd.graph import saved_tensors_hooks
-from torch.utils.checkpoint import checkpoint
+from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 
 from fxcount._torch import grad_mode_setter, is_transformed, no_dispatch_modes, pytree
 from fxcount.engine.counting_context import above_autograd
@@ -220,8 +220,6 @@ class AutogradReplay:
 
     def _run_checkpoint(self, nodes: list[fx.Node], values: Values, depth: int, region: SavedRegion) -> None:
         """As the checkpoint of the model, of these nodes: they are run again in the backward pass."""
-        if region.is_under_modes:
-            raise refused(DataNeededError(f"a checkpoint that chooses what to keep {NO_VALUES}"))
         own, reentrant = set(nodes), region.is_reentrant
         inputs = dict.fromkeys(
             source
@@ -229,12 +227,10 @@ class AutogradReplay:
             for source in node.all_input_nodes
             if source not in own and source.op != "get_attr" and isinstance(values[source], torch.Tensor)
         )
-        results = {id(tensor) for tensor in tensors((region.result,))}
-        kept = [
-            node
-            for node in nodes
-            if not reentrant or id(self._run.result_of(node)) in results or not own.issuperset(node.users)
-        ]
+        kept = nodes
+        if reentrant:  # of all else that is used outside of it autograd knows nothing
+            results = {*map(id, region.returned)}
+            kept = [node for node in nodes if id(self._run.result_of(node)) in results]
         first: ChainMap[fx.Node, Any] = ChainMap()
         spec: Any = None
 
@@ -247,7 +243,8 @@ class AutogradReplay:
             return tuple(leaves)
 
         given = [values[source] for source in inputs]
-        made = checkpoint(run, *given, use_reentrant=reentrant, preserve_rng_state=False)
+        with set_checkpoint_early_stop(region.stops_early):
+            made = checkpoint(run, *given, use_reentrant=reentrant, preserve_rng_state=False)
         values.update((node, first[node]) for node in nodes)
         values.update(zip(kept, pytree.tree_unflatten(list(made), spec), strict=True))
 

@@ -250,7 +250,8 @@ class Recorder(TorchFunctionMode):
             self.graph.autograd.note_modes()
         self.modules.inside_a_node = True
         try:
-            if target in NEED_VALUES and any(tensor.is_meta for tensor in tensors(args)):
+            without_data = isinstance(self._counter, WithoutData)
+            if without_data and target in NEED_VALUES and any(tensor.is_meta for tensor in tensors(args)):
                 raise refused(DataNeededError(f"{target} {NO_VALUES}"))
             result, note = self._calls.run(called or target, args, kwargs, run, given, repeats=repeats)
         except Exception as error:

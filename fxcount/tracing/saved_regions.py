@@ -5,6 +5,7 @@ It is a checkpoint, which keeps nothing and computes it again, or has hooks of i
 
 import contextlib
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import torch
 import torch.utils.checkpoint
 from torch.autograd.graph import saved_tensors_hooks
+
+from fxcount._torch import stops_early
 
 CHECKPOINT = torch.utils.checkpoint.CheckpointFunction
 """The function of a checkpoint that runs its part of the model inside a backward pass of its own (reentrant)."""
@@ -34,6 +37,20 @@ class SavedRegion:
     is_under_modes: bool = False
     """Whether modes of the dispatcher of the model's own see its calls, such as one that chooses what is kept."""
 
+    hides_another: bool = False
+    """Whether another checkpoint lies in it that does nothing the first time."""
+
+    @property
+    def returned(self) -> list[torch.Tensor]:
+        """The tensors that a function returned itself; one that lies in another container has no gradient there."""
+        returned = self.result if isinstance(self.result, tuple) else (self.result,)
+        return [each for each in returned if isinstance(each, torch.Tensor)]
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether a checkpoint computes no more again than a gradient asks for."""
+        return self.hooks is None or stops_early(self.hooks)
+
     @property
     def is_checkpoint(self) -> bool:
         """Whether it is run again in the backward pass."""
@@ -50,6 +67,13 @@ class SavedRegion:
     def is_reentrant(self) -> bool:
         """Whether it is a checkpoint that is not seen by autograd the first time."""
         return self.function is CHECKPOINT
+
+
+def checkpoints_at_work() -> int:
+    """How many checkpoints the code that runs now lies in, also those that do nothing while gradients are off."""
+    place = torch.utils.checkpoint.__file__
+    frames = (frame.f_code for frame, _ in traceback.walk_stack(None))
+    return sum(code.co_filename == place and code.co_name == "checkpoint" for code in frames)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts
+from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts, set_checkpoint_early_stop
 
 from fxcount import Cost, DataNeededError, InputError, TracingError, count_graph
 from tests.tracing.graphs import TRACERS
@@ -68,6 +68,56 @@ def test_a_checkpoint_that_chooses_what_to_keep() -> None:
         )
 
     with pytest.raises(DataNeededError, match="chooses what to keep"):
+        macs(model, rows(), tracer="recorded")
+
+
+@pytest.mark.parametrize("tracer", RECORDED)
+def test_a_checkpoint_that_computes_all_again(tracer: str) -> None:
+    def model(x: Tensor) -> Any:
+        with set_checkpoint_early_stop(False):
+            return checkpoint(lambda x: SECOND(FIRST(x).tanh()), x, use_reentrant=False)
+
+    assert macs(model, rows(), tracer=tracer) == 2 * 160 + 2 * 80
+
+
+@pytest.mark.parametrize("tracer", RECORDED)
+def test_what_leaves_a_reentrant_checkpoint_on_another_way(tracer: str) -> None:
+    """What it returns in a dict, or somebody keeps, has no gradient: both layers run again, and the first has its
+    gradients alone."""
+    kept = []
+
+    def part(x: Tensor) -> Any:
+        y = FIRST(x)
+        kept.append(SECOND(x))
+        return y, {"other": SECOND(y)}
+
+    def model(x: Tensor) -> Any:
+        y, others = checkpoint(part, x, use_reentrant=True)
+        return y + others["other"] + kept[-1]
+
+    assert macs(model, rows(), tracer=tracer) == 160 + 3 * 80
+
+
+def nothing_inside(x: Tensor) -> Tensor:
+    with torch.no_grad():
+        x = SECOND(x)
+    return FIRST(x)
+
+
+def another_inside(x: Tensor) -> Any:
+    return checkpoint(FIRST, x, use_reentrant=False)
+
+
+@pytest.mark.parametrize("part", [nothing_inside, another_inside])
+def test_what_is_not_seen_inside_a_reentrant_checkpoint(part: Any) -> None:
+    """The model is run on data, or it is said; without a gradient it counts as ever."""
+
+    def model(x: Tensor) -> Any:
+        return checkpoint(part, x, use_reentrant=True)
+
+    assert count_graph(model, rows(), backward=True).tracer == "executed"
+    assert count_graph(model, rows()).tracer == "recorded"
+    with pytest.raises(DataNeededError, match="a reentrant checkpoint in which"):
         macs(model, rows(), tracer="recorded")
 
 

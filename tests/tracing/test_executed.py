@@ -323,3 +323,12 @@ def test_detection_by_score() -> None:
     cost = checked_count(lambda boxes, scores: boxes[nms(boxes, scores, 0.5)] * 2, (boxes, scores))
     assert cost.nodes[-1].output_shapes == ((2, 4),)
     assert copy.deepcopy(cost.total).mul >= 8
+
+
+def test_a_model_may_ask_its_own_tensor_without_data_for_its_memory() -> None:
+    """As in a real run, where only its values are missing."""
+
+    def model(x: Tensor) -> Tensor:
+        return x * torch.zeros(3, device="meta").untyped_storage().nbytes()
+
+    assert count_graph(model, torch.ones(5), tracer="executed").total == Cost(mul=5)

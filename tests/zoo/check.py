@@ -173,17 +173,23 @@ def compare_with_torch(entry: Entry, model: nn.Module, example: Any, cost: Graph
         result.torch = f"does not run: {one_line(error)}"
         return
     result.torch_on, result.unknown, result.otherwise = theirs.ran_on, dict(theirs.unknown), dict(theirs.otherwise)
-    explained = theirs.otherwise.keys() <= entry.otherwise.keys()
-    if theirs.macs == cost.macs:
-        result.torch = "equal"
-    elif explained and theirs.macs + sum((*theirs.unknown.values(), *theirs.otherwise.values())) == cost.macs:
-        result.torch = "equal but for other rules" if theirs.otherwise else "equal but for unknown operators"
-    else:
+    result.torch = agreement(cost.macs, theirs)
+    if theirs.macs != cost.macs and not theirs.otherwise.keys() <= entry.otherwise.keys():
         result.torch = "differs"
+    if result.torch == "differs":
         result.problems.append(
             f"{cost.macs} macs, FlopCounterMode {theirs.macs}, it does not know {dict(theirs.unknown)}, "
             f"and counts otherwise {dict(theirs.otherwise)}"
         )
+
+
+def agreement(macs: int, theirs: TorchCount) -> str:
+    """How our macs compare with torch's count."""
+    if theirs.macs == macs:
+        return "equal"
+    if theirs.macs + sum((*theirs.unknown.values(), *theirs.otherwise.values())) != macs:
+        return "differs"
+    return "equal but for other rules" if theirs.otherwise else "equal but for unknown operators"
 
 
 def compare_backward(model: nn.Module, example: Any, result: Result) -> None:
@@ -224,13 +230,8 @@ def compare_backward(model: nn.Module, example: Any, result: Result) -> None:
         result.backward_torch = f"does not run: {one_line(theirs)}"
         return
     result.backward_on = theirs.ran_on
-    missing = sum((*theirs.unknown.values(), *theirs.otherwise.values()))
-    if theirs.macs == trained.backward.macs:
-        result.backward_torch = "equal"
-    elif theirs.macs + missing == trained.backward.macs:
-        result.backward_torch = "equal but for other rules" if theirs.otherwise else "equal but for unknown operators"
-    else:
-        result.backward_torch = "differs"
+    result.backward_torch = agreement(trained.backward.macs, theirs)
+    if result.backward_torch == "differs":
         result.problems.append(
             f"backward: {trained.backward.macs} macs, FlopCounterMode {theirs.macs}, it does not know "
             f"{dict(theirs.unknown)}, and counts otherwise {dict(theirs.otherwise)}"
