@@ -97,7 +97,10 @@ def count_graph(
             call = ExampleCall.of(example_input, example_kwargs)
             refuse_sharded(("an example input", tensor) for tensor in call.tensors())
             trace, gave_up = costed_trace(counted, call, tracer, backward)
-            step = None if optimizer is None else optimizer_step(optimizer, trained_parameters(counted, trace))
+            step = None
+            if optimizer is not None:
+                with with_gradients():
+                    step = optimizer_step(optimizer, trained_parameters(counted, trace))
             unused = unused_formulas(custom)
         cost = read_cost(counted, trace, reading, gave_up, step)
     for name, whole in unused.items():

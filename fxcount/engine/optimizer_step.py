@@ -27,10 +27,11 @@ STEPS_BEFORE = 10
 
 def optimizer_step(make: MakeOptimizer, trained: Trained) -> OptimizerStep:
     """One step of the optimizer that ``make`` returns for these parameters. It runs on tensors of their shapes: without
-    data, unless the optimizer asks for values.
+    data, unless the optimizer asks for values and the parameters have some.
 
     Raises:
-        DataNeededError: a gradient is sparse, and how many rows it has is not known.
+        DataNeededError: the optimizer asks for values that there are not, or a gradient is sparse, and how many rows it
+            has is not known.
         InputError: ``make`` returns no optimizer, or no parameter requires a gradient.
         TracingError: the optimizer runs the model in its step.
     """
@@ -40,7 +41,9 @@ def optimizer_step(make: MakeOptimizer, trained: Trained) -> OptimizerStep:
         raise DataNeededError(f"an optimizer of sparse gradients {NO_VALUES}")
     try:
         return _counted(make, trained, "meta", WithoutData(()))
-    except (DataNeededError, RuntimeError):  # torch's own, where a tensor has no value
+    except DataNeededError:
+        if any(parameter.is_meta for parameter, _ in trained):
+            raise
         return _counted(make, trained, "cpu", OperatorCounter())
 
 
@@ -54,8 +57,7 @@ def _counted(make: MakeOptimizer, trained: Trained, device: str, counter: Operat
         raise TracingError(f"{name} runs the model inside its step, as often as its data says")
     for group in optimizer.param_groups:
         group.update({how: False for how in ("foreach", "fused") if group.get(how)})
-    for _ in range(STEPS_BEFORE):
-        for_the_model(optimizer.step)
+    _take_first_steps(optimizer, counter)
     state, _ = pytree.tree_flatten(dict(optimizer.state))
     counter.take_over(tensor for tensor in tensors(state) if not tensor.is_meta)
     operators: list[OperatorCost] = []
@@ -70,6 +72,16 @@ def _counted(make: MakeOptimizer, trained: Trained, device: str, counter: Operat
     with counter:
         for_the_model(optimizer.step)
     return OptimizerStep.of(name, operators)
+
+
+def _take_first_steps(optimizer: torch.optim.Optimizer, counter: OperatorCounter) -> None:
+    """By torch alone, which is quick; where it fails, the counter knows whether values are what is missing."""
+    for _ in range(STEPS_BEFORE):
+        try:
+            for_the_model(optimizer.step)
+        except RuntimeError:
+            with counter:
+                for_the_model(optimizer.step)
 
 
 def _stand_in(parameter: nn.Parameter, gradient: torch.Tensor | None, device: str) -> nn.Parameter:

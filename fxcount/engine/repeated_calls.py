@@ -137,13 +137,13 @@ Like = Callable[[torch.Tensor], Callable[[Sequence[Any]], torch.Tensor]]
 
 
 def same_memory(out: torch.Tensor) -> Callable[[Sequence[Any]], torch.Tensor]:
-    """Takes least time."""
+    """In one memory for all, which nobody writes to below autograd: to make none takes least time."""
     like = torch.empty_strided(out.shape, out.stride(), dtype=out.dtype, device="meta")
     return lambda args: make_subclass(torch.Tensor, like)
 
 
 def new_memory(out: torch.Tensor) -> Callable[[Sequence[Any]], torch.Tensor]:
-    """For autograd, which notes when memory is written to that it has kept."""
+    """In memory of its own each time, for autograd: a write to memory that it has kept is an error."""
     make = functools.partial(torch.empty_strided, out.shape, out.stride(), dtype=out.dtype, device="meta")
     return lambda args: make()
 

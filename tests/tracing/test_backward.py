@@ -435,6 +435,25 @@ def test_other_optimizers(name: str) -> None:
     assert cost.uncounted == {}
 
 
+def test_an_optimizer_that_asks_for_values() -> None:
+    """Adafactor compares with the root mean square of its update: of parameters without data that is not known."""
+    model = nn.Linear(3, 4, device="meta")
+    with pytest.raises(DataNeededError):
+        count_graph(model, torch.empty(5, 3), optimizer=torch.optim.Adafactor)
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_an_error_of_an_optimizer_is_its_own(device: str) -> None:
+    with pytest.raises(RuntimeError, match="does not support dense gradients"):
+        count_graph(nn.Linear(3, 4, device=device), torch.empty(5, 3, device=device), optimizer=torch.optim.SparseAdam)
+
+
+def test_a_step_in_inference_mode() -> None:
+    model = nn.Linear(3, 4)
+    with torch.inference_mode():
+        assert count_graph(model, torch.zeros(5, 3), optimizer=torch.optim.SGD).optimizer_step == Cost(mul=16, add=16)
+
+
 def test_muon() -> None:
     """Five steps of Newton and Schulz on [4, 3], taken as [3, 4]: X X^T, its square, and that times X."""
     cost = count_graph(
