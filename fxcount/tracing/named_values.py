@@ -35,8 +35,9 @@ def instructions(code: CodeType) -> Iterator[tuple[int, int, int]]:
 
 @functools.cache
 def names_in(code: CodeType) -> tuple[str, ...]:
-    """All names in a function's code and that of the functions inside it, but of their own variables."""
-    return tuple(dict.fromkeys(name for each in codes(code) for name in each.co_names))
+    """All names in a function's code and that of the functions inside it, but of their own variables, and of those that
+    nobody can write, with which pytest extends what a test asserts."""
+    return tuple(dict.fromkeys(name for each in codes(code) for name in each.co_names if name.isidentifier()))
 
 
 @functools.cache

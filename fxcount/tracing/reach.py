@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import random
 import sys
+import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -38,6 +39,7 @@ _PARTS: dict[type, Callable[[Any], Iterable[Any]]] = {
     property: lambda prop: (prop.fget, prop.fset),
     staticmethod: lambda method: (method.__func__,),
     classmethod: lambda method: (method.__func__,),
+    functools.cached_property: lambda prop: (prop.func,),
     weakref.ref: lambda reference: (reference(),),
     Cache: lambda cache: (cache.__wrapped__,),
     torch.jit.ScriptModule: lambda script: attributes_of_script(script).values(),
@@ -49,6 +51,11 @@ _LISTED = frozenset({FunctionType, type})
 _NOT_WALKED = frozenset({ModuleType, fx.Graph, fx.Node})
 _HOLD_ALL_OF_A_KIND = frozenset({"logging", "typing"})
 """Modules of Python whose objects hold each other, and nothing of a model."""
+
+_LOCKS = frozenset(
+    (type(threading.Lock()), type(threading.RLock()), threading.Condition, threading.Event, threading.Semaphore)
+)
+"""What an object has that several threads change. What other threads do to it meanwhile is theirs, and stays."""
 
 _RUN_IF_NAMED = frozenset({FunctionType, property, staticmethod, classmethod, functools.cached_property, Cache})
 """What a class has for code that names it, as it has classes."""
@@ -113,9 +120,11 @@ class Reach:
             self._waiting += _unlisted(facts.parts(value))
         else:
             self._waiting += facts.parts(value)
-        if facts.is_walked and isinstance(attributes := getattr(value, "__dict__", None), dict):
-            self.containers.append(attributes)
-            self._waiting += attributes.values()
+        if facts.is_walked:
+            attributes = getattr(value, "__dict__", None)
+            if isinstance(attributes, dict) and _LOCKS.isdisjoint(map(type, attributes.values())):
+                self.containers.append(attributes)
+                self._waiting += attributes.values()
         if facts.is_of_the_model:
             self._waiting.append(kind)
             self.slots += [(value, member) for member in facts.slots]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import queue
+import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
@@ -241,6 +243,36 @@ def test_what_is_reached_is_what_a_model_can_name() -> None:
     reach = Reach()
     reach.follow([lambda x: F.relu(torch.sin(x))])
     assert (reach.cells, reach.classes, reach.others) == ([], [], [])
+    assert len(reach.containers) == 1  # the attributes of the function
+
+
+def test_what_another_thread_changes_stays() -> None:
+    """A logger hands lines to a thread, which has taken them when the count ends."""
+    lines: queue.Queue[str] = queue.Queue()
+    lines.put("before")
+    taken: list[str] = []
+
+    def model(x: Tensor) -> Tensor:
+        if lines.qsize():
+            thread = threading.Thread(target=lambda: taken.append(lines.get()))
+            thread.start()
+            thread.join()
+        return x.exp()
+
+    count_graph(model, X, tracer="recorded")
+    assert lines.empty()
+
+
+def test_an_assertion_of_a_test_reaches_no_test_runner(request: pytest.FixtureRequest) -> None:
+    """Pytest has put its own functions into it, and these hold all that it is about to run."""
+
+    def model(x: Tensor) -> Tensor:
+        assert x.shape == (3, 4)
+        return x.exp()
+
+    reach = Reach()
+    reach.follow([model])
+    assert not any(each is vars(request.config) for each in reach.containers)
     assert len(reach.containers) == 1  # the attributes of the function
 
 
