@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from fxcount import Cost, GraphCost, count_graph
 from fxcount.engine.counting_context import counting
 from fxcount.engine.without_data import WithoutData
+from fxcount.tracing.backward_pass import returned_tensors
 from fxcount.tracing.example_call import ExampleCall
 from tests.zoo.flop_counter import OtherContractions, TorchCount, taken_apart, without_mask
 
@@ -80,8 +80,8 @@ def _run(
 
 
 def differentiable(result: Any) -> list[torch.Tensor]:
-    """The tensors that a model returns and that require a gradient."""
-    return [each for each in tree_leaves(result) if isinstance(each, torch.Tensor) and each.requires_grad]
+    """The tensors that a model returns, also in objects such as a cache, and that require a gradient."""
+    return [each for each in returned_tensors(result) if each.requires_grad]
 
 
 def taken_inside(model: nn.Module, example: Any) -> Cost:
