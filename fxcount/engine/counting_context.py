@@ -46,10 +46,6 @@ def above_autograd(counter: OperatorCounter) -> Iterator[None]:
 def _by_definition() -> Iterator[None]:
     """What a device has a fused kernel for, with a backward of its own, is taken apart by its definition, as without
     data."""
-    with_kernels = torch.backends.mkldnn.enabled
-    torch.backends.mkldnn.enabled = False  # type: ignore[assignment]  # a property that takes a bool
-    try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        torch.backends.mkldnn.enabled = with_kernels
+    as_they_are = {"deterministic": None, "allow_tf32": None, "fp32_precision": None}
+    with torch.backends.mkldnn.flags(enabled=False, **as_they_are), sdpa_kernel(SDPBackend.MATH):
+        yield

@@ -337,6 +337,13 @@ def test_gradients_and_state_are_as_before(tracer: str) -> None:
         assert torch.equal(gradient, values)
 
 
+def test_where_settings_of_torch_are_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As its own tests do: a setting can only be changed for a time."""
+    monkeypatch.setattr(torch.backends, "__allow_nonbracketed_mutation_flag", False)
+    cost = count(nn.Linear(3, 4, bias=False), torch.randn(5, 3), tracer="recorded")
+    assert (cost, torch.backends.mkldnn.enabled) == (Cost(macs=60), True)
+
+
 def test_without_data() -> None:
     with torch.device("meta"):
         model, x = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2)), torch.empty(5, 3)
