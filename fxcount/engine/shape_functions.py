@@ -19,9 +19,16 @@ SHAPES: dict[str, ShapeFunction] = {}
 """Operator name to a function of the operator's arguments that returns empty tensors of the result's shapes."""
 
 READ_VALUES = frozenset(
-    {"aten._pack_padded_sequence", "aten._pad_packed_sequence", "aten.masked_select", "aten.repeat_interleave"}
+    {
+        "aten._pack_padded_sequence",
+        "aten._pad_packed_sequence",
+        "aten.masked_select",
+        "aten.narrow",
+        "aten.repeat_interleave",
+        "aten.tensor_split",
+    }
 )
-"""Operators that run on shapes as long as lengths or masks are known, for the shapes of their results follow."""
+"""Operators that run on shapes as long as lengths, places or masks are known: the shapes of their results follow."""
 
 _INDEXED = frozenset({"aten.index", "aten.index_put", "aten.index_put_", "aten._unsafe_index_put"})
 

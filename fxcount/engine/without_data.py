@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -40,8 +40,9 @@ class WithoutData(OperatorCounter):
         super().__init__()
         self._owned = owned
         self.differentiates = False
-        """Whether autograd is at work on what runs. It wants what it differentiates on one device, so that no
-        floating-point numbers are known, and each result in memory of its own."""
+        """Whether autograd is at work on what runs. It wants what it differentiates on one device, so that known
+        floating-point numbers have stand-ins too, and each result in memory of its own."""
+        self._known: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # such stand-ins, by identity, and the numbers
         self._stand_ins: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._overwritten_unseen: set[int] = set()
         self._lifted: set[int] = set()
@@ -142,7 +143,7 @@ class WithoutData(OperatorCounter):
         facts = facts_on(func)
         if facts.lifts or all(map(self.knows, tensors((args, tuple(kwargs.values()))))):
             return self._run_known(func, args, kwargs)
-        written = facts.tensors_written(args, kwargs)
+        written = map(self._value_of, facts.tensors_written(args, kwargs))
         self._overwritten_unseen.update(memory(tensor) for tensor in written if not tensor.is_meta)
         return self._run_on_shapes(func, args, kwargs)
 
@@ -154,6 +155,7 @@ class WithoutData(OperatorCounter):
 
     def knows(self, tensor: torch.Tensor) -> bool:
         """Whether the values of a tensor depend on no parameter and no floating-point input."""
+        tensor = self._value_of(tensor)
         if tensor.is_meta or isinstance(tensor, nn.Parameter) or tensor.numel() > self.LARGEST_KNOWN:
             return False
         place = memory(tensor)
@@ -161,7 +163,11 @@ class WithoutData(OperatorCounter):
             return False
         if not _is_continuous(tensor):
             return True
-        return not self.differentiates and (place in self._made or (place != 0 and place not in self._places_owned))
+        return place in self._made or (not self.differentiates and place != 0 and place not in self._places_owned)
+
+    def _value_of(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The numbers of a stand-in that are known; else the tensor itself."""
+        return self._known.get(id(tensor), (tensor, tensor))[1]
 
     @functools.cached_property
     def _places_owned(self) -> Container[int]:
@@ -170,24 +176,29 @@ class WithoutData(OperatorCounter):
 
     def _run_known(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Sequence[Any], Any, Any]:
         """Runs an operator on values, unless its result is random or large, or it writes to what it did not make."""
-        facts, written = facts_on(func), facts_on(func).tensors_written(args, kwargs)
+        facts, given = facts_on(func), (args, kwargs)
+        args, kwargs = _replaced(args, self._value_of), _replaced(kwargs, self._value_of)
+        written = facts.tensors_written(args, kwargs)
         foreign = any(memory(tensor) not in self._made for tensor in written)
         inside = self.running > 1 and facts.creates  # where torch checks that devices are the same
         if foreign or inside or facts.is_random:
             self._overwritten_unseen.update(map(memory, written))
-            return self._run_on_shapes(func, args, kwargs)
+            return self._run_on_shapes(func, *given)
         if not (facts.needs_values or facts.may_return_views or written):
             with contextlib.suppress(DataNeededError):
-                on_shapes = self._run_on_shapes(func, args, kwargs)
+                on_shapes = self._run_on_shapes(func, *given)
                 if self._is_large(on_shapes[2]):
                     return on_shapes
         ran_args, ran_kwargs = _moved(func, args, kwargs, "cpu")
         out = for_the_model(func, *ran_args, **ran_kwargs)
         if facts.may_return_views and self._is_large(out):
-            return self._run_on_shapes(func, args, kwargs)
-        if self.differentiates and any(map(_is_continuous, tensors((out,)))):
-            return self._run_on_shapes(func, args, kwargs)
+            return self._run_on_shapes(func, *given)
         self._note_made(ran_args, ran_kwargs, out)
+        if self.differentiates and any(map(_is_continuous, tensors((out,)))):
+            on_shapes = self._run_on_shapes(func, *given)
+            pairs = zip(tensors((on_shapes[2],)), tensors((out,)), strict=True)
+            self._known.update((id(stand_in), (stand_in, value)) for stand_in, value in pairs)
+            return on_shapes
         if facts.lifts:
             self._made.add(memory(out))
             self._lifted.add(memory(out))
@@ -197,8 +208,8 @@ class WithoutData(OperatorCounter):
         return any(tensor.numel() > self.LARGEST_KNOWN for tensor in tensors((result,)))
 
     def _run_on_shapes(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Sequence[Any], Any, Any]:
-        if not reads_values(func, args):
-            args, kwargs = self.without_data(args), self.without_data(kwargs)
+        reads = reads_values(func, args)
+        args, kwargs = self.without_data(args, but_integers=reads), self.without_data(kwargs, but_integers=reads)
         args, kwargs = _moved(func, args, kwargs, "meta")
         facts, fault = facts_on(func), None
         try:
@@ -221,14 +232,12 @@ class WithoutData(OperatorCounter):
     def without_data(self, value: Any, but_integers: bool = False) -> Any:
         """``value`` with a stand-in for each tensor that has data, also inside lists, tuples and mappings; for no known
         integers with ``but_integers``."""
-        if isinstance(value, torch.Tensor):
-            keep = but_integers and not value.dtype.is_floating_point and self.knows(value)
-            return value if value.is_meta or keep else self._stand_in(value)
-        if type(value) in (list, tuple):
-            return type(value)(self.without_data(item, but_integers) for item in value)
-        if isinstance(value, Mapping):
-            return {key: self.without_data(item, but_integers) for key, item in value.items()}
-        return value
+
+        def replace(tensor: torch.Tensor) -> torch.Tensor:
+            keep = but_integers and not tensor.dtype.is_floating_point and self.knows(tensor)
+            return tensor if tensor.is_meta or keep else self._stand_in(tensor)
+
+        return _replaced(value, replace)
 
     def _stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
         """The stand-in of ``tensor``, the same one each time; the tensor is kept so that its id stays its own."""
@@ -242,6 +251,17 @@ class _Everything:
 
     def __contains__(self, place: object) -> bool:
         return True
+
+
+def _replaced(value: Any, replace: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """``value`` with another tensor for each, also inside lists, tuples and mappings."""
+    if isinstance(value, torch.Tensor):
+        return replace(value)
+    if type(value) in (list, tuple):
+        return type(value)(_replaced(item, replace) for item in value)
+    if isinstance(value, Mapping):
+        return {key: _replaced(item, replace) for key, item in value.items()}
+    return value
 
 
 def _is_continuous(tensor: torch.Tensor) -> bool:

@@ -241,6 +241,14 @@ def test_what_depends_on_tokens_alone_is_known(tracer: str, device: str) -> None
     assert cost.total == Cost(macs=2 * 3 * 16 + 2 * 2 * 16, mul=2 * 2 * 4)
 
 
+def assigned(mask: Tensor, value: Any) -> Tensor:
+    """``mask``, written to by a view of it."""
+    view = mask[:1]
+    view += value
+    mask[1:] = view * 2
+    return mask
+
+
 KNOWN: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "item": lambda ids, x: x[ids.max().item() :],
     "int": lambda ids, x: x[int(ids.sum()) :],
@@ -259,6 +267,12 @@ KNOWN: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "numpy": lambda ids, x: x[: ids.numpy().max()],
     "rotary table": lambda ids, x: x * 2 if (torch.arange(4) / 4.0).cos().max() > 0.9 else x,
     "bincount": lambda ids, x: x[: len(torch.bincount(ids))],
+    "mask of fractions": lambda ids, x: x[torch.linspace(0, 1, 2) * ids.float() > 0.5],
+    "repeats of fractions": lambda ids, x: x.repeat_interleave((ids / 1.0).long(), 0),
+    "written fractions": lambda ids, x: x[torch.zeros(2).index_fill_(0, ids[:1] - ids[:1], 1.0).add_(0.5) > 1],
+    "assigned fractions": lambda ids, x: x[assigned(torch.zeros(2), 1.0) > 0.5],
+    "narrow": lambda ids, x: x.narrow(0, ids[0], 1),
+    "tensor_split": lambda ids, x: x.tensor_split(ids),
     "one_hot": lambda ids, x: x @ F.one_hot(ids).float().new_ones(4, 2),
 }
 
@@ -274,6 +288,24 @@ def test_questions_about_known_values(name: str) -> None:
         recorded = count_graph(question, (ids, example), tracer="recorded")
         assert recorded.total == executed.total
         assert recorded.nodes[-1].output_shapes == executed.nodes[-1].output_shapes
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_known_values_in_a_backward_pass(name: str) -> None:
+    question = KNOWN[name]
+    ids = torch.tensor([0, 2]) if name == "mask" else torch.tensor([1, 1 if name == "tolist" else 2])
+    x = torch.randn(2, 4, requires_grad=True)
+    executed = count_graph(question, (ids, x), tracer="executed", backward=True)
+    for example in (x, x.detach().to("meta").requires_grad_()):
+        recorded = count_graph(question, (ids, example), tracer="recorded", backward=True)
+        assert (recorded.total, recorded.backward) == (executed.total, executed.backward)
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_what_is_written_to_a_known_tensor_may_be_unknown(backward: bool) -> None:
+    x = torch.randn(2, 4, requires_grad=True)
+    with pytest.raises(DataNeededError):
+        count_graph(lambda x: x[assigned(torch.zeros(2), x[0, 0]) > 0.5], x, tracer="recorded", backward=backward)
 
 
 class AsksForData(nn.Module):
