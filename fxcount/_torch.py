@@ -17,6 +17,7 @@ import torch.fx._symbolic_trace
 import torch.fx.graph
 import torch.fx.passes.shape_prop
 import torch.nn.modules.module
+import torch.nn.utils.parametrize
 import torch.utils._python_dispatch
 import torch.utils._pytree
 from torch import fx, nn
@@ -214,6 +215,11 @@ look through all classes of modules, of which a library of models has a thousand
 
 compiled_call_of: Callable[[nn.Module], Callable[..., object] | None] = attrgetter("_compiled_call_impl")
 """What ``nn.Module.__call__`` calls instead if ``Module.compile`` was called, None if not. It has no public name."""
+
+def parametrized_weights() -> dict[Any, torch.Tensor | None]:
+    """Those that ``parametrize.cached()`` keeps now. In public they are only seen through the modules."""
+    return torch.nn.utils.parametrize._cache
+
 
 # Graphs
 

@@ -529,6 +529,14 @@ def test_what_a_module_itself_holds() -> None:
     assert (_torch.parameters_of(around), _torch.buffers_of(around)) == ({}, {})
 
 
+def test_the_parametrized_weights_that_are_kept() -> None:
+    layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 2))
+    with nn.utils.parametrize.cached():
+        weight = layer.weight
+        assert [*_torch.parametrized_weights().values()] == [weight]
+    assert _torch.parametrized_weights() == {}
+
+
 def test_the_hooks_of_a_module() -> None:
     def before(module: nn.Module, args: Any) -> None: ...
 

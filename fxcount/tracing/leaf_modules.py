@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
 from fxcount._torch import forward_hooks_of, forward_pre_hooks_of
 from fxcount.fault_origin import is_model_code
@@ -15,7 +16,8 @@ _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 def is_leaf(module: nn.Module, model: Any) -> bool:
     """Scripted modules and modules with a formula of their own are one node each, and so are those of ``torch.nn``,
-    except containers, the model itself and those with hooks of the model's; all others are traced into."""
+    except containers, the model itself, and those with hooks of the model's or a parametrization, whose weights may be
+    computed once for several calls; all others are traced into."""
     if module_formula(module) is not None:
         return True
     if isinstance(module, torch.jit.ScriptModule):
@@ -24,7 +26,8 @@ def is_leaf(module: nn.Module, model: Any) -> bool:
         return False
     if any(map(_is_the_models, (*forward_pre_hooks_of(module).values(), *forward_hooks_of(module).values()))):
         return False
-    return type(module).__module__.startswith(("torch.nn", "torch.ao.nn"))
+    place = type(module).__module__
+    return place.startswith(("torch.nn", "torch.ao.nn")) and place != parametrize.__name__
 
 
 def _is_the_models(hook: Any) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from fxcount._torch import HOOKS_OF_BACKWARD, attributes_of_script, gradient_hooks
+from fxcount._torch import HOOKS_OF_BACKWARD, attributes_of_script, gradient_hooks, parametrized_weights
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.example_call import ExampleCall
 from fxcount.tracing.module_calls import hooks_of_call
@@ -45,7 +45,7 @@ def unchanged(model: CountedModel, call: ExampleCall) -> Iterator[Callable[[], N
         kept += [hook for hooks in gradient_hooks(tensor) for hook in hooks.values()]
     attributes = [*map(vars, owned)]
     reach.follow(chain(kept, chain.from_iterable(map(dict.values, attributes))))
-    contents.keep(chain(attributes, reach.containers))
+    contents.keep(chain(attributes, reach.containers, [parametrized_weights()]))
     of_kind = functools.partial(_of_kind, reach.others)
     parts = (
         _Settings(of_kind(torch.Generator), of_kind(random.Random)),

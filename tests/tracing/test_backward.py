@@ -122,6 +122,25 @@ def test_a_layer_that_is_used_twice(tracer: str) -> None:
     assert cost == Cost(macs=3 * 80, add=2 * 16 + 16 + 4)
 
 
+class Kept(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.utils.parametrizations.weight_norm(nn.Linear(4, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        with nn.utils.parametrize.cached():
+            return self.layer(self.layer(x))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("tracer", TRACERS)
+def test_a_weight_that_is_computed_once(tracer: str) -> None:
+    """v (m / |v|) of 16 elements in 4 rows for both calls, 2 * 16 mul, 12 add, 4 div, 4 roots, and once its gradient:
+    grad_m = (sum of g v) / |v|, grad_v = (m / |v|) (g - v (grad_m / |v|)): 3 * 16 mul, 12 + 16 add, 3 * 4 div."""
+    cost = count_graph(Kept(), torch.randn(3, 4), tracer=tracer, backward=True)
+    assert cost.total == Cost(macs=2 * 48, mul=32, add=2 * 12 + 12, div=4, special=4)
+    assert backward_of(cost) == Cost(macs=3 * 48, mul=48, add=2 * 8 + 16 + 4 + 28, div=12)
+
+
 @pytest.mark.parametrize("tracer", TRACERS)
 def test_attention_with_grouped_keys_and_values_of_another_width(tracer: str) -> None:
     """4 heads on 2 of keys, 5 queries, 7 keys of width 8 and values of width 6: the gradients of the probabilities and

@@ -221,6 +221,15 @@ def test_counts_in_threads_take_turns() -> None:
     assert (nn.Module.__call__, nn.Module.__getattr__, torch.backends.mha.get_fastpath_enabled()) == before
 
 
+@pytest.mark.parametrize("tracer", TRACERS)
+def test_weights_that_are_kept_around_a_count(tracer: str) -> None:
+    model = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)))
+    with nn.utils.parametrize.cached():
+        count_graph(model, torch.rand(2, 4), tracer=tracer)
+        assert type(model[0].weight) is torch.Tensor
+        assert not model[0].weight.is_meta
+
+
 class Window(deque[int]):
     """A queue that is made in another way than others."""
 
