@@ -14,7 +14,7 @@ from fxcount.engine.counting_context import above_autograd
 from fxcount.engine.node_annotation import annotation
 from fxcount.engine.refusals import Refusal, refused
 from fxcount.engine.without_data import WithoutData
-from fxcount.errors import TracingError
+from fxcount.errors import NO_VALUES, DataNeededError, TracingError
 from fxcount.fault_origin import for_the_model
 from fxcount.formulas.number_kinds import tensors
 from fxcount.tracing.autograd_functions import named_after, needs_input_grad, takes_only_values, watched_functions
@@ -138,12 +138,15 @@ class AutogradCalls:
     def backward(self, result: Any) -> dict[int, torch.Tensor]:
         """The graph has its output, with ``result``: the gradients of all that the model returns. Returns those of
         parameters."""
+        used = [each for each in self._graph.used.values() if isinstance(each, torch.Tensor)]
+        of_transforms = [each for each in used if is_transformed(each)]
         if self._replay is not None:
             self._graph.autograd.refuse_unseen()
+            if of_transforms:  # which took a gradient themselves, of what is over for a replay
+                raise refused(DataNeededError(f"a gradient of torch.func.vjp {NO_VALUES}"))
             return self._replay.backward(result)
         assert self._graph.numbers is not None
-        used = [each for each in self._graph.used.values() if isinstance(each, torch.Tensor)]
-        if any(each.requires_grad and not each.is_leaf for each in used):
+        if any(each.requires_grad and not each.is_leaf and not is_transformed(each) for each in used):
             raise refused(TracingError("a gradient would go on into what was computed before the model was called"))
         with self._modules.unseen():
             return BackwardPass(self._counter, self._graph.numbers, self._graph).run(result, self._graph.last())

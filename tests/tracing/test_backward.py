@@ -397,6 +397,21 @@ def test_vmap() -> None:
         assert count(lambda x: torch.vmap(lambda row: weight @ row)(x), torch.randn(5, 3), tracer=tracer).macs == 60
 
 
+@pytest.mark.parametrize("tracer", ["auto", "executed"])
+def test_a_product_that_the_model_takes_with_a_jacobian(tracer: str) -> None:
+    """With z = W x, the model returns W^T (cos(z) sin(z)): the gradient of W there, of what it multiplies, and of W in
+    z are 12 macs each."""
+    layer = nn.Linear(3, 4, bias=False)
+
+    def model(x: Tensor) -> Tensor:
+        out, product = torch.func.vjp(lambda x: layer(x).sin(), x)
+        return product(out)[0]  # type: ignore[no-any-return]
+
+    assert count(model, torch.randn(3), tracer=tracer).macs == 3 * 12
+    with pytest.raises(DataNeededError):
+        count(model, torch.randn(3), tracer="recorded")
+
+
 def test_an_error_of_autograd_is_its_own() -> None:
     def model(x: Tensor) -> Tensor:
         y = TWO[0](x).sigmoid()
