@@ -57,10 +57,22 @@ def backward_as_torch_does(model: nn.Module, call: ExampleCall) -> TorchCount:
     """
     if not any(parameter.is_meta for parameter in model.parameters()):
         return _run("data", model, call, contextlib.nullcontext())
+    leave_out_data(model)
     try:
         return _run("meta tensors", model, without_mask(model, call), contextlib.nullcontext())
     except Exception:
         return _run("shapes and known values", model, call, known_values())
+
+
+def leave_out_data(model: nn.Module) -> None:
+    """Parameters that a library has made with data, whatever device it was asked for, lose it, as the others have
+    none: autograd wants gradients where the parameters are."""
+    made: dict[int, nn.Parameter] = {}
+    for module in model.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if not parameter.is_meta:
+                made.setdefault(id(parameter), nn.Parameter(parameter.to("meta"), parameter.requires_grad))
+                module.register_parameter(name, made[id(parameter)])
 
 
 def _run(
