@@ -82,7 +82,7 @@ class BackwardPass:
 
     def _take(self, outputs: Sequence[torch.Tensor]) -> None:
         with no_dispatch_modes():
-            given = [torch.ones_like(tensor) for tensor in outputs]
+            given = [*map(_like, outputs)]
         for leaf in (*self._parameters, *self._inputs()):
             self._stand_in(leaf).grad = None  # what was there before the count is no part of it
         counter = self._counter
@@ -154,6 +154,11 @@ def returned_tensors(result: Any) -> Iterator[torch.Tensor]:
             waiting += value
         elif not isinstance(value, nn.Module | type | FunctionType) and hasattr(value, "__dict__"):
             waiting += vars(value).values()
+
+
+def _like(tensor: torch.Tensor) -> torch.Tensor:
+    """A gradient of ``tensor``; one of a sparse tensor stores what it stores."""
+    return torch.ones_like(tensor) if tensor.layout is torch.strided else tensor.detach().clone()
 
 
 def _parameters(used: Iterable[Any]) -> Iterator[nn.Parameter]:

@@ -412,6 +412,12 @@ def test_a_product_that_the_model_takes_with_a_jacobian(tracer: str) -> None:
         count(model, torch.randn(3), tracer="recorded")
 
 
+def test_a_sparse_result() -> None:
+    """Its gradient has an element for each that it stores, and so 12 are multiplied by 2."""
+    cost = count(lambda x: (x * 2).to_sparse(), torch.rand(3, 4).add(1).requires_grad_())
+    assert cost == Cost(mul=12)
+
+
 def test_an_error_of_autograd_is_its_own() -> None:
     def model(x: Tensor) -> Tensor:
         y = TWO[0](x).sigmoid()
