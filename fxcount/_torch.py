@@ -216,6 +216,7 @@ look through all classes of modules, of which a library of models has a thousand
 compiled_call_of: Callable[[nn.Module], Callable[..., object] | None] = attrgetter("_compiled_call_impl")
 """What ``nn.Module.__call__`` calls instead if ``Module.compile`` was called, None if not. It has no public name."""
 
+
 def parametrized_weights() -> dict[Any, torch.Tensor | None]:
     """Those that ``parametrize.cached()`` keeps now. In public they are only seen through the modules."""
     return torch.nn.utils.parametrize._cache

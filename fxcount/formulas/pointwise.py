@@ -10,12 +10,13 @@ from fxcount.formulas.registry import aliases, formula, formulas, of_complex
 from fxcount.formulas.tensor import Tensor
 
 POINTWISE = {
-    "mul = outputs": "mul square outer ger kron deg2rad rad2deg ldexp _fused_dropout _masked_scale",
-    "div = outputs": "reciprocal",
+    "mul = outputs": "mul square outer ger kron deg2rad rad2deg ldexp _fused_dropout _masked_scale prims.mul",
+    "div = outputs": "reciprocal prims.div",
+    "add = outputs": "prims.add prims.sub",
     "cmp = outputs": (
         "neg abs sign sgn round ceil floor trunc eq ne lt le gt ge minimum maximum fmin fmax where masked_fill "
         "clamp_min clamp_max isnan isinf isposinf isneginf isfinite signbit copysign heaviside nextafter "
-        "logical_and logical_or logical_xor logical_not isreal frexp"
+        "logical_and logical_or logical_xor logical_not isreal frexp prims.neg prims.where"
     ),
     "cmp = 3 * outputs": "nan_to_num",
     "cmp = outputs, add = outputs": "frac",
@@ -64,7 +65,7 @@ def addition(*, alpha: complex = 1, out: Tensor) -> Quantities:
     return {"outputs": out.numel(), "scaled": int(alpha != 1)}
 
 
-aliases({"add relu": "_add_relu", **{name: f"prims.{name}" for name in ("add", "sub", "mul", "div", "neg", "where")}})
+aliases({"add relu": "_add_relu"})
 
 
 Factor = torch.Tensor | complex

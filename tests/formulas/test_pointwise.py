@@ -293,6 +293,16 @@ def test_other_operators(call: Callable[[], Any], expected: Cost) -> None:
     assert cost_of(call) == expected
 
 
+@pytest.mark.parametrize(
+    ("names", "per_element"),
+    [("add sub", Cost(add=1)), ("mul", Cost(mul=1)), ("div", Cost(div=1)), ("neg where", Cost(cmp=1))],
+)
+def test_the_operators_of_which_torch_makes_references(names: str, per_element: Cost) -> None:
+    given = {"neg": (x,), "where": (x > 0, x, x)}
+    for name in names.split():
+        assert cost_of(getattr(torch.ops.prims, name), *given.get(name, (x, x))) == 15 * per_element
+
+
 @pytest.mark.parametrize(("alpha", "scaled"), [(1, 0), (3, 1)])
 def test_a_sum_and_a_rectifier(alpha: int, scaled: int) -> None:
     assert formula_cost(aten._add_relu.Tensor, x, y, alpha=alpha, out=out) == 15 * Cost(add=1, mul=scaled, cmp=1)

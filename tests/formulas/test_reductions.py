@@ -210,6 +210,7 @@ RENORMALISED: dict[float, Cost] = {
     2: Cost(mul=15, add=3 * 4, special=3),
     1: Cost(cmp=15, add=3 * 4),
     3: Cost(cmp=15, add=3 * 4, special=15 + 3),
+    float("inf"): Cost(cmp=15 + 3 * 4),
 }
 
 
@@ -234,6 +235,11 @@ def test_power_sums_are_norms_without_a_root() -> None:
     power_sum = optional("ops.aten.linalg__powsum")
     assert cost_of(power_sum, meta(3, 5), 2, [1]) == Cost(mul=15, add=12)
     assert cost_of(power_sum, meta(3, 5), 3) == Cost(cmp=15, add=14, special=15)
+    # Of complex numbers the squares of both parts are added; a magnitude is the root of that.
+    z = meta(3, 5, dtype=torch.complex64)
+    assert cost_of(power_sum, z, 2, [1]) == Cost(mul=30, add=15 + 12)
+    assert cost_of(power_sum, z, 3) == Cost(mul=30, add=15 + 14, special=15 + 15)
+    assert cost_of(power_sum, z, 0) == Cost(cmp=15, add=14)
     assert cost_of(aten._foreach_powsum, [meta(3), meta(2, 5)], 2) == Cost(mul=13, add=2 + 9)
 
 
