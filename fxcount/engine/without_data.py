@@ -106,6 +106,8 @@ class WithoutData(OperatorCounter):
         given = [*tensors((args, tuple(kwargs.values())))]
         if all(map(self.knows, given)) or not all(each.is_meta for each in facts.tensors_written(args, kwargs)):
             return None
+        if any(_is_continuous(each) and not each.is_meta for each in given):  # whose views have no data either
+            return None
         key = key_of(func, args, kwargs, self._shape_alone)
         if key is None or len(given) < 2:
             return key and (new_memory, self.phase, key)
