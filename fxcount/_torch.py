@@ -166,11 +166,6 @@ hooks_after_gradient: Callable[[torch.Tensor], dict[int, Callable[..., Any]] | N
 """Those that run when the gradient is there, for the same reason."""
 
 
-def gradient_hooks(tensor: torch.Tensor) -> tuple[dict[int, Callable[..., Any]], ...]:
-    """Both kinds, an empty one where none was registered."""
-    return hooks_on_gradient(tensor) or {}, hooks_after_gradient(tensor) or {}
-
-
 context_of: Callable[[type[torch.autograd.Function]], type] = attrgetter("_backward_cls")
 """The class of the ``ctx`` that a ``torch.autograd.Function`` gets. It has no public name."""
 
@@ -202,9 +197,6 @@ forward_pre_hooks_of: Callable[[nn.Module], dict[int, Callable[..., object]]] = 
 
 forward_hooks_of: Callable[[nn.Module], dict[int, Callable[..., object]]] = attrgetter("_forward_hooks")
 """What a call of a module runs after its forward, for the same reason."""
-
-HOOKS_OF_BACKWARD = ("_backward_hooks", "_backward_pre_hooks")
-"""The attributes of a module under which it keeps the hooks of its backward pass, for the same reason."""
 
 any_global_hook: Callable[[], object] = torch.nn.modules.module._has_any_global_hook
 """True or a mapping with hooks in it if there are hooks that the calls of all modules run, for the same reason."""

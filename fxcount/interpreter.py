@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import fx
 from torch.fx.passes.shape_prop import ShapeProp
 
@@ -26,6 +27,7 @@ class CostInterpreter(ShapeProp):
         super().__init__(trace.module)  # type: ignore[arg-type]  # any module with a graph will do
         self.extra_traceback = False  # the place is added to errors here
         self._inputs, self._owned = trace.inputs, trace.owned
+        self._attributes: dict[Any, Annotation] = {}
 
     def propagate(self) -> Any:
         """Runs the graph on the example that it was traced with, and returns the result: meta tensors."""
@@ -38,7 +40,7 @@ class CostInterpreter(ShapeProp):
     def run_node(self, n: fx.Node) -> Any:
         if n.op == "get_attr":
             result = self._named[str(n.target)]
-            n.meta.update(annotation(result))
+            n.meta.update(self._annotation_of(result))
             return result
         try:
             # Not ShapeProp's own run_node, which prints a traceback and hides the model's error behind its own.
@@ -51,6 +53,15 @@ class CostInterpreter(ShapeProp):
             raise
         n.meta.update(note)
         return result
+
+    def _annotation_of(self, value: Any) -> Annotation:
+        """That of an attribute, made once for all tensors of a form."""
+        if type(value) not in (torch.Tensor, torch.nn.Parameter) or value.layout is not torch.strided:
+            return annotation(value)
+        form = (type(value), value.shape, value.stride(), value.dtype, value.requires_grad)
+        if form not in self._attributes:
+            self._attributes[form] = annotation(value)
+        return self._attributes[form]
 
     def _run(self, n: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Annotation]:
         """Calls what the node calls, under the autocast that it was traced under."""

@@ -114,8 +114,11 @@ class _UsedParameters:
     def by(self, path: str, value: Any) -> tuple[int, int, tuple[str, ...]]:
         """The elements of those that no node used before, of those among them that require a gradient, and the names
         of all, of the module or tensor at ``path``."""
+        parameters = _parameters_in(path, value)
+        if not parameters:
+            return 0, 0, ()
         new, trainable, used = 0, 0, []
-        for name, parameter in _parameters_in(path, value).items():
+        for name, parameter in parameters.items():
             if id(parameter) in self._made:
                 continue
             if name not in self.names and self._first.setdefault(id(parameter), name) == name:

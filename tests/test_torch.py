@@ -301,16 +301,6 @@ def test_hooks_of_a_gradient() -> None:
     x.register_post_accumulate_grad_hook(after)
     assert [*(_torch.hooks_on_gradient(x) or {}).values()] == [on]
     assert [*(_torch.hooks_after_gradient(x) or {}).values()] == [after]
-    assert [[*hooks.values()] for hooks in _torch.gradient_hooks(x)] == [[on], [after]]
-    assert _torch.gradient_hooks(torch.ones(3)) == ({}, {})
-
-
-def test_hooks_of_the_backward_pass_of_a_module() -> None:
-    module = nn.ReLU()
-    assert [vars(module)[name] for name in _torch.HOOKS_OF_BACKWARD] == [{}, {}]
-    module.register_full_backward_hook(print)
-    module.register_full_backward_pre_hook(repr)
-    assert [[*vars(module)[name].values()] for name in _torch.HOOKS_OF_BACKWARD] == [[print], [repr]]
 
 
 class AtWork(TorchDispatchMode):

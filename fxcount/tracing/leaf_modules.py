@@ -24,7 +24,8 @@ def is_leaf(module: nn.Module, model: Any) -> bool:
         return True
     if module is model or isinstance(module, _CONTAINERS):
         return False
-    if any(map(_is_the_models, (*forward_pre_hooks_of(module).values(), *forward_hooks_of(module).values()))):
+    before, after = forward_pre_hooks_of(module), forward_hooks_of(module)
+    if (before or after) and any(map(_is_the_models, (*before.values(), *after.values()))):
         return False
     place = type(module).__module__
     return place.startswith(("torch.nn", "torch.ao.nn")) and place != parametrize.__name__

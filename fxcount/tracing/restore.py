@@ -15,10 +15,9 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from fxcount._torch import HOOKS_OF_BACKWARD, attributes_of_script, gradient_hooks, parametrized_weights
+from fxcount._torch import attributes_of_script, hooks_after_gradient, hooks_on_gradient, parametrized_weights
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.example_call import ExampleCall
-from fxcount.tracing.module_calls import hooks_of_call
 from fxcount.tracing.reach import CONTAINERS, MISSING, PLAIN, Cache, Reach, in_slot
 
 
@@ -35,14 +34,15 @@ def unchanged(model: CountedModel, call: ExampleCall) -> Iterator[Callable[[], N
     kept: list[Any] = [call.args, call.kwargs, model.run, *{*map(type, modules)}]
     if len(modules) < len(model.modules):
         kept += model.modules.values()
-    for module in modules:
-        state = vars(module)
-        contents.keep([state, *[held for name in _HELD if isinstance(held := state.get(name), CONTAINERS)]])
+    states = [*map(vars, modules)]
+    held = [*chain.from_iterable(map(_held_of, states))]
+    filled = [each for each in held if each and isinstance(each, CONTAINERS)]
+    contents.keep_empty([each for each in held if not each])  # most, for a module has a dozen places for hooks
+    contents.keep(chain(states, filled))
+    for state in states:
         kept += [value for name, value in state.items() if name not in _OF_TORCH and type(value) not in PLAIN]
-        kept += hooks_of_call(module)
-        kept += [hook for name in HOOKS_OF_BACKWARD for hook in (state.get(name) or {}).values()]
-    for tensor in (*owned, *call.tensors()):
-        kept += [hook for hooks in gradient_hooks(tensor) for hook in hooks.values()]
+    kept += chain.from_iterable(each.values() for each in filled if isinstance(each, dict))
+    kept += chain.from_iterable(hooks.values() for hooks in _hooks_on((*owned, *call.tensors())).values())
     attributes = [*map(vars, owned)]
     reach.follow(chain(kept, chain.from_iterable(map(dict.values, attributes))))
     contents.keep(chain(attributes, reach.containers, [parametrized_weights()]))
@@ -70,51 +70,75 @@ class _Tensors:
     """What tensors are besides their values, and their gradients."""
 
     def __init__(self, tensors: Iterable[torch.Tensor]) -> None:
-        self._before = [
-            (
-                each,
-                each.data,
-                _look(each),
-                each.requires_grad,
-                each.grad if each.is_leaf else None,
-                [dict(hooks) for hooks in gradient_hooks(each)],
-            )
-            for each in tensors
-        ]
+        self._tensors = [*tensors]
+        self._data = [each.data for each in self._tensors]
+        self._looks = _looks_of(self._tensors)
+        self._gradients = [(each.requires_grad, each.grad if each.is_leaf else None) for each in self._tensors]
+        self._hooks = _hooks_on(self._tensors)
 
     def restore(self) -> None:
-        for tensor, data, look, requires_grad, grad, hooks_before in self._before:
-            for hooks, before in zip(gradient_hooks(tensor), hooks_before, strict=True):
-                if hooks != before:
-                    hooks.clear()
-                    hooks.update(before)
-            if _look(tensor) != look:
+        for tensor, data, before, now in zip(
+            self._tensors, self._data, self._looks, _looks_of(self._tensors), strict=True
+        ):
+            if now != before:
                 tensor.data = data
+        for tensor, (requires_grad, grad) in zip(self._tensors, self._gradients, strict=True):
             if tensor.is_leaf:
                 if tensor.requires_grad is not requires_grad:
                     tensor.requires_grad_(requires_grad)
                 if tensor.grad is not grad:
                     tensor.grad = grad
+        hooks_now = _hooks_on(self._tensors)
+        for place in hooks_now.keys() | self._hooks.keys() if hooks_now != self._hooks else ():
+            number, hooks_of = place
+            hooks = hooks_of(self._tensors[number])
+            if hooks is not None:
+                hooks.clear()
+                hooks.update(self._hooks.get(place, {}))
 
 
-def _look(tensor: torch.Tensor) -> tuple[Any, ...]:
-    """Its memory, shape, dtype and device."""
+_SHAPE_AND_KIND = operator.attrgetter("shape", "dtype", "device")
+
+
+def _looks_of(tensors: Sequence[torch.Tensor]) -> list[tuple[Any, ...]]:
+    """Of each its memory, strides, shape, dtype and device; of all at once, for there are many."""
     try:
-        memory: Any = (tensor.data_ptr(), tensor.stride()) if tensor.layout is torch.strided else tensor.layout
-    except RuntimeError:  # of a tensor that only says that it has memory
-        memory = tensor.stride()
-    return memory, tensor.shape, tensor.dtype, tensor.device
+        memory: list[Any] = [*zip(map(torch.Tensor.data_ptr, tensors), map(torch.Tensor.stride, tensors), strict=True)]
+    except RuntimeError:  # of one that is sparse, or only says that it has memory
+        memory = [*map(_memory_of, tensors)]
+    return [*zip(memory, map(_SHAPE_AND_KIND, tensors), strict=True)]
+
+
+def _memory_of(tensor: torch.Tensor) -> Any:
+    try:
+        return (tensor.data_ptr(), tensor.stride()) if tensor.layout is torch.strided else tensor.layout
+    except RuntimeError:
+        return tensor.stride()
+
+
+def _hooks_on(tensors: Sequence[torch.Tensor]) -> dict[tuple[int, Callable[..., Any]], dict[int, Any]]:
+    """The hooks on the gradients of tensors, by the number of the tensor and what reads them, where there are any."""
+    return {
+        (number, hooks_of): dict(hooks)
+        for hooks_of in (hooks_on_gradient, hooks_after_gradient)
+        for number, hooks in enumerate(map(hooks_of, tensors))
+        if hooks
+    }
 
 
 class _Contents:
     """What containers hold."""
 
     def __init__(self) -> None:
-        self._empty: list[Any] = []  # most, for a module has a dozen places for hooks
+        self._empty: list[Any] = []
         self._dicts: list[dict[Any, Any]] = []
         self._entries: list[dict[Any, Any]] = []
         self._orders: list[tuple[OrderedDict[Any, Any], list[Any]]] = []
         self._others: list[tuple[Any, list[Any] | set[Any]]] = []
+
+    def keep_empty(self, containers: Iterable[Any]) -> None:
+        """Notes that these hold nothing now; None stands for one that is not there."""
+        self._empty += containers
 
     def keep(self, containers: Iterable[Any]) -> None:
         """Notes what these hold now."""
@@ -164,6 +188,15 @@ def _same_entries(now: Sequence[dict[Any, Any]], before: Sequence[dict[Any, Any]
 
 _OF_TORCH = vars(nn.Module())
 _HELD = [name for name, value in _OF_TORCH.items() if isinstance(value, CONTAINERS)]
+_HELD_AT_ONCE = operator.itemgetter(*_HELD)
+
+
+def _held_of(state: dict[str, Any]) -> Sequence[Any]:
+    """The containers that every module has; None for one that a module lacks."""
+    try:
+        return _HELD_AT_ONCE(state)  # type: ignore[no-any-return]
+    except KeyError:
+        return [state.get(name) for name in _HELD]
 
 
 def _of_kind(values: Iterable[Any], kind: type) -> list[Any]:

@@ -184,12 +184,12 @@ class SymbolicTracer(fx.Tracer):
 
     def create_arg(self, a: Any) -> Any:
         kind = type(a)
+        if kind in PLAIN:
+            return a
         if issubclass(kind, fx.Proxy):
             if a.tracer is not self and getattr(a.tracer, "is_over", False):
                 refuse_leftover()
             return a.node
-        if kind in PLAIN:
-            return a
         if kind is tuple or kind is list:
             return kind([self.create_arg(each) for each in a])
         if kind is dict:

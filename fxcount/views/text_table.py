@@ -5,8 +5,6 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tabulate import tabulate, tabulate_formats
-
 from fxcount.errors import InputError
 from fxcount.views.terminal import printable, shorten
 
@@ -41,6 +39,8 @@ def text_table(
     Raises:
         InputError: tabulate has no such format.
     """
+    from tabulate import tabulate_formats  # not above: who only counts need not wait for it
+
     if format not in tabulate_formats:
         raise InputError(f"unknown format {format!r}; the known ones are {', '.join(tabulate_formats)}")
     kept = list(range(len(columns)))
@@ -82,6 +82,8 @@ SHORTEST = 20
 
 
 def _render(columns: Sequence[Column], rows: Sequence[Sequence[str]], format: str) -> str:
+    from tabulate import tabulate
+
     if format in COLLAPSES_SPACES:
         rows = [[_kept_indentation(cell) for cell in row] for row in rows]
     return tabulate(

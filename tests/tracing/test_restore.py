@@ -204,6 +204,17 @@ def test_gradients_that_the_model_computes() -> None:
     assert [parameter.grad for parameter in model.parameters()] == [None, None]
 
 
+@pytest.mark.parametrize("tracer", TRACERS)
+def test_hooks_that_the_model_takes_away(tracer: str) -> None:
+    model = nn.Linear(4, 4)
+    hook = lambda gradient: None  # noqa: E731
+    handle = model.weight.register_hook(hook)
+    of_module = model.register_forward_hook(lambda module, args, out: (handle.remove(), of_module.remove())[0])
+    count_graph(model, torch.rand(2, 4), tracer=tracer)
+    assert [*model.weight._backward_hooks.values()] == [hook]
+    assert len(model._forward_hooks) == 1
+
+
 def test_counts_in_threads_take_turns() -> None:
     class Slow(nn.Module):
         def __init__(self) -> None:
