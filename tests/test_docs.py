@@ -50,6 +50,24 @@ def test_examples(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             assert page.name in ("README.md", "contributing.md")
 
 
+def test_the_figures_of_the_readme_are_those_of_the_pages() -> None:
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    benchmarks = (ROOT / "docs" / "benchmarks.md").read_text()
+
+    def measured(what: str) -> str:
+        (figure,) = re.findall(rf"^\| {re.escape(what)} +\|[^|]+\| +([\d.]+) \|", benchmarks, re.MULTILINE)
+        return str(figure)
+
+    assert f"A count takes {measured('over FlopCounterMode on meta, median')} of the time" in readme
+    first = measured("the first count of a process over FlopCounterMode's, slowest")
+    assert f"the first count of a process at most {first} " in readme
+    backward = measured("with the backward pass, over FlopCounterMode's, median")
+    assert f"in {backward} of the time that `FlopCounterMode` takes" in readme
+    coverage = (ROOT / "docs" / "coverage.md").read_text()
+    totals = re.findall(r"^\| (?:timm|torchvision|transformers) +\| all [^|]+\| +(\d+) \|", coverage, re.MULTILINE)
+    assert f"{sum(map(int, totals)):,} models of timm, torchvision and transformers" in readme
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page: Path) -> None:
     """To a file that exists and, where they name one, to a heading of it; addresses of the web are not followed."""
