@@ -219,6 +219,8 @@ def compare_backward(model: nn.Module, example: Any, result: Result) -> None:
         result.backward_torch = f"does not run: {one_line(trained)}"  # nor does it without us
         return
     assert trained.backward is not None
+    if not (trained.trainable and trained.backward):
+        result.problems.append("there is nothing to train")
     result.backward = trained.backward.to_dict()
     if trained.total != cost.total:
         result.problems.append(f"with its backward pass the forward costs {trained.total}, not {cost.total}")

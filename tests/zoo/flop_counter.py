@@ -96,14 +96,26 @@ def count_as_torch_does(model: nn.Module, example: Any) -> TorchCount:
 
     Raises whatever the model raises when it cannot run.
     """
-    model.requires_grad_(False)  # else FlopCounterMode's module tracker wants gradient functions
     call = ExampleCall.of(example)
-    if not any(parameter.is_meta for parameter in model.parameters()):
-        return count_run("data", model, call, taken_apart())
+    with frozen(model):
+        if not any(parameter.is_meta for parameter in model.parameters()):
+            return count_run("data", model, call, taken_apart())
+        try:
+            return count_run("meta tensors", model, call, contextlib.nullcontext())
+        except Exception:
+            return count_run("shapes and known values", model, call, counting())
+
+
+@contextlib.contextmanager
+def frozen(model: nn.Module) -> Iterator[None]:
+    """While it lasts, no parameter requires a gradient: FlopCounterMode's module tracker wants gradient functions."""
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    model.requires_grad_(False)
     try:
-        return count_run("meta tensors", model, call, contextlib.nullcontext())
-    except Exception:
-        return count_run("shapes and known values", model, call, counting())
+        yield
+    finally:
+        for parameter in trainable:
+            parameter.requires_grad_()
 
 
 def count_run(
