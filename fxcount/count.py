@@ -12,15 +12,15 @@ from typing import Any
 
 import torch
 
-from fxcount.cost import Convention
+from fxcount.cost import Convention, OptimizerStep
 from fxcount.engine.compilation import uncompiled
 from fxcount.engine.counting_context import counting
-from fxcount.engine.optimizer_step import MakeOptimizer, optimizer_step
+from fxcount.engine.optimizer_step import MakeOptimizer, optimizer_step, refuse_no_maker
 from fxcount.engine.sharding import refuse_sharded
 from fxcount.engine.threads import one_thread
 from fxcount.engine.unused_formulas import unused_formulas
 from fxcount.engine.without_data import WithoutData
-from fxcount.errors import FormulaError, InputError, UncountedError
+from fxcount.errors import DataNeededError, FormulaError, InputError, UncountedError
 from fxcount.fault_origin import REPORT, origin_of_fault
 from fxcount.formulas.custom import formulas_for_one_count
 from fxcount.graph_cost import GraphCost
@@ -92,6 +92,8 @@ def count_graph(
     counted, backward = CountedModel.of(model), backward or optimizer is not None
     if tracer not in ("auto", *TRACERS):
         raise InputError(f"unknown tracer {tracer!r}; the known ones are auto, {', '.join(TRACERS)}")
+    if optimizer is not None:
+        refuse_no_maker(optimizer)
     with _ONE_AT_A_TIME, collector_paused(), uncompiled():
         with formulas_for_one_count(formulas) as custom:
             call = ExampleCall.of(example_input, example_kwargs)
@@ -99,8 +101,14 @@ def count_graph(
             trace, gave_up = costed_trace(counted, call, tracer, backward)
             step = None
             if optimizer is not None:
-                with with_gradients():
-                    step = optimizer_step(optimizer, trained_parameters(counted, trace))
+                try:
+                    step = taken_step(optimizer, counted, trace)
+                except DataNeededError as error:
+                    if tracer != "auto" or trace.tracer == "executed" or not counted.has_data(call):
+                        raise
+                    gave_up[trace.tracer] = traceback.format_exception_only(error)[0].strip()
+                    trace, _ = costed_trace(counted, call, "executed", backward)
+                    step = taken_step(optimizer, counted, trace)
             unused = unused_formulas(custom)
         cost = read_cost(counted, trace, reading, gave_up, step)
     for name, whole in unused.items():
@@ -124,6 +132,12 @@ def with_gradients() -> Iterator[None]:
     """While it lasts, autograd is on, wherever the count was asked for."""
     with torch.inference_mode(False), torch.enable_grad():
         yield
+
+
+def taken_step(optimizer: MakeOptimizer, model: CountedModel, trace: Trace) -> OptimizerStep:
+    """A step on the parameters of the model; the random numbers that it draws are not the model's."""
+    with with_gradients(), torch.random.fork_rng(devices=()):
+        return optimizer_step(optimizer, trained_parameters(model, trace))
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ class CostInterpreter(ShapeProp):
         self._named = trace.module.named
         super().__init__(trace.module)  # type: ignore[arg-type]  # any module with a graph will do
         self.extra_traceback = False  # the place is added to errors here
-        self._inputs, self._owned = trace.inputs, trace.owned
+        self._inputs, self._owned, self._states = trace.inputs, trace.owned, trace.states
         self._attributes: dict[Any, Annotation] = {}
 
     def propagate(self) -> Any:
@@ -34,7 +34,7 @@ class CostInterpreter(ShapeProp):
         counter = WithoutData(self._owned)
         inputs = [counter.represent(tensor) for tensor in self._inputs]
         self._calls = Calls(counter)  # before there is a mode at work
-        with counting(counter):
+        with counting(counter), self._states.at_start():
             return self.run(*inputs)
 
     def run_node(self, n: fx.Node) -> Any:

@@ -32,7 +32,7 @@ def optimizer_step(make: MakeOptimizer, trained: Trained) -> OptimizerStep:
     Raises:
         DataNeededError: the optimizer asks for values that there are not, or a gradient is sparse, and how many rows it
             has is not known.
-        InputError: ``make`` returns no optimizer, or no parameter requires a gradient.
+        InputError: ``make`` returns no optimizer, or one of other parameters, or no parameter requires a gradient.
         TracingError: the optimizer runs the model in its step.
     """
     if not trained:
@@ -47,10 +47,24 @@ def optimizer_step(make: MakeOptimizer, trained: Trained) -> OptimizerStep:
         return _counted(make, trained, "cpu", OperatorCounter())
 
 
+def refuse_no_maker(make: Any) -> None:
+    """
+    Raises:
+        InputError: ``make`` cannot make an optimizer, such as an optimizer itself.
+    """
+    if not callable(make):
+        kind = type(make).__name__
+        raise InputError(f"optimizer must be a function of parameters, such as torch.optim.AdamW, not {kind}")
+
+
 def _counted(make: MakeOptimizer, trained: Trained, device: str, counter: OperatorCounter) -> OptimizerStep:
-    optimizer = for_the_model(make, [_stand_in(*pair, device) for pair in trained])
+    given = [_stand_in(*pair, device) for pair in trained]
+    optimizer = for_the_model(make, list(given))
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise InputError(f"optimizer must return a torch.optim.Optimizer, not {type(optimizer).__name__}")
+    known = {*map(id, given)}
+    if any(id(parameter) not in known for group in optimizer.param_groups for parameter in group["params"]):
+        raise InputError("optimizer must return one of the parameters that it is given, and it holds others")
     name = type(optimizer).__name__
     closure = inspect.signature(optimizer.step).parameters.get("closure")
     if closure is not None and closure.default is inspect.Parameter.empty:

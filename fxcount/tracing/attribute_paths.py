@@ -10,6 +10,7 @@ from torch import nn
 from fxcount._torch import parameters_of
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.leaf_modules import is_leaf
+from fxcount.tracing.module_states import ModuleStates
 
 
 class Attributes:
@@ -28,6 +29,7 @@ class Attributes:
         """The parameters that the run itself makes, by identity."""
         self._knows_attributes = False
         self._numbers: dict[str, Iterator[int]] = {}
+        self.states = ModuleStates(model.modules.values())
         self._add(model.modules.items())
         self._add(model.named_tensors())
         if model.modules and is_leaf(model.modules[""], model.run):

@@ -60,6 +60,7 @@ class AutogradReplay:
         self._last: fx.Node | None = None
         self._leaves = ReplayLeaves(counter, model)
         self._recorded: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._parts: dict[tuple[object, int], tuple[torch.Tensor, Sequence[torch.Tensor]]] = {}
 
     @property
     def _settings(self) -> AutogradSettings:
@@ -182,6 +183,7 @@ class AutogradReplay:
             with (
                 self._unseen(),
                 shown,
+                self._run.states.at_start(),
                 self._leaves.in_place(self._run.used),
                 above_autograd(counter),
                 self._no_hooks(),
@@ -220,12 +222,20 @@ class AutogradReplay:
 
     def _run_checkpoint(self, nodes: list[fx.Node], values: Values, depth: int, region: SavedRegion) -> None:
         """As the checkpoint of the model, of these nodes: they are run again in the backward pass."""
-        own, reentrant = set(nodes), region.is_reentrant
+        reentrant = region.is_reentrant
+        passed = {*map(id, tensors((region.args, *region.kwargs.values())))} if reentrant else set()
+        given = {node for node in nodes if node.op == "get_attr" and id(self._run.result_of(node)) in passed}
+        for node in given:  # a parameter that it is given, of which nothing was seen before
+            self._run_node(node, values)
+        nodes = [node for node in nodes if node not in given]
+        own = set(nodes)
         inputs = dict.fromkeys(
             source
             for node in nodes
             for source in node.all_input_nodes
-            if source not in own and source.op != "get_attr" and isinstance(values[source], torch.Tensor)
+            if source not in own
+            and (source.op != "get_attr" or id(self._run.result_of(source)) in passed)
+            and isinstance(values[source], torch.Tensor)
         )
         kept = nodes
         if reentrant:  # of all else that is used outside of it autograd knows nothing
@@ -242,9 +252,9 @@ class AutogradReplay:
             leaves, spec = for_the_model(pytree.tree_flatten, [inner[node] for node in kept])
             return tuple(leaves)
 
-        given = [values[source] for source in inputs]
+        outer = [values[source] for source in inputs]
         with set_checkpoint_early_stop(region.stops_early):
-            made = checkpoint(run, *given, use_reentrant=reentrant, preserve_rng_state=False)
+            made = checkpoint(run, *outer, use_reentrant=reentrant, preserve_rng_state=False)
         values.update((node, first[node]) for node in nodes)
         values.update(zip(kept, pytree.tree_unflatten(list(made), spec), strict=True))
 
@@ -278,6 +288,13 @@ class AutogradReplay:
                 args, kwargs = self._counter.without_data(args), self._counter.without_data(kwargs)
             return self._result_of(node, args, kwargs)
 
+    def _part_of(self, tensor: torch.Tensor, unpacked: object, position: int) -> torch.Tensor:
+        """One of the tensors into which Python unpacks another, all of which have one gradient together."""
+        place = (unpacked, id(tensor))
+        if place not in self._parts:
+            self._parts[place] = (tensor, for_the_model(tensor.unbind))
+        return self._parts[place][1][position]
+
     def _with_gradients(self, node: fx.Node) -> bool:
         """Whether autograd is at work on a node; a reentrant checkpoint has it left out only the first time."""
         if any(region.is_reentrant for region in self._settings.regions.get(node, ())):
@@ -286,6 +303,8 @@ class AutogradReplay:
 
     def _result_of(self, node: fx.Node, args: Any, kwargs: Any) -> Any:
         target: Any = node.target
+        if "unpacked" in node.meta and isinstance(args[0], torch.Tensor):
+            return self._part_of(args[0], node.meta["unpacked"], args[1])
         if target is grad_mode_setter:
             return None  # how autograd was set is known of each node
         if node.op == "output":

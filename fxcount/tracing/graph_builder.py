@@ -16,6 +16,7 @@ from fxcount.tracing.backward_pass import SequenceNumbers
 from fxcount.tracing.containers import PLAIN, Part, is_constant, is_plain, parts_of, rebuild
 from fxcount.tracing.model_device import ModelDevice
 from fxcount.tracing.module_calls import ModuleCalls
+from fxcount.tracing.module_states import ModuleStates
 from fxcount.tracing.node_creation import NewNodes
 
 
@@ -76,14 +77,19 @@ class GraphBuilder:
         """The modules and tensors that the nodes name."""
         return self.attributes.used
 
+    @property
+    def states(self) -> ModuleStates:
+        """What the modules were when the run started."""
+        return self.attributes.states
+
     def last(self) -> fx.Node:
         """The node that was added last."""
         last: fx.Node = next(iter(reversed(self.graph.nodes)))
         return last
 
     def result_of(self, node: fx.Node) -> Any:
-        """What a node has computed."""
-        return self._results[node]
+        """What a node has computed; None of one that is part of the arguments of another."""
+        return self._results.get(node)
 
     def maker_of(self, tensor: torch.Tensor) -> fx.Node | Part | None:
         """The node that made a tensor, or which part of whose result it is; None if none of the graph did."""

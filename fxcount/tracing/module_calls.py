@@ -10,6 +10,7 @@ from torch import nn
 
 from fxcount._torch import CALL_OF_MODULE, compiled_call_of, forward_hooks_of, forward_pre_hooks_of, transform_level
 from fxcount.fault_origin import for_the_model
+from fxcount.formulas.custom import module_formula
 from fxcount.tracing.attribute_paths import Attributes
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.leaf_modules import is_leaf
@@ -59,7 +60,7 @@ class ModuleCalls:
             self.called.append((called_as, type(module).__name__))
             # What torch.func transforms has no place in a graph; the operators that it comes to have.
             is_node = is_leaf(module, self._model.run) and not transform_level()
-            if is_node and self._attributes.has_parameters_of(module):
+            if is_node and self._attributes.has_parameters_of(module) and self._is_as_at_start(module):
                 self._attributes.use(module)
                 return call_leaf(module, path, functools.partial(original, module), args, kwargs)
             on_enter(module)
@@ -86,6 +87,10 @@ class ModuleCalls:
             yield
         finally:
             self.inside_a_node = inside
+
+    def _is_as_at_start(self, module: nn.Module) -> bool:
+        """Whether a node that calls ``module`` calls it as it is now, and not with another mode, number or weight."""
+        return self._attributes.states.is_as_before(module) or module_formula(module) is not None
 
     def _called_as(self, module: nn.Module, first: str) -> str:
         """The path of ``module`` in the innermost running module that has it, for others may have it too; its ``first``

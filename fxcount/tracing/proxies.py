@@ -97,12 +97,16 @@ class _Guarded:
         object.__setattr__(self, name, value)
 
     def __iter__(self) -> Iterator[Any]:
-        """Unpacking into so many names is indexing, as `torch.fx` has it; it would disassemble the whole function."""
+        """Unpacking into so many names is indexing, as `torch.fx` has it; it would disassemble the whole function. The
+        nodes know that they belong together: of a tensor, Python takes all parts at once."""
         frame = sys._getframe(1)
         instruction, count = frame.f_code.co_code[frame.f_lasti : frame.f_lasti + 2]
         if dis.opname[instruction] != "UNPACK_SEQUENCE":
             self._refuse("the items")
-        return (self[position] for position in range(count))  # type: ignore[index]
+        together, items = object(), [self[position] for position in range(count)]  # type: ignore[index]
+        for item in items:
+            item.node.meta["unpacked"] = together
+        return iter(items)
 
     @property
     def __class__(self) -> Any:

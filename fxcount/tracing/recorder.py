@@ -80,8 +80,8 @@ def _record(
         gradients = recorder.autograd.backward(result) if backward else None
     attributes = recorder.graph.attributes
     module = TracedModule(recorder.graph.graph, attributes.used, model.training)
-    called, settings = recorder.modules.called, recorder.graph.autograd
-    return Trace(tracer, module, call.tensors(), called, model.owned, settings, attributes.made, gradients)
+    called, settings, states = recorder.modules.called, recorder.graph.autograd, attributes.states
+    return Trace(tracer, module, call.tensors(), called, model.owned, settings, attributes.made, states, gradients)
 
 
 SET_DATA = torch.Tensor.data.__set__  # type: ignore[attr-defined]  # on the class it is a descriptor

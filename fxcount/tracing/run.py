@@ -8,6 +8,7 @@ from torch import fx
 
 from fxcount.tracing.autograd_settings import AutogradSettings
 from fxcount.tracing.containers import Part
+from fxcount.tracing.module_states import ModuleStates
 from fxcount.tracing.trace import Trace
 
 
@@ -26,8 +27,12 @@ class Run(Protocol):
     def used(self) -> Mapping[str, Any]:
         """The modules and tensors that the nodes name."""
 
+    @property
+    def states(self) -> ModuleStates:
+        """What the modules were when it started."""
+
     def result_of(self, node: fx.Node) -> Any:
-        """The tensor of an input, or what an attribute is."""
+        """The tensor of an input, or what an attribute is; None of a node that is part of the arguments of another."""
 
     def maker_of(self, tensor: torch.Tensor) -> fx.Node | Part | None:
         """The node that made a tensor that the model holds, or which part of whose result it is."""
@@ -40,6 +45,7 @@ class TracedRun:
         self.graph = trace.module.graph
         self.autograd = trace.autograd
         self.used: Mapping[str, Any] = trace.module.named
+        self.states = trace.states
         placeholders = [node for node in self.graph.nodes if node.op == "placeholder"]
         self._inputs = dict(zip(placeholders, trace.inputs, strict=True))
 

@@ -64,8 +64,8 @@ def trace_symbolically(model: CountedModel, call: ExampleCall, *, backward: bool
     finally:
         tracer.is_over = True
     module = TracedModule(graph, tracer.attributes.used, model.training)
-    called, made = tracer.modules.called, tracer.attributes.made
-    return Trace("symbolic", module, call.tensors(), called, model.owned, tracer.autograd, made)
+    called, made, states = tracer.modules.called, tracer.attributes.made, tracer.attributes.states
+    return Trace("symbolic", module, call.tensors(), called, model.owned, tracer.autograd, made, states)
 
 
 class SymbolicTracer(fx.Tracer):
@@ -211,7 +211,7 @@ class SymbolicTracer(fx.Tracer):
 
 def _refuse_gradient(kind: type[torch.autograd.Function], apply: Any, args: Any, kwargs: Any) -> Any:
     """The call of a function with a gradient of its own: a graph has what it computes, and not how it is derived."""
-    if contains((fx.Proxy,), args, kwargs):
+    if contains(TRACED, args, kwargs):
         raise CannotTrace(f"{kind.__name__} has a gradient of its own")
     return for_the_model(apply, *args, **kwargs)
 

@@ -9,6 +9,7 @@ from torch import fx, nn
 
 from fxcount._torch import register_node
 from fxcount.tracing.autograd_settings import AutogradSettings
+from fxcount.tracing.module_states import ModuleStates
 
 
 class TracedModule(nn.Module):
@@ -74,5 +75,7 @@ class Trace:
     """What autograd was told about the nodes."""
     made: Mapping[int, nn.Parameter]
     """The parameters that the run itself made, by identity: none of the model's."""
+    states: ModuleStates
+    """What the modules were when the run started, and so when a node calls them."""
     gradients: Mapping[int, torch.Tensor] | None = None
     """Those of parameters after the backward pass, by the identity of the parameter; None without one."""

@@ -231,6 +231,17 @@ def test_in_place(tracer: str) -> None:
     assert cost == Cost(macs=60, add=16, cmp=20)
 
 
+@pytest.mark.parametrize("tracer", TRACERS)
+def test_a_tensor_that_is_unpacked(tracer: str) -> None:
+    """a + b c of the three parts of 4 * 2, whose gradients are stacked: 2 * 8 products, and none are added."""
+
+    def model(x: Tensor) -> Tensor:
+        a, b, c = x
+        return a + b * c
+
+    assert count(model, torch.randn(3, 4, 2, requires_grad=True), tracer=tracer) == Cost(mul=16)
+
+
 @pytest.mark.parametrize("tracer", RECORDED)
 def test_item_assignment(tracer: str) -> None:
     """The column that was overwritten has no gradient: a copy of zeros, which is no arithmetic."""
@@ -540,9 +551,13 @@ def test_sparse_gradients() -> None:
     """How many rows there are is known where the model runs on data."""
     model, x = nn.Embedding(10, 3, sparse=True), torch.randint(0, 10, (4,))
     with pytest.raises(DataNeededError, match="sparse gradients"):
-        count_graph(model, x, optimizer=torch.optim.SparseAdam)
-    cost = count_graph(model, x, optimizer=torch.optim.SparseAdam, tracer="executed")
-    assert cost.optimizer_step != Cost()
+        count_graph(model, x, optimizer=torch.optim.SparseAdam, tracer="recorded")
+    steps = []
+    for tracer in ("auto", "executed"):
+        cost = count_graph(model, x, optimizer=torch.optim.SparseAdam, tracer=tracer)
+        assert cost.tracer == "executed"
+        steps.append(cost.optimizer_step)
+    assert steps[0] == steps[1] != Cost()
 
 
 def test_what_is_no_optimizer_is_refused() -> None:
@@ -550,6 +565,21 @@ def test_what_is_no_optimizer_is_refused() -> None:
         count_graph(TWO, torch.randn(5, 3), optimizer=torch.optim.LBFGS)
     with pytest.raises(InputError, match=r"must return a torch\.optim\.Optimizer, not list"):
         count_graph(TWO, torch.randn(5, 3), optimizer=list)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"a function of parameters, such as torch\.optim\.AdamW, not SGD"):
+        count_graph(TWO, torch.randn(5, 3), optimizer=torch.optim.SGD(TWO.parameters()))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="one of the parameters that it is given"):
+        count_graph(TWO, torch.randn(5, 3), optimizer=lambda given: torch.optim.AdamW(TWO.parameters()))
+
+
+def test_random_numbers_of_an_optimizer_are_its_own() -> None:
+    before = torch.get_rng_state()
+    count_graph(TWO, torch.randn(5, 3), optimizer=lambda given: (torch.randn(3), torch.optim.SGD(given))[1])
+    torch.set_rng_state(before)
+    torch.randn(5, 3)
+    after = torch.get_rng_state()
+    torch.set_rng_state(before)
+    count_graph(TWO, torch.randn(5, 3), optimizer=lambda given: (torch.randn(3), torch.optim.SGD(given))[1])
+    assert torch.equal(torch.get_rng_state(), after)
 
 
 def test_known_integers_beside_others() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts, set_checkpoint_early_stop
 
@@ -39,6 +40,30 @@ def test_reentrant_checkpoints_in_a_row(tracer: str) -> None:
         return x
 
     assert macs(model, rows(), tracer=tracer) == 2 * (80 + 160)
+
+
+@pytest.mark.parametrize("tracer", RECORDED)
+def test_a_reentrant_checkpoint_of_a_parameter(tracer: str) -> None:
+    """5 * 4 * 4 for the weight, which is computed again."""
+    weight = nn.Parameter(torch.randn(4, 4))
+
+    def model(x: Tensor) -> Any:
+        return F.linear(x, checkpoint(torch.tanh, weight, use_reentrant=True))
+
+    cost = count_graph(model, rows(requires_grad=False), tracer=tracer, backward=True)
+    assert cost.backward == Cost(macs=80, mul=2 * 16, add=16, special=16)
+
+
+@pytest.mark.parametrize("tracer", RECORDED)
+def test_sizes_in_reentrant_checkpoints(tracer: str) -> None:
+    def model(x: Tensor) -> Any:
+        for _ in range(2):
+            x = checkpoint(lambda y: y.exp().view(y.shape), FIRST(x)[:, :4], use_reentrant=True)
+        return x
+
+    cost = count_graph(model, rows(), tracer=tracer, backward=True)
+    assert cost.backward is not None
+    assert cost.backward.special == 2 * 20
 
 
 @pytest.mark.parametrize("tracer", RECORDED)
