@@ -87,6 +87,13 @@ class AutogradReplay:
             whole = AutogradReplay(self._run, self._counter, self._model, self._unseen)
             whole._leaves.take_inputs(self._leaves)
             return whole.backward(result)
+        try:
+            return self._taken_backward(result)
+        except Exception as error:
+            error.add_note("the recorded run was repeated with autograd; tracer='executed' runs the model itself")
+            raise
+
+    def _taken_backward(self, result: Any) -> dict[int, torch.Tensor]:
         self._catch_up()
         output = self._last
         assert output is not None

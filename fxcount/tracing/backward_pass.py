@@ -89,7 +89,7 @@ class BackwardPass:
         told, noted = counter.on_call, counter.calls
         counter.on_call, counter.calls = self._note, []
         try:
-            with counter.backward():
+            with counter.backward(), torch.autograd.set_detect_anomaly(False):  # whose checks are no gradients
                 for_the_model(torch.autograd.backward, outputs, given)
         finally:
             counter.on_call, counter.calls = told, noted

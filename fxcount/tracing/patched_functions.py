@@ -35,7 +35,7 @@ def replaced_functions(functions: Sequence[Callable[..., Any]], call: Callable[.
 @contextlib.contextmanager
 def watched_parameters(note: Callable[[nn.Parameter], None]) -> Iterator[None]:
     """While it lasts, ``note`` is told of every parameter that is made in this thread."""
-    original, thread = nn.Parameter.__new__, threading.get_ident()
+    own, original, thread = vars(nn.Parameter)["__new__"], nn.Parameter.__new__, threading.get_ident()
 
     def make(kind: type[nn.Parameter], *args: Any, **kwargs: Any) -> nn.Parameter:
         made: nn.Parameter = for_the_model(original, kind, *args, **kwargs)
@@ -47,7 +47,7 @@ def watched_parameters(note: Callable[[nn.Parameter], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        nn.Parameter.__new__ = original  # type: ignore[method-assign]
+        nn.Parameter.__new__ = own  # type: ignore[method-assign]
 
 
 _TAKE_NUMBERS = (

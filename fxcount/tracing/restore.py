@@ -297,10 +297,20 @@ class _Settings:
             set_value(value)
 
 
+def _determinism() -> tuple[bool, bool]:
+    return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+
+
+def _set_determinism(value: tuple[bool, bool]) -> None:
+    if value != _determinism():  # to set it loads a compiler
+        torch.use_deterministic_algorithms(value[0], warn_only=value[1])
+
+
 def _settings() -> Iterator[tuple[Callable[[], Any], Callable[[Any], object]]]:
     """Functions that get and set what a model may set in torch, and the states of the random generators it may use."""
     yield torch.is_grad_enabled, torch.set_grad_enabled
     yield torch.get_default_dtype, torch.set_default_dtype
+    yield _determinism, _set_determinism
     yield torch.get_rng_state, torch.set_rng_state
     yield random.getstate, random.setstate
     if numpy := sys.modules.get("numpy"):

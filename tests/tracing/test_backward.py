@@ -374,6 +374,14 @@ def test_where_settings_of_torch_are_frozen(monkeypatch: pytest.MonkeyPatch) -> 
     assert (cost, torch.backends.mkldnn.enabled) == (Cost(macs=60), True)
 
 
+@pytest.mark.filterwarnings("ignore:Anomaly Detection")
+@pytest.mark.parametrize("tracer", TRACERS)
+def test_where_autograd_looks_for_anomalies(tracer: str) -> None:
+    with torch.autograd.set_detect_anomaly(True):
+        assert count(nn.Linear(3, 4, bias=False), torch.randn(5, 3), tracer=tracer) == Cost(macs=60)
+        assert torch.is_anomaly_enabled()
+
+
 def test_without_data() -> None:
     with torch.device("meta"):
         model, x = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2)), torch.empty(5, 3)

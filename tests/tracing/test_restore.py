@@ -215,6 +215,16 @@ def test_hooks_that_the_model_takes_away(tracer: str) -> None:
     assert len(model._forward_hooks) == 1
 
 
+@pytest.mark.parametrize("tracer", TRACERS)
+def test_a_setting_of_torch(tracer: str) -> None:
+    def model(x: torch.Tensor) -> torch.Tensor:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        return x.exp()
+
+    count_graph(model, torch.rand(2, 4), tracer=tracer)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 def test_counts_in_threads_take_turns() -> None:
     class Slow(nn.Module):
         def __init__(self) -> None:
