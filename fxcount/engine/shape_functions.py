@@ -163,6 +163,12 @@ def recurrent_network(x: Any, *, hx: Any, bidirectional: bool) -> Any:
     return (steps, *(state.new_empty(state.shape) for state in last))
 
 
+@shape_of("_weight_norm_interface_backward")
+def weight_norm_backward(grad: Any, v: Any, magnitude: Any) -> Any:
+    """A gradient for the direction and one for the magnitude; torch 2.9 does not run it on meta."""
+    return _empty(v.shape, v), _empty(magnitude.shape, magnitude)
+
+
 @shape_of("ctc_loss")
 def ctc_loss(log_probs: Any, *, reduction: int) -> Any:
     """One loss, or one for each example of the batch; the operator would read the lengths."""
