@@ -1,9 +1,7 @@
 """`count_graph`: from a model and an example input to the costs of its graph."""
 
 import contextlib
-import gc
 import sys
-import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -13,8 +11,8 @@ from typing import Any
 import torch
 
 from fxcount.cost import Convention, OptimizerStep
-from fxcount.engine.compilation import uncompiled
 from fxcount.engine.counting_context import counting
+from fxcount.engine.one_count import one_count
 from fxcount.engine.optimizer_step import MakeOptimizer, optimizer_step, refuse_no_maker
 from fxcount.engine.sharding import refuse_sharded
 from fxcount.engine.threads import one_thread
@@ -94,7 +92,7 @@ def count_graph(
         raise InputError(f"unknown tracer {tracer!r}; the known ones are auto, {', '.join(TRACERS)}")
     if optimizer is not None:
         refuse_no_maker(optimizer)
-    with _ONE_AT_A_TIME, collector_paused(), uncompiled():
+    with one_count():
         with formulas_for_one_count(formulas) as custom:
             call = ExampleCall.of(example_input, example_kwargs)
             refuse_sharded(("an example input", tensor) for tensor in call.tensors())
@@ -123,10 +121,6 @@ def count_graph(
     return cost
 
 
-_ONE_AT_A_TIME = threading.RLock()
-"""A count sets functions and settings of torch for its time, and puts back what it found."""
-
-
 @contextlib.contextmanager
 def with_gradients() -> Iterator[None]:
     """While it lasts, autograd is on, wherever the count was asked for."""
@@ -138,18 +132,6 @@ def taken_step(optimizer: MakeOptimizer, model: CountedModel, trace: Trace) -> O
     """A step on the parameters of the model; the random numbers that it draws are not the model's."""
     with with_gradients(), torch.random.fork_rng(devices=()):
         return optimizer_step(optimizer, trained_parameters(model, trace))
-
-
-@contextlib.contextmanager
-def collector_paused() -> Iterator[None]:
-    """While it lasts, Python does not search for garbage: a graph of many nodes is none, and is all that is made."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def trace_and_interpret(model: CountedModel, call: ExampleCall, put_back: Callable[[], None], backward: bool) -> Trace:

@@ -13,14 +13,18 @@ from fxcount.errors import (
 )
 from fxcount.formulas import register_formula
 from fxcount.graph_cost import GraphCost
+from fxcount.memory import count_memory
+from fxcount.memory_cost import MemoryCost
 from fxcount.result.costed_graph import OperatorTotal
 from fxcount.result.counts import Counts
+from fxcount.result.memory_record import Allocation, ModuleMemory, Moment
 from fxcount.result.module_cost import ModuleCost
 from fxcount.result.node_cost import NodeCost
 from fxcount.result.operator_calls import OperatorCall
 
 __all__ = [
     "CONVENTIONS",
+    "Allocation",
     "Convention",
     "ConventionError",
     "Cost",
@@ -30,7 +34,10 @@ __all__ = [
     "FxcountError",
     "GraphCost",
     "InputError",
+    "MemoryCost",
     "ModuleCost",
+    "ModuleMemory",
+    "Moment",
     "NodeCost",
     "OperatorCall",
     "OperatorCost",
@@ -40,5 +47,6 @@ __all__ = [
     "TracingError",
     "UncountedError",
     "count_graph",
+    "count_memory",
     "register_formula",
 ]

@@ -23,6 +23,20 @@ def parse_count(text: str) -> int:
     return int(number)
 
 
+def parse_size(text: str) -> int:
+    """The bytes that are written with a unit: ``24GiB`` is 24 times 1,024 to the third, ``24GB`` 24 times 1,000 to the
+    third.
+
+    Raises:
+        InputError: the text is no size.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(?:([KMGTP]?)(I?)B)?", text.upper(), re.ASCII)
+    if match is None or (match[3] and not match[2]):
+        raise InputError(f"a size is a number of bytes such as 24GiB or 500MB, not {text!r}")
+    power = "KMGTP".find(match[2]) + 1 if match[2] else 0
+    return int(Decimal(match[1]) * (1024 if match[3] else 1000) ** power)
+
+
 def excess(amount: int, budget: int, unit: str) -> str:
     """By how much ``amount`` exceeds ``budget``, in words; empty if it does not."""
     if amount <= budget:

@@ -20,10 +20,14 @@ from fxcount.count import count_graph
 from fxcount.errors import FxcountError, InputError, ModelError
 from fxcount.fault_origin import REPORT
 from fxcount.graph_cost import GraphCost
+from fxcount.memory import count_memory
+from fxcount.memory_cost import MemoryCost
 from fxcount.tracing.example_call import ExampleCall
+from fxcount.views.memory_table import memory_overview
 from fxcount.views.page import page
 from fxcount.views.table import overview
 from fxcount.views.terminal import terminal_width
+from fxcount.views.units import size_text
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -34,13 +38,16 @@ def run(arguments: Sequence[str]) -> int:
         ModelError: the model cannot be built or counted.
     """
     options = parse(arguments)
-    cost = count(options.model, options)
-    text = view(cost, options)
+    memory = count_held(options.model, options) if options.memory or options.memory_budget is not None else None
+    costs = not options.memory or options.flops_budget is not None or options.params_budget is not None
+    cost = count(options.model, options) if costs else None
+    text = memory_view(memory, options) if memory is not None and options.memory else ""
+    text = view(cost, options) if cost is not None and not options.memory else text
     if options.output:
         Path(options.output).write_text(text.rstrip("\n") + "\n", encoding="utf-8")
     elif not options.quiet:
         print(text.rstrip("\n"), flush=True)
-    return check_budgets(cost, options)
+    return check_budgets(cost, memory, options)
 
 
 def count(name: str | None, options: Options) -> GraphCost:
@@ -50,8 +57,7 @@ def count(name: str | None, options: Options) -> GraphCost:
         InputError: there is no such model, or its input must be described.
         ModelError: the model fails.
     """
-    with working(f"building {name}", options):
-        named = load_model(name) if name else NamedModel(worked_example(), ExampleCall((worked_example_input(),), {}))
+    named = named_model(name, options)
     call = example_call(named, options)
     with working(f"counting {name}", options):
         return count_graph(
@@ -63,6 +69,27 @@ def count(name: str | None, options: Options) -> GraphCost:
             optimizer=options.make_optimizer,
             strict=options.strict,
         )
+
+
+def count_held(name: str | None, options: Options) -> MemoryCost:
+    """The memory of that model, as ``count`` its costs.
+
+    Raises:
+        InputError: there is no such model, or its input must be described.
+        ModelError: the model fails.
+    """
+    named = named_model(name, options)
+    call = example_call(named, options)
+    with working(f"counting {name}", options):
+        return count_memory(
+            named.model, call.args, call.kwargs, backward=options.backward, optimizer=options.make_optimizer
+        )
+
+
+def named_model(name: str | None, options: Options) -> NamedModel:
+    """The model of that name, the worked example if there is none."""
+    with working(f"building {name}", options):
+        return load_model(name) if name else NamedModel(worked_example(), ExampleCall((worked_example_input(),), {}))
 
 
 @contextlib.contextmanager
@@ -111,17 +138,34 @@ def view(cost: GraphCost, options: Options) -> str:
     return text if options.model else f"{WORKED_EXAMPLE}\n\n{text}"
 
 
+def memory_view(memory: MemoryCost, options: Options) -> str:
+    """What the options ask to see of the memory."""
+    if options.format == "json":
+        return memory.to_json(indent=1)
+    if options.format == "csv":
+        return memory.to_csv(options.by or "module")
+    style = "github" if options.format == "github" else "simple"
+    width = None if options.output or style == "github" else terminal_width()
+    if options.by or options.depth is not None or options.top is not None:
+        return memory.table(options.by or "module", options.depth, options.top, style, width)
+    return memory_overview(memory, style, width)
+
+
 WORKED_EXAMPLE = "The worked example: a convolution, a batch norm and a Hardtanh on [1, 1, 130, 40]."
 
 
-def check_budgets(cost: GraphCost, options: Options) -> int:
+def check_budgets(cost: GraphCost | None, memory: MemoryCost | None, options: Options) -> int:
     """0, or 1 and a line that says which budget is exceeded by how much."""
     excesses = []
-    if options.flops_budget is not None:
+    if cost is not None and options.flops_budget is not None:
         unit = f"FLOPs ({cost.convention.name}: {cost.convention.meaning})"
         excesses.append(excess(cost.flops, options.flops_budget, unit))
-    if options.params_budget is not None:
+    if cost is not None and options.params_budget is not None:
         excesses.append(excess(cost.params, options.params_budget, "parameters"))
+    if memory is not None and options.memory_budget is not None:
+        peak = max(memory.peak, memory.later_peak)
+        over = excess(peak, options.memory_budget, "bytes at the peak")
+        excesses.append(f"{over}: {size_text(peak)} of {size_text(options.memory_budget)}" if over else "")
     line = "; ".join(filter(None, excesses))
     if line:
         print(f"fxcount: {line}", file=sys.stderr)

@@ -6,17 +6,17 @@ MODEL: torchvision/NAME, timm/NAME, hf/CONFIG.json, FILE.py:NAME, PROGRAM.pt2,
   MODULE:CALLABLE; arguments go in parentheses; it is built without weights.
   No MODEL is the worked example of the tutorial.
   --input [NAME=]SHAPE[:DTYPE]   1,3,224,224 or ids=1,128:int64; once per input
-  --by node|module|operator      what a row is
+  --by node|module|operator      what a row is; of memory also kind or tensor
   --depth N, --top N             modules to this depth; only the N largest rows
   --convention C                 what FLOPs are: multiplications (macs + mul),
                                  macs, torch, arithmetic, or as macs=2,add=1
   --format F                     table, github, csv, json or html
   --output FILE                  write to FILE, in the format of its ending
-  --backward                     count the backward pass too
-  --optimizer NAME               and a step of torch.optim.NAME, such as adamw
+  --backward, --optimizer NAME   the backward pass too; a step, as of adamw
+  --memory                       what it holds in memory, and not what it costs
   --explain NODE                 why a node or a module costs what it costs
   --compare MODEL                both, module by module; --input is for both
-  --max-flops N, --max-params N  exit 1 above this; N is as 5G or 30M
+  --max-flops N, --max-params N, --max-memory SIZE    exit 1 above 5G or 24GiB
   --strict                       exit 1 if anything is not counted
   --quiet                        print nothing but errors
   --help, --version              this; which version this is

@@ -7,11 +7,12 @@ from typing import NoReturn
 
 import torch
 
-from fxcount.cli.budget import parse_count
+from fxcount.cli.budget import parse_count, parse_size
 from fxcount.cli.example_inputs import InputShape
 from fxcount.cost import Convention
 from fxcount.engine.optimizer_step import MakeOptimizer
 from fxcount.errors import InputError
+from fxcount.views.memory_table import TABLES
 from fxcount.views.rows import ROWS
 
 FORMATS = ("table", "github", "csv", "json", "html")
@@ -34,6 +35,8 @@ class Options(argparse.Namespace):
     compare: str | None
     max_flops: str | None
     max_params: str | None
+    max_memory: str | None
+    memory: bool
     backward: bool
     optimizer: str | None
     strict: bool
@@ -44,6 +47,7 @@ class Options(argparse.Namespace):
     reading: Convention
     flops_budget: int | None
     params_budget: int | None
+    memory_budget: int | None
     make_optimizer: MakeOptimizer | None
 
 
@@ -59,6 +63,7 @@ def parse(argv: Sequence[str] | None = None) -> Options:
     options.reading = parse_convention(options.convention)
     options.flops_budget = None if options.max_flops is None else parse_count(options.max_flops)
     options.params_budget = None if options.max_params is None else parse_count(options.max_params)
+    options.memory_budget = None if options.max_memory is None else parse_size(options.max_memory)
     options.make_optimizer = None if options.optimizer is None else parse_optimizer(options.optimizer)
     options.view = _view(options)
     return options
@@ -68,14 +73,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="fxcount", add_help=False, allow_abbrev=False)
     parser.add_argument("model", nargs="?")
     parser.add_argument("--input", action="append", default=[])
-    parser.add_argument("--by", choices=tuple(ROWS))
+    parser.add_argument("--by", choices=tuple(dict.fromkeys((*ROWS, *TABLES))))
     parser.add_argument("--depth", type=int)
     parser.add_argument("--top", type=int)
     parser.add_argument("--convention", default="multiplications")
     parser.add_argument("--format", choices=FORMATS)
-    for name in ("--output", "--explain", "--compare", "--max-flops", "--max-params", "--optimizer"):
+    for name in ("--output", "--explain", "--compare", "--max-flops", "--max-params", "--max-memory", "--optimizer"):
         parser.add_argument(name)
-    for name in ("--strict", "--quiet", "--backward"):
+    for name in ("--strict", "--quiet", "--backward", "--memory"):
         parser.add_argument(name, action="store_true")
     return parser
 
@@ -115,6 +120,7 @@ def parse_optimizer(text: str) -> MakeOptimizer:
 
 
 VIEWS: Mapping[str, Sequence[str]] = {
+    "memory": ("by", "depth", "top", "format"),
     "explain": (),
     "compare": ("depth", "format"),
     "table": ("by", "depth", "top", "format"),
@@ -125,21 +131,29 @@ VIEWS: Mapping[str, Sequence[str]] = {
 }
 """What can be shown, to the options that say how."""
 
+MEMORY_FORMATS = ("table", "github", "csv", "json")
+"""The formats in which memory is shown."""
+
 
 def _view(options: Options) -> str:
     """What is to be shown: the one of ``VIEWS`` that all options go with."""
     ending = Path(options.output or "").suffix
     written = options.format or ENDINGS.get(ending, "table")
-    view = next((name for name in ("explain", "compare") if getattr(options, name) is not None), written)
-    if view == "compare" and written not in ("table", "github"):
-        raise InputError(f"a comparison is shown as table or github, not as {written}")
+    asked = [name for name in ("memory", "explain", "compare") if getattr(options, name)]
+    view = next(iter(asked), written)
+    for name, what, shown in (("memory", "memory", MEMORY_FORMATS), ("compare", "a comparison", ("table", "github"))):
+        if view == name and written not in shown:
+            raise InputError(f"{what} is shown as {', '.join(shown[:-1])} or {shown[-1]}, not as {written}")
+    tables = TABLES if view == "memory" else ROWS
+    if options.by is not None and options.by not in tables:
+        raise InputError(f"--by is {', '.join(tables)} here, not {options.by}")
     for name in ("explain", "compare", "by", "depth", "top", "format"):
         if getattr(options, name) is not None and name != view and name not in VIEWS[view]:
             raise InputError(f"--{name} does not go with {view}")
     for name in ("depth", "top"):
         if (getattr(options, name) or 0) < 0:
             raise InputError(f"--{name} must not be negative")
-    if options.depth is not None and options.by in ("node", "operator"):
+    if options.depth is not None and options.by not in (None, "module"):
         raise InputError(f"--depth is for --by module, not for --by {options.by}")
     options.format = written
     return view

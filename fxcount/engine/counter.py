@@ -202,7 +202,12 @@ class OperatorCounter(DispatchMode):
     def _note_made(self, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> None:
         """Memory in a result that is not an argument's was made by the operator."""
         given = {memory(tensor) for tensor in tensors((args, tuple(kwargs.values())))}
-        self._made.update({memory(tensor) for tensor in tensors((out,))} - given - {0})
+        for place in {memory(tensor) for tensor in tensors((out,))} - given - {0}:
+            self._is_new(place)
+
+    def _is_new(self, place: int) -> None:
+        """Memory that somebody else may have had before, and has no more."""
+        self._made.add(place)
 
     def _keep(self, tensor: torch.Tensor) -> None:
         place = memory(tensor)

@@ -57,18 +57,28 @@ def refuse_no_maker(make: Any) -> None:
         raise InputError(f"optimizer must be a function of parameters, such as torch.optim.AdamW, not {kind}")
 
 
-def _counted(make: MakeOptimizer, trained: Trained, device: str, counter: OperatorCounter) -> OptimizerStep:
-    given = [_stand_in(*pair, device) for pair in trained]
+def made_optimizer(make: MakeOptimizer, given: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+    """What ``make`` returns of these parameters.
+
+    Raises:
+        InputError: that is no optimizer, or one of other parameters.
+        TracingError: the optimizer runs the model in its step.
+    """
     optimizer = for_the_model(make, list(given))
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise InputError(f"optimizer must return a torch.optim.Optimizer, not {type(optimizer).__name__}")
     known = {*map(id, given)}
     if any(id(parameter) not in known for group in optimizer.param_groups for parameter in group["params"]):
         raise InputError("optimizer must return one of the parameters that it is given, and it holds others")
-    name = type(optimizer).__name__
     closure = inspect.signature(optimizer.step).parameters.get("closure")
     if closure is not None and closure.default is inspect.Parameter.empty:
+        name = type(optimizer).__name__
         raise TracingError(f"{name} runs the model inside its step, as often as its data says")
+    return optimizer
+
+
+def _counted(make: MakeOptimizer, trained: Trained, device: str, counter: OperatorCounter) -> OptimizerStep:
+    optimizer = made_optimizer(make, [_stand_in(*pair, device) for pair in trained])
     for group in optimizer.param_groups:
         group.update({how: False for how in ("foreach", "fused") if group.get(how)})
     _take_first_steps(optimizer, counter)
@@ -85,7 +95,7 @@ def _counted(make: MakeOptimizer, trained: Trained, device: str, counter: Operat
     counter.on_call = note
     with counter:
         for_the_model(optimizer.step)
-    return OptimizerStep.of(name, operators)
+    return OptimizerStep.of(type(optimizer).__name__, operators)
 
 
 def _take_first_steps(optimizer: torch.optim.Optimizer, counter: OperatorCounter) -> None:

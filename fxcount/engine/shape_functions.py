@@ -104,6 +104,12 @@ def channel_norm(
     return _empty(x.shape, x) if fits and x.is_contiguous() else NotImplemented
 
 
+@shape_of("native_batch_norm")
+def norm_by_running_statistics(x: Any, *, training: bool = False) -> Any:
+    """As the input, and no statistics of the batch; on meta torch makes room for these."""
+    return NotImplemented if training else (torch.empty_like(x), _empty((0,), x), _empty((0,), x))
+
+
 @shape_of("layer_norm rms_norm")
 def last_axes_norm(x: Any, normalized_shape: Sequence[int], weight: Any, *, bias: Any = None) -> Any:
     """As the input, contiguous."""

@@ -2,13 +2,14 @@
 
 import contextlib
 import functools
+import weakref
 from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
-from fxcount._torch import Operator, storage_identity
+from fxcount._torch import Operator, is_alias_of, storage_identity
 from fxcount.engine.counter import OperatorCounter, memory
 from fxcount.engine.node_annotation import Annotation, annotation
 from fxcount.engine.operator_facts import facts_on
@@ -42,8 +43,9 @@ class WithoutData(OperatorCounter):
         self.differentiates = False
         """Whether autograd is at work on what runs. It wants what it differentiates on one device, so that known
         floating-point numbers have stand-ins too, and each result in memory of its own."""
-        self._known: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # such stand-ins, by identity, and the numbers
-        self._stand_ins: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._known = TensorsOf()
+        """The numbers of such stand-ins."""
+        self._stand_ins = TensorsOf()
         self._overwritten_unseen: set[int] = set()
         self._lifted: set[int] = set()
         self._repeats = new_or_shared(own=custom_formulas())
@@ -81,7 +83,7 @@ class WithoutData(OperatorCounter):
             return out
         self.calls += note["operators"]
         facts = facts_on(func)
-        if facts.may_return_views and not facts.written:
+        if not facts.written and (facts.may_return_views or _lies_in(out, args)):
             self._repeats.remember(key, lambda given: func(*given, **kwargs), note)
         elif key == self._key_of(func, args, kwargs):  # or it changes the shape of an argument
             self._repeats.add(key, args, kwargs, out, note, new_memory)
@@ -132,14 +134,13 @@ class WithoutData(OperatorCounter):
 
     def _shape_alone(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """What has the shape of a tensor, whether its values are known or not; None if that is not its form."""
-        stand_in = self._stand_ins.get(id(tensor))
-        return (tensor if stand_in is None else stand_in[1]) if _has_strides(tensor) else None
+        return self._stand_ins.get(tensor, tensor) if _has_strides(tensor) else None
 
     def set_data(self, tensor: torch.Tensor, data: torch.Tensor) -> None:
         if tensor.is_meta or not data.is_meta:
             super().set_data(tensor, data)
         else:
-            self._stand_ins[id(tensor)] = (tensor, data)
+            self._stand_ins.set(tensor, data)
 
     def run(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Sequence[Any], Any, Any]:
         facts = facts_on(func)
@@ -169,7 +170,7 @@ class WithoutData(OperatorCounter):
 
     def _value_of(self, tensor: torch.Tensor) -> torch.Tensor:
         """The numbers of a stand-in that are known; else the tensor itself."""
-        return self._known.get(id(tensor), (tensor, tensor))[1]
+        return self._known.get(tensor, tensor)
 
     @functools.cached_property
     def _places_owned(self) -> Container[int]:
@@ -196,15 +197,20 @@ class WithoutData(OperatorCounter):
         if facts.may_return_views and self._is_large(out):
             return self._run_on_shapes(func, *given)
         self._note_made(ran_args, ran_kwargs, out)
-        if self.differentiates and any(map(_is_continuous, tensors((out,)))):
-            on_shapes = self._run_on_shapes(func, *given)
-            pairs = zip(tensors((on_shapes[2],)), tensors((out,)), strict=True)
-            self._known.update((id(stand_in), (stand_in, value)) for stand_in, value in pairs)
-            return on_shapes
         if facts.lifts:
-            self._made.add(memory(out))
+            self._is_new(memory(out))
             self._lifted.add(memory(out))
+        if self.differentiates and any(map(_is_continuous, tensors((out,)))):
+            on_shapes = (ran_args, ran_kwargs, _shape_of(out)) if facts.lifts else self._run_on_shapes(func, *given)
+            for stand_in, value in zip(tensors((on_shapes[2],)), tensors((out,)), strict=True):
+                self._known.set(stand_in, value)
+            return on_shapes
         return ran_args, ran_kwargs, out
+
+    def _is_new(self, place: int) -> None:
+        super()._is_new(place)
+        self._overwritten_unseen.discard(place)
+        self._lifted.discard(place)
 
     def _is_large(self, result: Any) -> bool:
         return any(tensor.numel() > self.LARGEST_KNOWN for tensor in tensors((result,)))
@@ -242,10 +248,29 @@ class WithoutData(OperatorCounter):
         return _replaced(value, replace)
 
     def _stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The stand-in of ``tensor``, the same one each time; the tensor is kept so that its id stays its own."""
-        if id(tensor) not in self._stand_ins:
-            self._stand_ins[id(tensor)] = (tensor, _shape_of(tensor))
-        return self._stand_ins[id(tensor)][1]
+        """The stand-in of ``tensor``, the same one each time."""
+        if (known := self._stand_ins.get(tensor, tensor)) is not tensor:
+            return known
+        self._stand_ins.set(tensor, made := _shape_of(tensor))
+        return made
+
+
+class TensorsOf:
+    """A tensor for each of others, by their identity, as long as those are there: nothing is kept alive by it."""
+
+    def __init__(self) -> None:
+        self._found: dict[int, tuple[Any, torch.Tensor]] = {}
+
+    def get(self, tensor: torch.Tensor, otherwise: torch.Tensor) -> torch.Tensor:
+        """The one that was set for ``tensor``."""
+        found = self._found.get(id(tensor))
+        return otherwise if found is None else found[1]
+
+    def set(self, tensor: torch.Tensor, value: torch.Tensor) -> None:
+        """From now on ``value`` is the one for ``tensor``."""
+        place, found = id(tensor), self._found
+        # Torch hands out the same object as long as the tensor is there, whoever in Python or C++ has it.
+        found[place] = (weakref.ref(tensor, lambda gone: found.pop(place, None)), value)
 
 
 class _Everything:
@@ -264,6 +289,11 @@ def _replaced(value: Any, replace: Callable[[torch.Tensor], torch.Tensor]) -> An
     if isinstance(value, Mapping):
         return {key: _replaced(item, replace) for key, item in value.items()}
     return value
+
+
+def _lies_in(result: Any, given: Any) -> bool:
+    """Whether a tensor of the result lies in the memory of an argument, also where the schema does not say so."""
+    return any(is_alias_of(made, each) for made in tensors((result,)) for each in tensors(given) if made.is_meta)
 
 
 def _is_continuous(tensor: torch.Tensor) -> bool:

@@ -5,8 +5,18 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
+from torch.utils.weak import TensorWeakRef
 
-from fxcount._torch import DispatchMode, any_autocast, disabled_torch_function, make_wrapper_subclass, pytree
+from fxcount._torch import (
+    DispatchMode,
+    Operator,
+    any_autocast,
+    disabled_torch_function,
+    make_wrapper_subclass,
+    no_dispatch_modes,
+    pytree,
+)
+from fxcount.engine.operator_facts import facts_on
 from fxcount.fault_origin import for_the_model
 
 
@@ -75,15 +85,20 @@ class AsOn(DispatchMode):
     def __init__(self, device: torch.device) -> None:
         super().__init__()
         self._device = device
-        self._shown: dict[int, ShownStandIn] = {}
+        self._shown: dict[int, TensorWeakRef] = {}
 
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        return self.show(for_the_model(func, *self.hide(args), **self.hide(kwargs or {})))
+        kwargs = kwargs or {}
+        out = self.show(for_the_model(func, *self.hide(args), **self.hide(kwargs)))
+        if isinstance(func, Operator):
+            for written in facts_on(func).tensors_written(args, kwargs):
+                self._show_form(written)
+        return out
 
     def show(self, value: Any) -> Any:
-        """``value`` with each floating-point stand-in shown on the device, the same one each time."""
+        """``value`` with each stand-in shown on the device, the same one as long as anybody has it."""
         return for_the_model(pytree.tree_map, self._show_tensor, value)
 
     def hide(self, value: Any) -> Any:
@@ -91,8 +106,19 @@ class AsOn(DispatchMode):
         return for_the_model(pytree.tree_map, lambda leaf: leaf.stand_in if type(leaf) is ShownStandIn else leaf, value)
 
     def _show_tensor(self, leaf: Any) -> Any:
-        if not isinstance(leaf, torch.Tensor) or not leaf.is_meta or not leaf.is_floating_point():
+        if not isinstance(leaf, torch.Tensor) or not leaf.is_meta:
             return leaf
-        if id(leaf) not in self._shown:
-            self._shown[id(leaf)] = ShownStandIn(leaf, self._device)
-        return self._shown[id(leaf)]
+        known = self._shown.get(id(leaf))  # one that is alive keeps its stand-in, and so the identity of that
+        shown = None if known is None else known()
+        if shown is None:
+            shown = ShownStandIn(leaf, self._device)
+            self._shown[id(leaf)] = TensorWeakRef(shown)
+        return shown
+
+    def _show_form(self, written: torch.Tensor) -> None:
+        """What is written to may have got another shape."""
+        if isinstance(written, ShownStandIn):
+            stand_in = written.stand_in
+            if (written.shape, written.stride()) != (stand_in.shape, stand_in.stride()):
+                with no_dispatch_modes():
+                    written.data = ShownStandIn(stand_in, self._device)

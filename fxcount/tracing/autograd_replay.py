@@ -54,7 +54,7 @@ class AutogradReplay:
         self._unseen = unseen
         self._counter = counter
         self._model = model
-        self._numbers = SequenceNumbers()
+        self._numbers = SequenceNumbers[fx.Node]()
         self._backward: BackwardPass | None = None
         self._values: dict[fx.Node, Any] = {}
         self._last: fx.Node | None = None

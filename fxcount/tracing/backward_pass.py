@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import FunctionType
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import fx, nn
@@ -25,23 +25,26 @@ from fxcount.fault_origin import for_the_model
 from fxcount.formulas.number_kinds import tensors
 from fxcount.tracing.run import Run
 
+Place = TypeVar("Place")
+"""What the forward pass was at then, such as a node of a graph."""
 
-class SequenceNumbers:
+
+class SequenceNumbers(Generic[Place]):
     """Autograd numbers what it notes for a backward pass in the order in which it does so: by its number, each belongs
     to the node of the forward call that was run then."""
 
     def __init__(self) -> None:
         self._ends: list[int] = []
-        self._nodes: list[fx.Node] = []
+        self._nodes: list[Place] = []
 
-    def made_by(self, node: fx.Node) -> None:
+    def made_by(self, node: Place) -> None:
         """What autograd has noted since the last time, it has noted for ``node``."""
         end = next_sequence_number()
         if not self._ends or end > self._ends[-1]:
             self._ends.append(end)
             self._nodes.append(node)
 
-    def node_of(self, number: int) -> fx.Node | None:
+    def node_of(self, number: int) -> Place | None:
         """The node that the one with this number belongs to; None if no node of the graph made it."""
         place = bisect_right(self._ends, number)
         return self._nodes[place] if place < len(self._ends) else None
@@ -53,7 +56,7 @@ class BackwardPass:
     def __init__(
         self,
         counter: OperatorCounter,
-        numbers: SequenceNumbers,
+        numbers: SequenceNumbers[fx.Node],
         run: Run,
         stand_in: Callable[[torch.Tensor], torch.Tensor] = lambda tensor: tensor,
     ) -> None:

@@ -41,7 +41,7 @@ class GraphBuilder:
         self._in_results: dict[fx.Node, StorageNumbers] = {}  # of those whose parts are nodes
         self._results: dict[fx.Node, Any] = {}  # kept, so that no other tensor gets the identity of one that is gone
         self.autograd = AutogradSettings()
-        self.numbers: SequenceNumbers | None = None
+        self.numbers: SequenceNumbers[fx.Node] | None = None
         """Where autograd is at work: what it has noted for which node."""
 
     def add(self, op: str, target: Any, args: Any, kwargs: Any, result: Any, note: Annotation) -> fx.Node:

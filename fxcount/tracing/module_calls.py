@@ -31,8 +31,7 @@ class ModuleCalls:
         self._attributes = attributes
         self.caller = ""
         """The path of the module whose forward runs now, "" for the model itself."""
-        self._running: list[tuple[str, nn.Module]] = []
-        self._inside: dict[str, dict[int, str]] = {}
+        self._running = RunningModules()
 
     @contextlib.contextmanager
     def watching(
@@ -56,7 +55,7 @@ class ModuleCalls:
             if sees_another or not lasts or threading.get_ident() != thread or self.inside_a_node:
                 return for_the_model(original, module, *args, **kwargs)
             path = self._attributes.path_of(module)
-            called_as = self._called_as(module, path)
+            called_as = self._running.path_of(module, path)
             self.called.append((called_as, type(module).__name__))
             # What torch.func transforms has no place in a graph; the operators that it comes to have.
             is_node = is_leaf(module, self._model.run) and not transform_level()
@@ -65,12 +64,12 @@ class ModuleCalls:
                 return call_leaf(module, path, functools.partial(original, module), args, kwargs)
             on_enter(module)
             caller, self.caller = self.caller, called_as
-            self._running.append((called_as, module))
+            self._running.enter(module, called_as)
             try:
                 return for_the_model(original, module, *args, **kwargs)
             finally:
                 self.caller = caller
-                self._running.pop()
+                self._running.leave()
 
         setattr(nn.Module, name, watched)
         try:
@@ -92,7 +91,23 @@ class ModuleCalls:
         """Whether a node that calls ``module`` calls it as it is now, and not with another mode, number or weight."""
         return self._attributes.states.is_as_before(module) or module_formula(module) is not None
 
-    def _called_as(self, module: nn.Module, first: str) -> str:
+
+class RunningModules:
+    """The modules whose forward runs, each inside of the one before."""
+
+    def __init__(self) -> None:
+        self._running: list[tuple[str, nn.Module]] = []
+        self._inside: dict[str, dict[int, str]] = {}
+
+    def enter(self, module: nn.Module, path: str) -> None:
+        """The forward of ``module``, which was called by this path, begins."""
+        self._running.append((path, module))
+
+    def leave(self) -> None:
+        """That of the last that was entered is over."""
+        self._running.pop()
+
+    def path_of(self, module: nn.Module, first: str) -> str:
         """The path of ``module`` in the innermost running module that has it, for others may have it too; its ``first``
         path if none has."""
         for path, running in reversed(self._running):

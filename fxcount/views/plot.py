@@ -51,7 +51,7 @@ def figure(cost: CostedGraph, by: str = "module", value: str = "flops", kind: st
     costs = ("flops", *FIELDS, *(BACKWARD_COUNTS if cost.has_backward else ()))
     known = costs if by == "operator" else ("params", "trainable", *costs)
     _check(f"value by {by}", value, known)
-    traces = _plotly()
+    traces = plotly_traces()
     boxes = list(BOXES[by](cost, value))
     total, unit = boxes[0].amount, _unit(cost, value)
     shares = [share(box.amount, total) for box in boxes]
@@ -153,7 +153,12 @@ def _check(argument: str, given: str, known: Iterable[str]) -> None:
         raise InputError(f"unknown {argument}: {given!r}; the known ones are {', '.join(known)}")
 
 
-def _plotly() -> Any:
+def plotly_traces() -> Any:
+    """The module of plotly that draws.
+
+    Raises:
+        FxcountError: it is not installed.
+    """
     try:
         import plotly.graph_objects
     except ImportError as error:

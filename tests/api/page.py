@@ -23,7 +23,7 @@ a `Cost`, and a `Convention` makes one number of it, the FLOPs. The [tutorial](t
 and the [cost model](cost-model.md) says what counts."""
 
 GROUPS = {
-    "Counting": ("", ["count_graph"]),
+    "Counting": ("", ["count_graph", "count_memory"]),
     "The result": (
         "A `Shape` is a `tuple[int, ...]`. A `CostedGraph` is a `GraphCost` without the views, and a `Submodule` the "
         "class name and the calls of a module.",
@@ -38,6 +38,10 @@ GROUPS = {
             "Counts",
             "OptimizerStep",
         ],
+    ),
+    "Memory": (
+        "A `MemoryRecord` is a `MemoryCost` without the views.",
+        ["MemoryCost", "ModuleMemory", "Allocation", "Moment"],
     ),
     "Costs and conventions": (
         "The [cost model](cost-model.md) says what each field counts and who uses which convention.",

@@ -1,7 +1,7 @@
 import pytest
 
 from fxcount import InputError
-from fxcount.cli.budget import excess, parse_count
+from fxcount.cli.budget import excess, parse_count, parse_size
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,17 @@ def test_by_how_much_a_budget_is_exceeded() -> None:
     assert excess(5, 5, "parameters") == ""
     assert excess(1344, 1000, "parameters") == "1,344 parameters exceed the budget of 1,000 by 344 (34.4%)"
     assert excess(2, 0, "parameters") == "2 parameters exceed the budget of 0 by 2"
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("116", 116), ("24GiB", 24 * 2**30), ("24 gib", 24 * 2**30), ("500MB", 500 * 10**6), ("1.5kib", 1536), ("7B", 7)],
+)
+def test_a_size(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "5G", "GiB", "1iB", "-1MB", "3XB"])
+def test_no_size(text: str) -> None:
+    with pytest.raises(InputError, match="a size is a number of bytes such as 24GiB or 500MB"):
+        parse_size(text)

@@ -283,3 +283,40 @@ def test_a_reader_that_has_seen_enough() -> None:
 
 def test_every_view_is_in_the_help() -> None:
     assert all(view in HELP for view in VIEWS)
+
+
+def test_memory(capfd: pytest.CaptureFixture[str]) -> None:
+    out = printed(capfd, "torch.nn:Linear(4, 3)", "--input", "2,4", "--memory")
+    # 12 weights, 3 biases, 8 inputs and 6 outputs of 4 bytes.
+    assert "the peak is 116 bytes" in out
+    assert "at the peak" in out
+    assert "aten.addmm" in printed(capfd, "torch.nn:Linear(4, 3)", "--input", "2,4", "--memory", "--by", "operator")
+    data = json.loads(printed(capfd, "--memory", "--optimizer", "adamw", "--format", "json"))
+    assert data["optimizer"] == "AdamW"
+    assert printed(capfd, "--memory", "--backward", "--format", "csv").startswith("name,kind,parameters,peak")
+
+
+def test_a_budget_of_memory(capfd: pytest.CaptureFixture[str]) -> None:
+    layer = ("torch.nn:Linear(4, 3)", "--input", "2,4", "--quiet", "--max-memory")
+    assert main([*layer, "116"]) == 0
+    assert main([*layer, "0.1KiB"]) == 1
+    line = "fxcount: 116 bytes at the peak exceed the budget of 102 by 14 (13.7%): 116 B of 102 B\n"
+    assert capfd.readouterr().err == line
+    assert main([*layer, "1KB", "--max-flops", "1"]) == 1
+    assert main([*layer, "1KB", "--memory", "--max-params", "1"]) == 1
+    assert "15 parameters exceed" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--memory --format html", "memory is shown as table, github, csv or json, not as html"),
+        ("--memory --by node", "--by is module, kind, tensor, operator here, not node"),
+        ("--by tensor", "--by is node, module, operator here, not tensor"),
+        ("--max-memory 5G", "a size is a number of bytes such as 24GiB or 500MB, not '5G'"),
+        ("--memory --explain 0", "--explain does not go with memory"),
+    ],
+)
+def test_bad_usage_of_memory(arguments: str, message: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(shlex.split(arguments)) == 2
+    assert capfd.readouterr().err == f"fxcount: {message}\n"

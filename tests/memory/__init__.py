@@ -1,0 +1,1 @@
+"""`python -m tests.memory`: what `count_memory` says beside what real runs hold."""

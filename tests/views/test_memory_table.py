@@ -1,0 +1,121 @@
+"""The memory of a model as text, as rows and as a picture."""
+
+import csv
+import io
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from fxcount import InputError, MemoryCost, count_memory
+from fxcount.views.memory_plot import MOST_POINTS
+from fxcount.views.units import size_text
+
+
+def two_layers(**options: object) -> MemoryCost:
+    model = nn.Sequential(nn.Linear(128, 512, bias=False), nn.ReLU(), nn.Linear(512, 128, bias=False))
+    return count_memory(model, torch.randn(64, 128), **options)
+
+
+def test_a_size_is_in_the_largest_unit_of_which_there_is_one() -> None:
+    sizes = {
+        0: "0 B",
+        1023: "1,023 B",
+        1024: "1.0 KiB",
+        2**20 - 1: "1,024.0 KiB",
+        3 * 2**29: "1.5 GiB",
+        2**70: "1,048,576.0 PiB",
+    }
+    assert {size: size_text(size) for size in sizes} == sizes
+
+
+def test_what_is_printed() -> None:
+    expected = """\
+at the peak      bytes               share
+-------------  -------  ---------  -------
+parameters     524,288  512.0 KiB    64.0%
+inputs          32,768   32.0 KiB     4.0%
+activations    262,144  256.0 KiB    32.0%
+total          819,200  800.0 KiB
+
+module    class         parameters       peak    outputs
+--------  ----------  ------------  ---------  ---------
+(model)   Sequential     512.0 KiB  256.0 KiB   32.0 KiB
+  0       Linear         256.0 KiB  128.0 KiB  128.0 KiB
+  1       ReLU                      128.0 KiB  128.0 KiB
+  2       Linear         256.0 KiB   32.0 KiB   32.0 KiB
+
+Of a call without gradients: the peak is 819,200 bytes (800.0 KiB), held after aten.relu in 1 (forward).
+peak: the most at once of what a module's operators make; outputs: what it returns."""
+    assert str(two_layers()) == expected
+    assert repr(two_layers()) == "MemoryCost(peak=800.0 KiB, 5 operators, cpu)"
+
+
+def test_in_training_it_says_what_is_saved() -> None:
+    memory = two_layers(optimizer=torch.optim.AdamW)
+    text = str(memory)
+    assert "Of a call with gradients, and the first step of AdamW: " in text
+    assert "Kept from the forward pass for the backward pass: 160.0 KiB, but for parameters." in text
+    assert "saved    checkpoint saves" in text
+    assert "<table>" in memory._repr_html_()
+    assert max(map(len, memory.table(width=80).split("\n"))) <= 80
+
+
+def test_tables_by_kind_tensor_and_operator() -> None:
+    memory = two_layers()
+    assert memory.table("kind").split("\n")[2] == "parameters     524,288  512.0 KiB    64.0%"
+    assert "parameters   [512, 128]  float32  256.0 KiB        1" in memory.table("tensor")
+    assert "2  aten.relu   1         forward  800.0 KiB" in memory.table("operator")
+    assert "4 more rows are not shown." in memory.table("operator", top=1)
+    with pytest.raises(InputError, match="unknown view 'node'; memory is shown by module, kind, tensor, operator"):
+        memory.table("node")
+
+
+def test_what_is_exported_adds_up_exactly() -> None:
+    memory = two_layers(backward=True)
+    data = json.loads(memory.to_json())
+    assert data["peak"] == sum(data["at_peak"].values()) == max(each["held"] for each in data["timeline"])
+    assert (
+        data["saved"]
+        == sum(each["size"] for each in data["allocations"] if each["saved_by"] and each["made"] >= 0) + 64 * 128 * 4
+    )
+    rows = [*csv.DictReader(io.StringIO(memory.to_csv()))]
+    assert [(each["name"], each["parameters"]) for each in rows] == [
+        ("", "524288"),
+        ("0", "262144"),
+        ("1", "0"),
+        ("2", "262144"),
+    ]
+    assert next(each["again_macs"] for each in rows) == str(2 * 64 * 128 * 512)
+    for by in ("kind", "tensor", "operator"):
+        held = sum(
+            int(each.get("bytes") or each.get("size") or 0) for each in csv.DictReader(io.StringIO(memory.to_csv(by)))
+        )
+        assert by == "operator" or held == memory.peak
+    with pytest.raises(InputError, match="unknown view"):
+        memory.to_csv("node")
+
+
+def test_the_picture_adds_up_and_marks_the_peak() -> None:
+    pytest.importorskip("plotly")
+    memory = two_layers(optimizer=torch.optim.AdamW)
+    *kinds, peak = memory.plot().data
+    assert peak.y == (memory.peak,)
+    assert "aten." in peak.text[0]
+    place = kinds[0].x.index(memory.moment)
+    assert sum(each.y[place] for each in kinds) == memory.peak
+
+
+def test_a_long_run_is_drawn_in_stretches_and_keeps_its_peak() -> None:
+    pytest.importorskip("plotly")
+
+    def long(x: torch.Tensor) -> torch.Tensor:
+        for _ in range(MOST_POINTS + 7):
+            x = x + 1
+        return x @ x
+
+    memory = count_memory(long, torch.ones(3, 3))
+    *kinds, _ = memory.plot().data
+    assert len(kinds[0].x) <= MOST_POINTS
+    assert memory.moment in kinds[0].x
