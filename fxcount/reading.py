@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -13,7 +14,9 @@ from fxcount.cost import Convention, OptimizerStep
 from fxcount.graph_cost import GraphCost
 from fxcount.result.module_cost import Submodule
 from fxcount.result.module_paths import holder_of, leaf_paths, parent_of
+from fxcount.result.moves import Moves
 from fxcount.result.node_cost import NodeCost, Shape
+from fxcount.result.operator_calls import Storages
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.packed_weights import packed_weights
 from fxcount.tracing.trace import Trace, TracedModule
@@ -29,7 +32,9 @@ def read_cost(
     """The costs that the nodes of the traced ``model`` carry, and what is known of its modules and parameters."""
     names, backward = named_parameters(model, trace), trace.gradients is not None
     used = _UsedParameters(names, trace.made)
-    nodes = _read_nodes(trace.module, convention, used, backward)
+    storages = partial(Storages, trace.module.graph, trace.module.named)
+    moves = Moves(storages)
+    nodes = _read_nodes(trace.module, convention, used, backward, moves)
     parameters, shared = _first_and_further(used.names)
     leaves = leaf_paths(nodes)
     holders = [holder_of(name, leaves) for name in parameters]
@@ -42,11 +47,13 @@ def read_cost(
         tracer=trace.tracer,
         convention=convention,
         make_graph=trace.module.graph_module,
+        make_storages=storages,
         gave_up=gave_up,
         packed=packed_weights(model.modules, trace.module.named),
         frozen=tuple(name for name in parameters if not used.names[name].requires_grad),
         has_backward=backward,
         optimizer=optimizer,
+        moves=moves,
     )
 
 
@@ -66,7 +73,7 @@ def trained_parameters(model: CountedModel, trace: Trace) -> list[tuple[nn.Param
 
 
 def _read_nodes(
-    traced: TracedModule, convention: Convention, used: "_UsedParameters", backward: bool
+    traced: TracedModule, convention: Convention, used: "_UsedParameters", backward: bool, moves: Moves
 ) -> tuple[NodeCost, ...]:
     """The costs in ``node.meta``."""
     shapes: dict[fx.Node, tuple[Shape, ...]] = {}
@@ -95,6 +102,7 @@ def _read_nodes(
                 tuple([source.name for source in sources]),
                 trainable,
                 meta.get("backward", ()) if backward else None,
+                moves,
             )
         )
     return tuple(nodes)

@@ -131,6 +131,9 @@ def view(cost: GraphCost, options: Options) -> str:
             return cost.to_csv(options.by or "node")
         case "html":
             return page(cost)
+    if options.bytes:
+        shown = options.by or "module"
+        return cost.table(shown, options.depth, options.top, None, BYTES[shown], style, width)
     by = options.by or ("module" if options.depth is not None else "node" if options.top is not None else None)
     if by:
         return cost.table(by, options.depth, options.top, format=style, width=width)
@@ -150,6 +153,13 @@ def memory_view(memory: MemoryCost, options: Options) -> str:
         return memory.table(options.by or "module", options.depth, options.top, style, width)
     return memory_overview(memory, style, width)
 
+
+BYTES = {
+    "node": ("name", "target", "output_shapes", "flops", "read", "written", "intensity", "share"),
+    "module": ("name", "kind", "calls", "flops", "read", "written", "intensity", "share"),
+    "operator": ("name", "calls", "flops", "read", "written", "intensity", "share"),
+}
+"""The columns of tables that are asked for bytes."""
 
 WORKED_EXAMPLE = "The worked example: a convolution, a batch norm and a Hardtanh on [1, 1, 130, 40]."
 

@@ -37,6 +37,7 @@ class Options(argparse.Namespace):
     max_params: str | None
     max_memory: str | None
     memory: bool
+    bytes: bool
     backward: bool
     optimizer: str | None
     strict: bool
@@ -80,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--format", choices=FORMATS)
     for name in ("--output", "--explain", "--compare", "--max-flops", "--max-params", "--max-memory", "--optimizer"):
         parser.add_argument(name)
-    for name in ("--strict", "--quiet", "--backward", "--memory"):
+    for name in ("--strict", "--quiet", "--backward", "--memory", "--bytes"):
         parser.add_argument(name, action="store_true")
     return parser
 
@@ -144,6 +145,8 @@ def _view(options: Options) -> str:
     for name, what, shown in (("memory", "memory", MEMORY_FORMATS), ("compare", "a comparison", ("table", "github"))):
         if view == name and written not in shown:
             raise InputError(f"{what} is shown as {', '.join(shown[:-1])} or {shown[-1]}, not as {written}")
+    if options.bytes and view not in ("table", "github"):
+        raise InputError(f"--bytes does not go with {view}")
     tables = TABLES if view == "memory" else ROWS
     if options.by is not None and options.by not in tables:
         raise InputError(f"--by is {', '.join(tables)} here, not {options.by}")

@@ -2,8 +2,9 @@
 
 from fxcount.cost.conventions import CONVENTIONS, FIELDS, Convention
 from fxcount.cost.equation import Equation, Quantities, Size
-from fxcount.cost.operator_cost import OperatorCost, TensorInfo, renumbered
+from fxcount.cost.operator_cost import OperatorCost, Place, TensorInfo, moved
 from fxcount.cost.optimizer_step import OptimizerStep
+from fxcount.cost.traffic import Traffic, total_traffic
 from fxcount.cost.vector import Cost, total_cost
 
 __all__ = [
@@ -14,9 +15,12 @@ __all__ = [
     "Equation",
     "OperatorCost",
     "OptimizerStep",
+    "Place",
     "Quantities",
     "Size",
     "TensorInfo",
-    "renumbered",
+    "Traffic",
+    "moved",
     "total_cost",
+    "total_traffic",
 ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import NamedTuple
 
 import torch
@@ -20,6 +21,15 @@ class TensorInfo(NamedTuple):
     """How many elements lie between two neighbours on each axis; empty where there are none, as of a sparse tensor."""
     storage: int
     """Which memory it lies in: of the same memory, such as that of a tensor and a view of it, the same number."""
+    offset: int = 0
+    """The place of its first element in that memory, in elements."""
+    stored: int | None = None
+    """The bytes that it stores, where that is not told by shape and strides: of a sparse tensor."""
+
+    @property
+    def elements(self) -> int:
+        """How many elements it has."""
+        return prod(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +55,22 @@ class OperatorCost:
     phase: str = "forward"
     """``backward`` if the operator ran in a backward pass, one that the model takes itself or that was asked for, else
     ``forward``."""
+    written: tuple[int, ...] = ()
+    """The places in ``inputs`` of the tensors that it wrote to."""
+    unread: tuple[int, ...] = ()
+    """Those of them that it did not read before, as what is given as ``out``."""
 
 
-def renumbered(operator: OperatorCost, number: Callable[[int], int]) -> OperatorCost:
-    """The record with ``number(storage)`` for each storage."""
-    inputs, outputs = (
-        tuple(each._replace(storage=number(each.storage)) for each in some)
-        for some in (operator.inputs, operator.outputs)
-    )
+Place = tuple[int, int]
+"""The number of a storage, and a place in it, in elements."""
+
+
+def moved(operator: OperatorCost, start: Callable[[int], Place]) -> OperatorCost:
+    """The record with its tensors in other storages: at ``start(storage)``, and as far behind it as they were."""
+
+    def elsewhere(tensor: TensorInfo) -> TensorInfo:
+        storage, offset = start(tensor.storage)
+        return tensor._replace(storage=storage, offset=offset + tensor.offset)
+
+    inputs, outputs = (tuple(map(elsewhere, some)) for some in (operator.inputs, operator.outputs))
     return replace(operator, inputs=inputs, outputs=outputs)

@@ -105,13 +105,24 @@ class OperatorCounter(DispatchMode):
         else:
             record = formula(ran_args, ran_kwargs, out)
         self.numbers.views(func, (args, kwargs), (ran_args, ran_kwargs), out)
-        self.note(record, (*args, *kwargs.values()), out)
+        facts = facts_on(func)
+        marks = _places_of((*args, *kwargs.values()), facts.marks(args, kwargs)) if facts.written else ((), ())
+        self.note(record, (*args, *kwargs.values()), out, *marks)
         return out
 
-    def note(self, record: OperatorCost, given: Iterable[Any], out: Any) -> None:
-        """Notes a call that was given these tensors, and returned those in ``out``."""
+    def note(
+        self,
+        record: OperatorCost,
+        given: Iterable[Any],
+        out: Any,
+        written: tuple[int, ...] = (),
+        unread: tuple[int, ...] = (),
+    ) -> None:
+        """Notes a call that was given these tensors, wrote to those at the places ``written``, some of which it did not
+        read, and returned those in ``out``."""
         inputs, outputs = self.numbers.describe(given), self.numbers.describe((out,))
-        self.calls.append(replace(record, inputs=inputs, outputs=outputs, phase=self.phase))
+        record = replace(record, inputs=inputs, outputs=outputs, phase=self.phase, written=written, unread=unread)
+        self.calls.append(record)
 
     @property
     def numbers(self) -> StorageNumbers:
@@ -215,6 +226,12 @@ class OperatorCounter(DispatchMode):
             storage = tensor.untyped_storage()
             if storage.resizable() or not self._lent:  # or what is put back would overwrite what is there by then
                 self._overwritten[place] = (storage, storage.clone())
+
+
+def _places_of(given: Sequence[Any], marks: Sequence[Sequence[torch.Tensor]]) -> list[tuple[int, ...]]:
+    """Where among the tensors in ``given`` those of each list stand."""
+    places = {id(tensor): place for place, tensor in reversed([*enumerate(tensors(given))])}
+    return [tuple(dict.fromkeys(places[id(tensor)] for tensor in some)) for some in marks]
 
 
 _TENSORS = frozenset({torch.Tensor, torch.nn.Parameter})

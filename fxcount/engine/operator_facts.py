@@ -16,6 +16,10 @@ _WRITTEN_UNDECLARED = ("running_mean", "running_var")
 """Arguments of norms that are updated although the schema does not say so."""
 
 
+_LEARNS = ("training", "train", "use_input_stats")
+"""The argument that says whether they are."""
+
+
 @dataclass(frozen=True, slots=True)
 class OperatorFacts:
     """One overload of an operator."""
@@ -33,15 +37,31 @@ class OperatorFacts:
     """Whether torch says that its result, or the shape of it, may depend on values."""
     written: tuple[tuple[int, str], ...]
     """The positions and names of the arguments that it writes to."""
+    outs: frozenset[str]
+    """The names of those that are only written to."""
+    training: tuple[int, str] | None
+    """Where a norm is told whether it learns statistics."""
     returned: tuple[tuple[int, str], ...]
     """The positions and names of the arguments in whose memory a result may lie."""
     shape: Callable[[Sequence[Any], Any], Any] | None
     """Makes the result of a call by shape alone; None where torch does it well on the meta device."""
 
+    def marks(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """The tensors that a call writes to, and those of them that it is given as ``out``, which it does not read."""
+        learns = self.training is None or bool(_at(self.training, args, kwargs))
+        places = [place for place in self.written if learns or place[1] not in _WRITTEN_UNDECLARED]
+        outs = [place for place in places if place[1] in self.outs]
+        written, unread = (list(tensors(_at(place, args, kwargs) for place in some)) for some in (places, outs))
+        return written, unread
+
     def tensors_written(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
         """The tensors that a call writes to."""
-        places = self.written
-        return list(tensors(args[place] if place < len(args) else kwargs.get(name) for place, name in places))
+        return list(tensors(_at(place, args, kwargs) for place in self.written))
+
+
+def _at(place: tuple[int, str], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    position, name = place
+    return args[position] if position < len(args) else kwargs.get(name)
 
 
 @functools.cache
@@ -61,6 +81,10 @@ def facts_on(operator: Operator) -> OperatorFacts:
             (place, argument.name)
             for place, argument in enumerate(schema.arguments)
             if argument.is_write or argument.name in _WRITTEN_UNDECLARED
+        ),
+        outs=frozenset(argument.name for argument in schema.arguments if argument.is_out),
+        training=next(
+            ((place, each.name) for place, each in enumerate(schema.arguments) if each.name in _LEARNS), None
         ),
         returned=tuple(
             (place, argument.name) for place, argument in enumerate(schema.arguments) if argument.alias_info is not None

@@ -100,18 +100,22 @@ def key_of(func: Hashable, args: Iterable[Any], kwargs: Mapping[str, Any], as_sh
     """What the result of a call on shapes depends on; None if a tensor in it is more than its shape, or an argument is
     an object that may change or must not be kept."""
     parts: list[Any] = [func]
+    met: list[int] = []
     try:
-        _describe(args, parts, as_shape)
+        _describe(args, parts, met, as_shape)
         if kwargs:
             parts.append((*kwargs,))
-            _describe(kwargs.values(), parts, as_shape)
+            _describe(kwargs.values(), parts, met, as_shape)
     except _MoreThanShapeError:
         return None
+    if len(met) > 1 and len({*met}) < len(met):
+        parts.append(("the same", *map(met.index, met)))
     return (*parts,)
 
 
-def _describe(values: Iterable[Any], parts: list[Any], as_shape: AsShape) -> None:
-    """Adds to ``parts`` what says all about these arguments, each in such a way that no other is described so."""
+def _describe(values: Iterable[Any], parts: list[Any], met: list[int], as_shape: AsShape) -> None:
+    """Adds to ``parts`` what says all about these arguments, each in such a way that no other is described so, and to
+    ``met`` the identities of the tensors, for the record of a call says which of them are one."""
     for value in values:
         kind = type(value)
         if kind in _TENSORS:
@@ -119,6 +123,7 @@ def _describe(values: Iterable[Any], parts: list[Any], as_shape: AsShape) -> Non
             if shape is None:
                 raise _MoreThanShapeError
             parts += (shape.shape, shape.stride(), shape.dtype)
+            met.append(id(value))
         elif kind in _HASHED:
             parts.append(value)
         elif kind in _NUMBERS:
@@ -127,7 +132,7 @@ def _describe(values: Iterable[Any], parts: list[Any], as_shape: AsShape) -> Non
             parts += (slice, *bounds)
         elif kind in _SEQUENCES:
             parts += (_SEQUENCES[kind], len(value))  # x[[0, 1]] is not x[0, 1]
-            _describe(value, parts, as_shape)
+            _describe(value, parts, met, as_shape)
         else:
             raise _MoreThanShapeError
 

@@ -15,7 +15,7 @@ from fxcount.engine.node_annotation import Annotation, annotation
 from fxcount.engine.operator_facts import facts_on
 from fxcount.engine.repeated_calls import key_of, new_memory, new_or_shared
 from fxcount.engine.shape_functions import reads_values
-from fxcount.engine.storage_numbers import StorageNumbers
+from fxcount.engine.storage_numbers import StorageNumbers, offset_of
 from fxcount.errors import NESTED, NO_VALUES, DataNeededError, TracingError
 from fxcount.fault_origin import for_the_model
 from fxcount.formulas import find_formula
@@ -114,7 +114,11 @@ class WithoutData(OperatorCounter):
         if key is None or len(given) < 2:
             return key and (new_memory, self.phase, key)
         places = [storage_identity(each)[0] for each in given]
-        return new_memory, self.phase, key, tuple(map(places.index, places))
+        if len({*places}) == len(places):
+            return new_memory, self.phase, key, ()
+        starts = [offset_of(given[places.index(place)]) for place in places]
+        apart = tuple(offset_of(each) - start for each, start in zip(given, starts, strict=True))
+        return new_memory, self.phase, key, tuple(map(places.index, places)), apart
 
     def _key_on_shapes(self, func: Operator, args: Sequence[Any], kwargs: Any) -> Hashable | None:
         """The key of a call in which known tensors are beside unknown ones, and so are shapes too. (The calls of nodes

@@ -1,7 +1,7 @@
 """`CostedGraph`: a traced graph with its costs, added up by node, by module and by operator."""
 
 import warnings
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,10 +11,11 @@ from typing import Self
 
 from torch import fx
 
-from fxcount.cost import Convention, Cost, OperatorCost, OptimizerStep, total_cost
-from fxcount.result.counts import Counts
+from fxcount.cost import Convention, Cost, OperatorCost, OptimizerStep, Traffic, total_cost, total_traffic
+from fxcount.result.counts import Counts, intensity
 from fxcount.result.module_cost import ModuleCost, Submodule
 from fxcount.result.module_paths import depth_of, holder_of, leaf_paths, parent_of
+from fxcount.result.moves import Moves
 from fxcount.result.node_cost import NodeCost, Shape
 from fxcount.result.operator_calls import OperatorCall, Storages, write_module_stacks, write_values
 
@@ -36,16 +37,34 @@ class OperatorTotal:
     """How often it was called in the backward pass."""
     backward: Cost | None = None
     """The sum over these; None unless the backward pass was asked for."""
+    traffic: Traffic = field(default_factory=Traffic)
+    """The bytes that all calls read and write."""
+    backward_traffic: Traffic | None = None
+    """Those of the calls in the backward pass; None unless it was asked for."""
+
+    @property
+    def read(self) -> int:
+        """The bytes that all calls read."""
+        return self.traffic.read
+
+    @property
+    def written(self) -> int:
+        """The bytes that all calls write."""
+        return self.traffic.written
 
     @property
     def counts(self) -> Counts:
         """The costs."""
-        return Counts(0, 0, self.cost, self.backward)
+        return Counts(0, 0, self.cost, self.backward, self.traffic, self.backward_traffic)
 
     @property
     def flops(self) -> int:
         """The cost as one number, under the convention."""
         return self.convention.read(self.cost)
+
+
+def _of_no_graph() -> Storages:
+    return Storages(fx.Graph(), {})
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +100,10 @@ class CostedGraph:
     """Whether the backward pass was asked for."""
     optimizer: OptimizerStep | None = None
     """What one step of the optimizer runs; None unless one was given."""
+    moves: Moves = field(default_factory=Moves)
+    """Finds out what nodes and operators move."""
+    make_storages: Callable[[], Storages] = field(default_factory=lambda: _of_no_graph)
+    """What tells which tensors of the graph lie in the same memory."""
 
     @cached_property
     def total(self) -> Cost:
@@ -98,6 +121,34 @@ class CostedGraph:
         """That as one number, under the convention."""
         return None if self.backward is None else self.convention.read(self.backward)
 
+    @cached_property
+    def traffic(self) -> Traffic:
+        """The bytes that one call of the model reads and writes: of each operator, as it is called, each distinct
+        element that its arguments hold once, and each element of its result once. Views move nothing; an operator that
+        is counted as a whole, such as attention, moves its arguments and its result."""
+        return total_traffic(node.traffic for node in self.nodes)
+
+    @cached_property
+    def backward_traffic(self) -> Traffic | None:
+        """Those of the backward pass; None unless it was asked for."""
+        return total_traffic(node.backward_traffic or Traffic() for node in self.nodes) if self.has_backward else None
+
+    @property
+    def read(self) -> int:
+        """The bytes that one call of the model reads."""
+        return self.traffic.read
+
+    @property
+    def written(self) -> int:
+        """The bytes that one call of the model writes."""
+        return self.traffic.written
+
+    @property
+    def intensity(self) -> float | None:
+        """The arithmetic intensity: floating-point operations (under the convention ``arithmetic``) for each byte that
+        is read or written; None where nothing moves."""
+        return intensity(self.counts)
+
     @property
     def optimizer_step(self) -> Cost | None:
         """The cost of one step of the optimizer; None unless one was given."""
@@ -106,7 +157,7 @@ class CostedGraph:
     @property
     def counts(self) -> Counts:
         """The parameters and costs of the model."""
-        return Counts(self.params, self.trainable, self.total, self.backward)
+        return Counts(self.params, self.trainable, self.total, self.backward, self.traffic, self.backward_traffic)
 
     @property
     def params(self) -> int:
@@ -162,7 +213,7 @@ class CostedGraph:
                 "traced run has made, and no node shows how",
                 stacklevel=2,
             )
-        write_values(graph)
+        write_values(self.make_storages())
         write_module_stacks(graph, {path: module.kind for path, module in self.modules.items()})
         return graph
 
@@ -171,7 +222,7 @@ class CostedGraph:
         """Every call of an operator by the model, in the order in which they ran. A number of a storage means the same
         memory everywhere in them: of a tensor and its views, before and after it was written to, of a parameter in all
         nodes that use it. A backward pass that the model takes without data runs on tensors of its own."""
-        return tuple(Storages(self.make_graph()).calls())
+        return tuple(self.make_storages().calls())
 
     def under(self, convention: str | Mapping[str, int] | Convention) -> Self:
         """The same costs read under another convention; nothing is traced again.
@@ -194,10 +245,11 @@ class CostedGraph:
     @cached_property
     def _by_module(self) -> dict[str, ModuleCost]:
         """Own costs first, then each module's whole is added to that of the module around it, from the inside out."""
-        nothing = Counts(backward=Cost() if self.has_backward else None)
+        backward = (Cost(), Traffic()) if self.has_backward else (None, None)
+        nothing = Counts(backward=backward[0], backward_traffic=backward[1])
         own, nodes = dict.fromkeys(self.modules, nothing), Counter(node.owner for node in self.nodes)
         for node in self.nodes:
-            own[node.owner] += Counts(0, 0, node.cost, node.backward)
+            own[node.owner] += Counts(0, 0, node.cost, node.backward, node.traffic, node.backward_traffic)
         leaves, frozen = leaf_paths(self.nodes), frozenset(self.frozen)
         for name, shape in self.parameters.items():
             size = prod(shape)
@@ -222,6 +274,10 @@ class CostedGraph:
                 whole[path].backward,
                 own[path].trainable,
                 own[path].backward,
+                whole[path].traffic,
+                whole[path].backward_traffic,
+                own[path].traffic,
+                own[path].backward_traffic,
             )
             for path, module in self.modules.items()
         }
@@ -229,6 +285,9 @@ class CostedGraph:
     def by_operator(self) -> dict[str, OperatorTotal]:
         """Every operator that was reached, to what all its calls cost together, in the backward pass apart."""
         calls, gradients = _costs_by_name(self._forward()), _costs_by_name(self._backward())
+        moved: defaultdict[str, Traffic] = defaultdict(Traffic)
+        for operator in self._backward():
+            moved[operator.name] += Traffic.of(operator)
         return {
             name: OperatorTotal(
                 name,
@@ -237,6 +296,8 @@ class CostedGraph:
                 self.convention,
                 len(of_gradients := gradients.get(name, [])),
                 total_cost(of_gradients) if self.has_backward else None,
+                self.moves.of_operator(name),
+                moved[name] if self.has_backward else None,
             )
             for name in (calls | gradients)
         }

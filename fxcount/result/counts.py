@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fxcount.cost import FIELDS, Convention, Cost
+from fxcount.cost import CONVENTIONS, FIELDS, Convention, Cost, Traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,10 @@ class Counts:
     """The cost of the call of the model."""
     backward: Cost | None = None
     """The cost of the backward pass; None unless it was asked for."""
+    traffic: Traffic = field(default_factory=Traffic)
+    """The bytes that the call of the model reads and writes."""
+    backward_traffic: Traffic | None = None
+    """Those of the backward pass."""
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
@@ -26,11 +30,18 @@ class Counts:
             self.trainable + other.trainable,
             self.cost + other.cost,
             other.backward if self.backward is None else self.backward + (other.backward or Cost()),
+            self.traffic + other.traffic,
+            None
+            if self.backward is None and other.backward is None
+            else (self.backward_traffic or Traffic()) + (other.backward_traffic or Traffic()),
         )
 
     def __mul__(self, times: int) -> Counts:
         backward = None if self.backward is None else self.backward * times
-        return Counts(self.params * times, self.trainable * times, self.cost * times, backward)
+        moved = None if self.backward_traffic is None else self.backward_traffic * times
+        return Counts(
+            self.params * times, self.trainable * times, self.cost * times, backward, self.traffic * times, moved
+        )
 
     @property
     def is_something(self) -> bool:
@@ -39,18 +50,26 @@ class Counts:
 
     def numbers(self, convention: Convention) -> dict[str, int]:
         """Parameters, the fields of the costs, and FLOPs under a convention, by the names of columns."""
-        known = {"params": self.params, "trainable": self.trainable, **_fields(self.cost, convention)}
+        own = {"params": self.params, "trainable": self.trainable}
+        known = own | _fields(self.cost, convention, self.traffic)
         if self.backward is None:
             return known
-        return known | {f"backward_{name}": number for name, number in _fields(self.backward, convention).items()}
+        backward = _fields(self.backward, convention, self.backward_traffic or Traffic())
+        return known | {f"backward_{name}": number for name, number in backward.items()}
 
 
-def _fields(cost: Cost, convention: Convention) -> dict[str, int]:
-    return {**cost.to_dict(), "flops": convention.read(cost)}
+def _fields(cost: Cost, convention: Convention, traffic: Traffic) -> dict[str, int]:
+    return {**cost.to_dict(), "flops": convention.read(cost), "read": traffic.read, "written": traffic.written}
 
 
-COUNTS = ("params", "trainable", *FIELDS, "flops")
+def intensity(counts: Counts) -> float | None:
+    """Floating-point operations of a forward pass for each byte that it reads or writes; None where nothing moves."""
+    moved = counts.traffic.total
+    return CONVENTIONS["arithmetic"].read(counts.cost) / moved if moved else None
+
+
+COUNTS = ("params", "trainable", *FIELDS, "flops", "read", "written")
 """The columns of a forward count."""
 
-BACKWARD_COUNTS = tuple(f"backward_{name}" for name in (*FIELDS, "flops"))
+BACKWARD_COUNTS = tuple(f"backward_{name}" for name in (*FIELDS, "flops", "read", "written"))
 """Those of a backward pass."""

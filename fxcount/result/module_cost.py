@@ -1,8 +1,8 @@
 """`ModuleCost`: what one module costs; `Submodule`: a module as the trace met it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from fxcount.cost import Convention, Cost
+from fxcount.cost import Convention, Cost, Traffic
 from fxcount.result.counts import Counts
 
 
@@ -51,16 +51,41 @@ class ModuleCost:
     """Those of ``own_params`` that belong to parameters that require a gradient."""
     own_backward: Cost | None = None
     """As ``own_cost``, of the backward pass."""
+    traffic: Traffic = field(default_factory=Traffic)
+    """The bytes that these nodes read and write."""
+    backward_traffic: Traffic | None = None
+    """Those of the backward pass; None unless it was asked for."""
+    own_traffic: Traffic = field(default_factory=Traffic)
+    """As ``own_cost``, the bytes."""
+    own_backward_traffic: Traffic | None = None
+    """As ``own_cost``, the bytes of the backward pass."""
+
+    @property
+    def read(self) -> int:
+        """The bytes that these nodes read."""
+        return self.traffic.read
+
+    @property
+    def written(self) -> int:
+        """The bytes that these nodes write."""
+        return self.traffic.written
 
     @property
     def counts(self) -> Counts:
         """The parameters and costs."""
-        return Counts(self.params, self.trainable, self.cost, self.backward)
+        return Counts(self.params, self.trainable, self.cost, self.backward, self.traffic, self.backward_traffic)
 
     @property
     def own_counts(self) -> Counts:
         """Those that belong to the module and to none of its submodules."""
-        return Counts(self.own_params, self.own_trainable, self.own_cost, self.own_backward)
+        return Counts(
+            self.own_params,
+            self.own_trainable,
+            self.own_cost,
+            self.own_backward,
+            self.own_traffic,
+            self.own_backward_traffic,
+        )
 
     @property
     def flops(self) -> int:

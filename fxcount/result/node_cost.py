@@ -2,8 +2,9 @@
 
 from typing import NamedTuple
 
-from fxcount.cost import Convention, Cost, OperatorCost, total_cost
+from fxcount.cost import Convention, Cost, OperatorCost, Traffic, total_cost, total_traffic
 from fxcount.result.counts import Counts
+from fxcount.result.moves import Moves
 
 Shape = tuple[int, ...]
 
@@ -44,6 +45,31 @@ class NodeCost(NamedTuple):  # there are many, and a frozen dataclass would set 
     """Every operator that computes the gradients of this node, in order; None unless the backward pass was asked
     for."""
 
+    moves: Moves = Moves()
+    """Finds out what nodes move."""
+
+    @property
+    def traffic(self) -> Traffic:
+        """The bytes that the node reads and writes."""
+        return self.moves.of_node(self.name)
+
+    @property
+    def read(self) -> int:
+        """The bytes that it reads: each distinct element that the arguments of an operator hold, once."""
+        return self.traffic.read
+
+    @property
+    def written(self) -> int:
+        """The bytes that it writes: each element of an operator's result, once."""
+        return self.traffic.written
+
+    @property
+    def backward_traffic(self) -> Traffic | None:
+        """The bytes that the operators of its gradients read and write; None unless the backward pass was asked for."""
+        if self.backward_operators is None:
+            return None
+        return total_traffic(map(Traffic.of, self.backward_operators))
+
     @property
     def backward(self) -> Cost | None:
         """The sum over these; None unless the backward pass was asked for."""
@@ -54,7 +80,7 @@ class NodeCost(NamedTuple):  # there are many, and a frozen dataclass would set 
     @property
     def counts(self) -> Counts:
         """The parameters and costs."""
-        return Counts(self.params, self.trainable, self.cost, self.backward)
+        return Counts(self.params, self.trainable, self.cost, self.backward, self.traffic, self.backward_traffic)
 
     @property
     def flops(self) -> int:

@@ -11,7 +11,7 @@ from torch import fx
 from torch.fx.passes.shape_prop import TensorMetadata
 
 from fxcount._torch import storage_identity
-from fxcount.cost import OperatorCost, renumbered
+from fxcount.cost import OperatorCost, Place, moved
 
 
 class OperatorCall(NamedTuple):
@@ -28,68 +28,71 @@ class OperatorCall(NamedTuple):
 class Storages:
     """Which nodes of a graph, and which operators in them, compute into the same memory."""
 
-    def __init__(self, graph: fx.GraphModule) -> None:
+    def __init__(self, graph: fx.Graph, named: Mapping[str, Any]) -> None:
+        """``named`` is what the nodes name, by its path."""
         self._graph = graph
+        self._named = named
         self._next = itertools.count()
         self._of_tensors: defaultdict[int, int] = defaultdict(self._next.__next__)
-        self._of_nodes: dict[fx.Node, tuple[int, ...]] = {}
+        self._of_nodes: dict[fx.Node, tuple[Place, ...]] = {}
 
     def calls(self) -> Iterator[OperatorCall]:
         """Every operator that a node reached."""
         for node, numbers in self._nodes():
             for operator in node.meta["operators"]:
-                yield OperatorCall(node.name, node.meta["module"], renumbered(operator, numbers.__getitem__))
+                yield OperatorCall(node.name, node.meta["module"], moved(operator, numbers.__getitem__))
 
-    def results(self) -> Iterator[tuple[fx.Node, tuple[int, ...]]]:
-        """Every node, and the storages of the tensors in its result."""
+    def results(self) -> Iterator[tuple[fx.Node, tuple[Place, ...]]]:
+        """Every node, and where the tensors in its result lie."""
         for node, _ in self._nodes():
             yield node, self._of_nodes[node]
 
-    def _nodes(self) -> Iterator[tuple[fx.Node, "defaultdict[int, int]"]]:
+    def _nodes(self) -> Iterator[tuple[fx.Node, "defaultdict[int, Place]"]]:
         """Every node, but those that somebody has added to the graph, and its numbers."""
-        for node in self._graph.graph.nodes:
+        for node in self._graph.nodes:
             if "storages" in node.meta:
                 yield node, self._numbers(node)
 
-    def _numbers(self, node: fx.Node) -> "defaultdict[int, int]":
+    def _numbers(self, node: fx.Node) -> "defaultdict[int, Place]":
         """Those of the whole graph, by those in the records of ``node``."""
         given, result = node.meta["storages"]
         places = [*self._of_arguments((node.args, node.kwargs))]
         if node.op == "call_module":
-            module = self._graph.get_submodule(str(node.target))
+            module = self._named[str(node.target)]
             places = [*map(self._of_tensor, (*module.parameters(), *module.buffers())), *places]
-        numbers = defaultdict(self._next.__next__, enumerate(places, given - len(places)))
-        if node.op == "get_attr" and isinstance(value := self._attribute(str(node.target)), torch.Tensor):
+        numbers = defaultdict(self._start, enumerate(places, given - len(places)))
+        if node.op == "get_attr" and isinstance(value := self._named[str(node.target)], torch.Tensor):
             numbers[0] = self._of_tensor(value)
-        self._of_nodes[node] = tuple(map(numbers.__getitem__, result))
+        self._of_nodes[node] = tuple((numbers[storage][0], numbers[storage][1] + place) for storage, place in result)
         return numbers
 
-    def _of_arguments(self, value: Any) -> Iterator[int]:
+    def _start(self) -> Place:
+        return next(self._next), 0
+
+    def _of_arguments(self, value: Any) -> Iterator[Place]:
         if isinstance(value, fx.Node):
             yield from self._of_nodes.get(value, ())
         elif isinstance(value, list | tuple | Mapping):
             for each in value.values() if isinstance(value, Mapping) else value:
                 yield from self._of_arguments(each)
 
-    def _of_tensor(self, tensor: torch.Tensor) -> int:
-        return self._of_tensors[storage_identity(tensor)[0]]
-
-    def _attribute(self, path: str) -> Any:
-        owner, _, name = path.rpartition(".")
-        return getattr(self._graph.get_submodule(owner), name, None)
+    def _of_tensor(self, tensor: torch.Tensor) -> Place:
+        offset = int(tensor.storage_offset()) if tensor.layout is torch.strided else 0
+        return self._of_tensors[storage_identity(tensor)[0]], offset
 
 
-def write_values(graph: fx.GraphModule) -> None:
+def write_values(storages: Storages) -> None:
     """Writes ``meta["val"]``, a result on the meta device; those that lie in the same memory do so there too."""
-    results = dict(Storages(graph).results())
+    results = dict(storages.results())
     described = {node: [*_metadata(node.meta.get("tensor_meta"))] for node in results}
     sizes: defaultdict[int, int] = defaultdict(int)
     for node, numbers in results.items():
-        for number, meta in zip(numbers, described[node], strict=False):
-            sizes[number] = max(sizes[number], _bytes(meta))
+        for (number, place), meta in zip(numbers, described[node], strict=False):
+            sizes[number] = max(sizes[number], place * meta.dtype.itemsize + _bytes(meta))
     memory = {number: torch.UntypedStorage(size, device="meta") for number, size in sizes.items()}
     for node, numbers in results.items():
-        made = iter([_value(meta, memory[number]) for number, meta in zip(numbers, described[node], strict=False)])
+        placed = zip(numbers, described[node], strict=False)
+        made = iter([_value(meta, memory[number], place) for (number, place), meta in placed])
         if described[node]:
             node.meta["val"] = _with(node.meta["tensor_meta"], made)
 
@@ -117,10 +120,10 @@ def _bytes(meta: TensorMetadata) -> int:
     return (1 + last) * meta.dtype.itemsize
 
 
-def _value(meta: TensorMetadata, memory: torch.UntypedStorage) -> torch.Tensor:
+def _value(meta: TensorMetadata, memory: torch.UntypedStorage, place: int) -> torch.Tensor:
     if len(meta.stride) < len(meta.shape):  # of a sparse one
         return torch.empty(meta.shape, dtype=meta.dtype, device="meta")
-    return torch.empty(0, dtype=meta.dtype, device="meta").set_(memory, 0, meta.shape, meta.stride)
+    return torch.empty(0, dtype=meta.dtype, device="meta").set_(memory, place, meta.shape, meta.stride)
 
 
 def _with(value: Any, made: Iterator[torch.Tensor]) -> Any:

@@ -12,10 +12,12 @@ from fxcount.errors import InputError
 from fxcount.formulas import OF_COMPLEX, formula_named
 from fxcount.formulas.number_kinds import Arithmetic
 from fxcount.result.costed_graph import CostedGraph
+from fxcount.result.counts import Counts, intensity
 from fxcount.result.node_cost import NodeCost, Shape
 from fxcount.views.table import branch_rows, rendered, shapes_text, shown_columns
 from fxcount.views.terminal import terminal_width
 from fxcount.views.tree import module_tree
+from fxcount.views.units import size_text
 
 UNITS = {
     "macs": "multiply-accumulates",
@@ -71,6 +73,7 @@ def _explain_node(cost: CostedGraph, node: NodeCost, width: int) -> Iterator[str
     yield from _parameters(cost, node.parameters, node.params, width)
     yield from _readings(node.cost, cost.convention, width)
     yield from _backward_readings(node.backward, cost.convention, width)
+    yield from _moved(node.counts, width)
 
 
 def _what(cost: CostedGraph, node: NodeCost) -> str:
@@ -104,6 +107,18 @@ def _explain_module(cost: CostedGraph, name: str, width: int) -> Iterator[str]:
     yield from _parameters(cost, held, module.own_params, width)
     yield from _readings(module.cost, cost.convention, width)
     yield from _backward_readings(module.backward, cost.convention, width)
+    yield from _moved(module.counts, width)
+
+
+def _moved(counts: Counts, width: int) -> Iterator[str]:
+    """The bytes that are read and written, and how many operations there are for each."""
+    for name, moved in (("moved", counts.traffic), ("moved in the backward pass", counts.backward_traffic)):
+        if moved is None or not moved.total:
+            continue
+        ratio = intensity(counts) if moved is counts.traffic else None
+        each = "" if ratio is None else f", {ratio:,.2f} floating-point operations for each byte"
+        sizes = f"{moved.read:,} bytes read, {moved.written:,} written ({size_text(moved.total)}){each}"
+        yield from _indented(f"{name}: {sizes}", width)
 
 
 def _costs(call: OperatorCost) -> bool:

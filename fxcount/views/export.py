@@ -9,10 +9,11 @@ from typing import Any, NoReturn, TypeVar
 
 import torch
 
-from fxcount.cost import FIELDS, Convention, Cost, OperatorCost, OptimizerStep, TensorInfo
+from fxcount.cost import FIELDS, Convention, Cost, OperatorCost, OptimizerStep, TensorInfo, Traffic
 from fxcount.errors import FxcountError
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.module_cost import Submodule
+from fxcount.result.moves import Moves
 from fxcount.result.node_cost import NodeCost
 from fxcount.views.rows import Row, columns, module_rows, node_rows, operator_rows, rows_by
 from fxcount.views.table import shapes_text
@@ -69,6 +70,8 @@ def _operator(operator: OperatorCost) -> dict[str, Any]:
         "quantities": dict(operator.quantities),
         "uncounted": operator.uncounted,
         "phase": operator.phase,
+        "written": list(operator.written),
+        "unread": list(operator.unread),
         "inputs": list(map(_tensor, operator.inputs)),
         "outputs": list(map(_tensor, operator.outputs)),
     }
@@ -84,7 +87,9 @@ def _step(step: OptimizerStep) -> dict[str, Any]:
 
 def _tensor(tensor: TensorInfo) -> dict[str, Any]:
     dtype = str(tensor.dtype).removeprefix("torch.")
-    return {"shape": [*tensor.shape], "dtype": dtype, "stride": [*tensor.stride], "storage": tensor.storage}
+    form = {"shape": [*tensor.shape], "dtype": dtype, "stride": [*tensor.stride]}
+    stored = {} if tensor.stored is None else {"stored": tensor.stored}
+    return {**form, "storage": tensor.storage, "offset": tensor.offset, **stored}
 
 
 def to_json(cost: CostedGraph, indent: int | None = None) -> str:
@@ -102,14 +107,17 @@ def from_json(kind: type[AnyCostedGraph], text: str) -> AnyCostedGraph:
     if schema != SCHEMA:
         raise FxcountError(f"the JSON of a count has schema {SCHEMA}; this one has {schema!r}")
     convention = Convention(saved["convention"]["name"], saved["convention"]["weights"])
+    moves = Moves(None, *({row["name"]: _traffic(row) for row in saved[each]} for each in ("nodes", "operators")))
     return kind(
-        nodes=tuple(_node(row, convention) for row in saved["nodes"]),
+        nodes=tuple(_node(row, convention, moves) for row in saved["nodes"]),
         parameters={name: tuple(shape) for name, shape in saved["parameters"].items()},
         shared=saved["shared"],
         modules={row["name"]: Submodule(row["kind"], row["calls"]) for row in saved["modules"]},
         tracer=saved["tracer"],
         convention=convention,
         make_graph=_no_graph,
+        make_storages=_no_graph,
+        moves=moves,
         gave_up=saved.get("gave_up", {}),  # which files of earlier versions lack, and what follows
         unregistered=tuple(saved.get("unregistered", ())),
         packed=saved.get("packed", {}),
@@ -123,14 +131,18 @@ def _no_graph() -> NoReturn:
     raise FxcountError("a count that was restored from JSON has no graph; count the model again to get it")
 
 
-def _node(row: Mapping[str, Any], convention: Convention) -> NodeCost:
+def _traffic(row: Mapping[str, Any]) -> Traffic:
+    return Traffic(row.get("read", 0), row.get("written", 0))
+
+
+def _node(row: Mapping[str, Any], convention: Convention, moves: Moves) -> NodeCost:
     name, op, target, module = (row[each] for each in ("name", "op", "target", "module"))
     inputs, outputs = (tuple(map(tuple, row[each])) for each in ("input_shapes", "output_shapes"))
     params, names, operators = row["params"], tuple(row["parameters"]), tuple(map(_record, row["operators"]))
     cost, called_as, sources = _cost(row), row.get("called_as", ""), tuple(row.get("inputs", ()))
     known = (name, op, target, module, inputs, outputs, params, names, operators, cost, convention)
     backward = tuple(map(_record, row["backward_operators"])) if "backward_operators" in row else None
-    return NodeCost(*known, called_as, sources, row.get("trainable", params), backward)
+    return NodeCost(*known, called_as, sources, row.get("trainable", params), backward, moves)
 
 
 def _optimizer_step(saved: Mapping[str, Any] | None) -> OptimizerStep | None:
@@ -145,11 +157,13 @@ def _optimizer_step(saved: Mapping[str, Any] | None) -> OptimizerStep | None:
 def _record(row: Mapping[str, Any]) -> OperatorCost:
     inputs, outputs = (tuple(map(_tensor_info, row.get(each, ()))) for each in ("inputs", "outputs"))
     known = (row["name"], _cost(row), row["equation"], row["quantities"], row["uncounted"])
-    return OperatorCost(*known, inputs, outputs, row.get("phase", "forward"))
+    marks = (tuple(row.get(each, ())) for each in ("written", "unread"))
+    return OperatorCost(*known, inputs, outputs, row.get("phase", "forward"), *marks)
 
 
 def _tensor_info(row: Mapping[str, Any]) -> TensorInfo:
-    return TensorInfo(tuple(row["shape"]), getattr(torch, row["dtype"]), tuple(row["stride"]), row["storage"])
+    form = (tuple(row["shape"]), getattr(torch, row["dtype"]), tuple(row["stride"]))
+    return TensorInfo(*form, row["storage"], row.get("offset", 0), row.get("stored"))
 
 
 def _cost(row: Mapping[str, Any]) -> Cost:

@@ -38,8 +38,8 @@ def figure(cost: CostedGraph, by: str = "module", value: str = "flops", kind: st
 
     Args:
         by: ``module`` or ``operator``.
-        value: what makes a box large: ``flops``, ``params`` or ``trainable`` (by module only), a field of `Cost`, or
-            one of these costs of the backward pass, such as ``backward_flops``.
+        value: what makes a box large: ``flops``, ``params`` or ``trainable`` (by module only), a field of `Cost`,
+            ``read`` or ``written`` (bytes), or one of these costs of the backward pass, such as ``backward_flops``.
         kind: ``icicle`` or ``treemap``.
 
     Raises:
@@ -48,7 +48,7 @@ def figure(cost: CostedGraph, by: str = "module", value: str = "flops", kind: st
     """
     _check("by", by, BOXES)
     _check("kind", kind, ("icicle", "treemap"))
-    costs = ("flops", *FIELDS, *(BACKWARD_COUNTS if cost.has_backward else ()))
+    costs = ("flops", *FIELDS, "read", "written", *(BACKWARD_COUNTS if cost.has_backward else ()))
     known = costs if by == "operator" else ("params", "trainable", *costs)
     _check(f"value by {by}", value, known)
     traces = plotly_traces()
@@ -143,6 +143,8 @@ def _unit(cost: CostedGraph, value: str) -> str:
         "params": "parameters",
         "trainable": "trainable parameters",
         "macs": "MACs",
+        "read": "bytes read",
+        "written": "bytes written",
     }
     unit = units.get(name, name)
     return unit if name == value else f"backward {unit}"

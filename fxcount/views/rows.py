@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fxcount.cost import FIELDS, Cost
+from fxcount.cost import Cost, Traffic
 from fxcount.errors import InputError
 from fxcount.result.costed_graph import CostedGraph, OperatorTotal
 from fxcount.result.counts import BACKWARD_COUNTS, COUNTS, Counts
@@ -22,7 +22,12 @@ def node_rows(cost: CostedGraph) -> list[Row]:
     rows = [_node_row(node) for node in cost.nodes]
     if cost.unused_params:
         trainable = cost.trainable - sum(node.trainable for node in cost.nodes)
-        unused = Counts(cost.unused_params, trainable, backward=Cost() if cost.has_backward else None)
+        unused = Counts(
+            cost.unused_params,
+            trainable,
+            backward=Cost() if cost.has_backward else None,
+            backward_traffic=Traffic() if cost.has_backward else None,
+        )
         rows.append({"name": UNUSED, **unused.numbers(cost.convention)})
     return rows
 
@@ -71,7 +76,7 @@ def columns(cost: CostedGraph, by: str) -> tuple[str, ...]:
     if by == "module":
         counts = (*COUNTS, *backward)
         return (*OF_MODULES, *counts, *(f"own_{name}" for name in counts))
-    return (*OF_OPERATORS, *FIELDS, "flops", *(("backward_calls", *backward) if backward else ()))
+    return (*OF_OPERATORS, *COUNTS[2:], *(("backward_calls", *backward) if backward else ()))
 
 
 def _node_row(node: NodeCost) -> Row:

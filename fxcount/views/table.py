@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any, TypeVar
 
+from fxcount.cost import CONVENTIONS, FIELDS, Cost
 from fxcount.errors import InputError
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.counts import BACKWARD_COUNTS, COUNTS, Counts
@@ -14,6 +15,7 @@ from fxcount.views.rows import UNUSED, Row, check_view, rows_by
 from fxcount.views.rows import columns as columns_of
 from fxcount.views.text_table import Column, text_table
 from fxcount.views.tree import OWN, Amount, depth_that_fits, module_tree, tree_rows
+from fxcount.views.units import size_text
 
 ROWS_THAT_FIT = 100
 """A table that is printed as a whole has about this many rows at most."""
@@ -70,7 +72,8 @@ def table(
         top: how many rows to show, in the module tree of each module's children; the rest is added up in one row.
         sort: the column to sort by, numbers from the largest down; None for the order of the graph, or, with
             ``top``, for ``flops``, with those of the backward pass. The module tree sorts each module's children.
-        columns: the columns to show; an unknown one lists what there is.
+        columns: the columns to show; an unknown one lists what there is. ``read`` and ``written`` are bytes,
+            ``intensity`` floating-point operations for each byte that is read or written.
         format: any format of ``tabulate``, such as ``github`` or ``html``.
         width: shorten names and shapes to fit this many characters, and leave out columns, with a sign for all
             that is missing; None for as wide as it is.
@@ -113,7 +116,7 @@ def overview(cost: CostedGraph, format: str = "simple", width: int | None = None
 
 def known_columns(cost: CostedGraph, by: str) -> tuple[str, ...]:
     """The columns that a table can show."""
-    return (*(name for name in columns_of(cost, by) if not name.startswith("own_")), "share")
+    return (*(name for name in columns_of(cost, by) if not name.startswith("own_")), "intensity", "share")
 
 
 def shown_columns(cost: CostedGraph, by: str) -> tuple[str, ...]:
@@ -220,13 +223,23 @@ def _column(name: str, by: str) -> Column:
     return Column(header, numeric=name in _NUMERIC, spare=SPARE.get(name, 0))
 
 
-_NUMERIC = frozenset({*COUNTS, *BACKWARD_COUNTS, "calls", "backward_calls", "nodes", "share"})
+_NUMERIC = frozenset({*COUNTS, *BACKWARD_COUNTS, "calls", "backward_calls", "nodes", "intensity", "share"})
+
+_ARITHMETIC = CONVENTIONS["arithmetic"]
+
+SIZES = frozenset({"read", "written", "backward_read", "backward_written"})
+"""The columns that are bytes."""
 
 
 def _text(name: str, row: Row, total: int) -> str:
     if name == "share":
         return share(row["flops"], total)
+    if name == "intensity":
+        moved = row["read"] + row["written"]
+        return f"{_ARITHMETIC.read(Cost(**{each: row[each] for each in FIELDS})) / moved:,.2f}" if moved else ""
     value = row.get(name)
+    if name in SIZES and isinstance(value, int):
+        return size_text(value)
     if value is None:
         return ""
     if isinstance(value, int):

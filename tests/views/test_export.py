@@ -20,11 +20,12 @@ FIELDS = ["macs", "mul", "add", "div", "cmp", "special"]
 def test_column_names() -> None:
     """They are an interface: a change needs a new schema version."""
     header = {by: next(csv.reader(io.StringIO(tower_cost().to_csv(by)))) for by in ("node", "module", "operator")}
-    counts = ["params", "trainable", *FIELDS, "flops"]
+    costs = [*FIELDS, "flops", "read", "written"]
+    counts = ["params", "trainable", *costs]
     assert header == {
         "node": ["name", "op", "target", "module", "input_shapes", "output_shapes", *counts, "convention"],
         "module": ["name", "kind", "calls", "nodes", *counts, *(f"own_{name}" for name in counts), "convention"],
-        "operator": ["name", "calls", *FIELDS, "flops", "convention"],
+        "operator": ["name", "calls", *costs, "convention"],
     }
 
 
@@ -65,7 +66,7 @@ def test_dict() -> None:
     assert found["convention"] == {"name": "multiplications", "weights": {"macs": 1, "mul": 1}}
     assert found["total"] == {
         "params": tower.PARAMS, "trainable": tower.PARAMS, "macs": tower.MACS, "mul": 24, "add": 24, "div": 0,
-        "cmp": 0, "special": 0, "flops": tower.FLOPS,
+        "cmp": 0, "special": 0, "flops": tower.FLOPS, "read": tower.READ, "written": tower.WRITTEN,
     }  # fmt: skip
     assert found["unused_params"] == tower.UNUSED_PARAMS
     assert found["parameters"]["layers.0.linear.weight"] == [4, 4]
@@ -74,12 +75,12 @@ def test_dict() -> None:
             "name": "aten.linear", "macs": 24, "mul": 0, "add": 0, "div": 0, "cmp": 0, "special": 0,
             "equation": "macs = outputs * contracted, add = biases",
             "quantities": {"outputs": 8, "contracted": 3, "biases": 0},
-            "uncounted": "", "phase": "forward",
+            "uncounted": "", "phase": "forward", "written": [], "unread": [],
             "inputs": [
-                {"shape": [2, 3], "dtype": "float32", "stride": [3, 1], "storage": 1},
-                {"shape": [4, 3], "dtype": "float32", "stride": [3, 1], "storage": 0},
+                {"shape": [2, 3], "dtype": "float32", "stride": [3, 1], "storage": 1, "offset": 0},
+                {"shape": [4, 3], "dtype": "float32", "stride": [3, 1], "storage": 0, "offset": 0},
             ],
-            "outputs": [{"shape": [2, 4], "dtype": "float32", "stride": [4, 1], "storage": 2}],
+            "outputs": [{"shape": [2, 4], "dtype": "float32", "stride": [4, 1], "storage": 2, "offset": 0}],
         }
     ]  # fmt: skip
     assert json.loads(tower_cost().to_json(indent=2)) == found

@@ -98,8 +98,8 @@ def check_tree(cost: CostedGraph) -> None:
 
 def check_exports(cost: CostedGraph) -> None:
     assert isinstance(cost, GraphCost)
-    fields = (*Cost().to_dict(), "flops")
-    total = {**cost.total.to_dict(), "flops": cost.flops}
+    fields = (*Cost().to_dict(), "flops", "read", "written")
+    total = {**cost.total.to_dict(), "flops": cost.flops, "read": cost.read, "written": cost.written}
     for by, prefix in (("node", ""), ("module", "own_"), ("operator", "")):
         rows = list(csv.DictReader(io.StringIO(cost.to_csv(by))))
         frame = cost.to_dataframe(by)

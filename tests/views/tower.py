@@ -54,6 +54,8 @@ HEAD_MACS, HEAD_PARAMS = 2 * 3 * 4, 4 * 3
 UNUSED_PARAMS = 4 * 5 + 5
 MACS = EMBED_MACS + 3 * BLOCK_MACS + HEAD_MACS
 FLOPS = MACS + 3 * BLOCK_MUL
+READ = 4 * ((2 * 3 + 12) + 3 * ((8 + 16 + 4) + (8 + 4)) + (8 + 12))  # of each layer the input and what it holds
+WRITTEN = 4 * (8 + 3 * (8 + 8) + 2 * 3)
 PARAMS = EMBED_PARAMS + 3 * BLOCK_PARAMS + HEAD_PARAMS + UNUSED_PARAMS
 
 
