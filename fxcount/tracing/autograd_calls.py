@@ -17,7 +17,13 @@ from fxcount.engine.without_data import WithoutData
 from fxcount.errors import NO_VALUES, DataNeededError, TracingError
 from fxcount.fault_origin import for_the_model
 from fxcount.formulas.number_kinds import tensors
-from fxcount.tracing.autograd_functions import named_after, needs_input_grad, takes_only_values, watched_functions
+from fxcount.tracing.autograd_functions import (
+    named_after,
+    needs_input_grad,
+    shown_backward,
+    takes_only_values,
+    watched_functions,
+)
 from fxcount.tracing.autograd_replay import AutogradReplay
 from fxcount.tracing.backward_pass import BackwardPass, SequenceNumbers
 from fxcount.tracing.counted_model import CountedModel
@@ -97,7 +103,7 @@ class AutogradCalls:
             with needs_input_grad(kind, lambda: tuple(map(self._needs_gradient, args))):
                 return record(named_after(kind, apply), apply, args, kwargs)
 
-        with watched_functions(call), watched_regions(self._enter, self._graph.autograd.leave):
+        with watched_functions(call), watched_regions(self._enter, self._graph.autograd.leave), shown_backward():
             yield
 
     def ask(self, getter: Any, tensor: torch.Tensor, *owner: type) -> Any:

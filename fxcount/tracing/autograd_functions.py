@@ -1,11 +1,13 @@
 """Calls of an `torch.autograd.Function`, which has a gradient of its own: how they are seen and named."""
 
 import contextlib
+import functools
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from torch.overrides import handle_torch_function, has_torch_function
 
 from fxcount._torch import context_of, pytree
 from fxcount.fault_origin import for_the_model
@@ -31,6 +33,28 @@ def watched_functions(call: CallFunction) -> Iterator[None]:
         yield
     finally:
         torch.autograd.Function.apply = original
+
+
+@contextlib.contextmanager
+def shown_backward() -> Iterator[None]:
+    """While it lasts, modes see calls of ``torch.autograd.backward``, which torch 2.9 does not show to them."""
+    original = torch.autograd.backward
+    if has_torch_function.__name__ in original.__code__.co_names:
+        yield
+        return
+
+    @functools.wraps(original)
+    def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+        given = (tensors,) if isinstance(tensors, torch.Tensor) else tuple(tensors)
+        if has_torch_function(given):
+            return handle_torch_function(original, given, tensors, *args, **kwargs)
+        return for_the_model(original, tensors, *args, **kwargs)
+
+    torch.autograd.backward = backward
+    try:
+        yield
+    finally:
+        torch.autograd.backward = original
 
 
 @contextlib.contextmanager

@@ -370,3 +370,20 @@ def test_a_question_may_be_asked_again_after_an_error() -> None:
         return y.exp()
 
     assert count_graph(asks_twice, X, tracer="recorded").total.special == 24
+
+
+@pytest.mark.parametrize("tracer", ALL)
+def test_a_backward_pass_of_several_tensors_that_the_model_takes(tracer: str) -> None:
+    class Taking(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(3, 4, bias=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.layer(x)
+            torch.autograd.backward([y, y], [torch.ones_like(y), torch.ones_like(y)])
+            assert self.layer.weight.grad is not None
+            return self.layer.weight.grad @ x.t()
+
+    # The layer, the gradient of its weight, and the product with it; its input requires none.
+    assert count_graph(Taking(), X, tracer=tracer).macs == 8 * 4 * 3 + 4 * 3 * 8 + 4 * 8 * 3

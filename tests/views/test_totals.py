@@ -18,6 +18,7 @@ from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.module_paths import depth_of, parent_of
 from fxcount.views.folding import lines
 from fxcount.views.tree import module_tree
+from tests.optional import TORCH
 
 TOKENS = {"input_ids": torch.arange(6)[None]}
 IMAGE = torch.empty(1, 3, 224, 224)
@@ -47,6 +48,8 @@ TRANSFORMERS = {
         {"input_features": torch.empty(1, 80, 3000), "decoder_input_ids": torch.arange(4)[None]},
     ),
 }  # fmt: skip
+
+ASK_FOR_ADDRESSES = ("MixtralForCausalLM",)
 
 
 def count(make: Callable[[], nn.Module], example: object) -> tuple[nn.Module, GraphCost]:
@@ -129,6 +132,8 @@ def test_timm(name: str) -> None:
 
 @pytest.mark.parametrize("name", TRANSFORMERS)
 def test_transformers(name: str) -> None:
+    if name in ASK_FOR_ADDRESSES and TORCH < (2, 11):
+        pytest.skip("below torch 2.11 transformers asks where the weights of experts lie")
     config, example = TRANSFORMERS[name]
     model, cost = count(lambda: getattr(transformers, name)(config), example)
     assert cost.tracer == "recorded"
