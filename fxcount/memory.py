@@ -12,7 +12,7 @@ from fxcount.engine.refusals import refusals
 from fxcount.engine.sharding import refuse_sharded
 from fxcount.engine.storage_lives import StorageLife
 from fxcount.engine.threads import one_thread
-from fxcount.errors import DataNeededError, InputError
+from fxcount.errors import InputError
 from fxcount.fault_origin import REPORT, origin_of_fault
 from fxcount.memory_cost import MemoryCost
 from fxcount.result.memory_record import Allocation, Moment
@@ -20,6 +20,7 @@ from fxcount.result.module_cost import Submodule
 from fxcount.result.module_paths import parent_of
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.example_call import ExampleCall
+from fxcount.tracing.function_modules import with_what_it_names
 from fxcount.tracing.memory_run import MemoryRun
 from fxcount.tracing.restore import unchanged
 
@@ -66,31 +67,41 @@ def count_memory(
 
     An error of the model itself is raised as it is.
     """
-    counted, call = CountedModel.of(model), ExampleCall.of(example_input, example_kwargs)
+    counted, call = with_what_it_names(CountedModel.of(model)), ExampleCall.of(example_input, example_kwargs)
     _check("attention", attention, (None, "math"))
     _check("device", device, (None, *DEVICES))
-    backward = backward or optimizer is not None
+    backward = bool(backward) or optimizer is not None
     if optimizer is not None:
         refuse_no_maker(optimizer)
     refuse_sharded(("an example input", tensor) for tensor in call.tensors())
     own = "cpu" if counted.device(call).type == "cpu" else "cuda"
-    before = sys.exception()
-    try:
-        with one_count(), unchanged(counted, call) as put_back:
-            run = MemoryRun(counted, call, device or own, attention)
+    options, before = (counted, call, device or own, attention), sys.exception()
+    with one_count(), unchanged(counted, call) as put_back:
+        for on_data, hooked in _ways(backward, counted.has_data(call)):
+            run = MemoryRun(*options, on_data=on_data, hooked=hooked)
             try:
                 _take(run, backward, optimizer)
-            except DataNeededError:
-                if not counted.has_data(call):
+                return _read(run, device or own, backward)
+            except Exception as error:
+                if origin_of_fault(error, before):
+                    error.add_note(REPORT)
+                    raise
+                if isinstance(error, InputError) or (
+                    (on_data or not counted.has_data(call)) and not (backward and hooked)
+                ):
                     raise
                 put_back()
-                run = MemoryRun(counted, call, device or own, attention, on_data=True)
-                _take(run, backward, optimizer)
-    except Exception as error:
-        if origin_of_fault(error, before):
-            error.add_note(REPORT)
-        raise
-    return _read(run, device or own, backward)
+    raise AssertionError("the last way returns or raises")
+
+
+def _ways(backward: bool, has_data: bool) -> list[tuple[bool, bool]]:
+    """Whether a run is on data, and whether hooks tell what autograd keeps: without data where that is possible, and
+    without hooks where the model refuses them."""
+    return [
+        (on_data, hooked)
+        for on_data in ((False, True) if has_data else (False,))
+        for hooked in ((True, False) if backward else (True,))
+    ]
 
 
 def _take(run: MemoryRun, backward: bool, optimizer: MakeOptimizer | None) -> None:

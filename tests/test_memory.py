@@ -239,6 +239,96 @@ def test_later_steps_hold_the_state_from_their_start(make: Callable[..., Any], r
     assert count_memory(model, x).later_peak == count_memory(model, x).peak
 
 
+class Discards(nn.Module):
+    """Results that autograd notes and nobody uses further are gone as soon as Python lets go of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(16, 16) for _ in range(4))
+        self.seen: dict[int, Tensor] = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        for number, layer in enumerate(self.layers):
+            x = x + torch.tanh(layer(x))
+            self.seen[number] = x.softmax(-1).mean().detach()
+            x.exp()
+        return x
+
+
+class TakesGradients(nn.Module):
+    """``torch.func`` refuses hooks on what is saved."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(16, 16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.func.grad(lambda y: self.layer(y).pow(2).sum())(x) + self.layer(x)
+
+
+class AsksNumpy(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(16, 16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.layer(x)
+        return y * float(y.detach().numpy().mean())
+
+
+@pytest.mark.parametrize("kind", [Discards, TakesGradients, AsksNumpy])
+def test_what_is_not_seen_by_hooks(kind: type[nn.Module]) -> None:
+    x = X()
+    assert count_memory(kind(), x, optimizer=torch.optim.AdamW).peak == followed_peak(kind(), (x,), torch.optim.AdamW)
+    if kind is not TakesGradients:
+        assert count_memory(kind(), x, backward=True).saved == saved_bytes(kind(), (x,))
+
+
+def test_a_state_that_an_optimizer_has_from_its_start() -> None:
+    model, x = nn.Sequential(*(nn.Linear(16, 16) for _ in range(6))), torch.randn(500, 16)
+    memory = count_memory(model, x, optimizer=torch.optim.Adagrad)
+    assert memory.peak == memory.later_peak == followed_peak(model, (x,), torch.optim.Adagrad)
+    assert memory.before["optimizer"] == 6 * FLOAT * (16 * 16 + 16) + 12 * FLOAT  # and the number of steps of each
+
+
+def test_a_sparse_gradient_is_its_places_and_its_values() -> None:
+    table, tokens = nn.Embedding(50, 4, sparse=True), torch.arange(6).view(2, 3)
+    for _ in range(2):  # the second time, calls repeat
+        memory = count_memory(table, tokens, backward=True)
+        assert memory.at_peak["gradients"] >= 6 * (8 + 4 * FLOAT)
+        assert count_memory(table, tokens, optimizer=torch.optim.SparseAdam).peak > memory.peak
+
+
+def test_a_sparse_input_holds_what_it_stores() -> None:
+    for layout, stored in (("to_sparse", 2 * 8 * 16 + FLOAT * 16), ("to_sparse_csr", 8 * 17 + 2 * 8 * 16 + FLOAT * 16)):
+        memory = count_memory(lambda x: x @ torch.randn(16, 4), getattr(torch.eye(16), layout)())
+        assert memory.at_peak["inputs"] == stored  # the columns lie in the memory of both places of the first form
+
+
+def test_the_weights_of_a_function_are_those_of_the_modules_that_it_names() -> None:
+    model, x, weight = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 16)), torch.randn(4, 16), X().t()
+    whole = count_memory(model, x, optimizer=torch.optim.AdamW)
+    for run in (lambda x: model(x), model.forward, partial(lambda net, x: net(x), model)):
+        memory = count_memory(run, x, optimizer=torch.optim.AdamW)
+        assert (memory.peak, memory.saved) == (whole.peak, whole.saved)
+        assert memory.at_peak["parameters"] == whole.at_peak["parameters"]
+    assert count_memory(lambda x: x @ weight, x).at_peak["buffers"] == FLOAT * 16 * 8
+
+
+def test_under_inference_mode() -> None:
+    layer = nn.Linear(4, 4)
+    with torch.inference_mode():
+        memory = count_memory(layer, torch.randn(2, 4), optimizer=torch.optim.AdamW)
+    assert memory.at_peak["optimizer"] == 2 * (FLOAT * 20 + FLOAT)  # AdamW keeps two averages, and counts its steps
+
+
+def test_a_cache_that_is_given_empty() -> None:
+    model = language_model("LlamaForCausalLM", intermediate_size=64)
+    cache = transformers.DynamicCache(config=model.config)
+    memory = count_memory(model, {"input_ids": torch.zeros(1, 8, dtype=torch.long), "cache": cache})
+    assert memory.cache == {"before": 0, "after": 8 * 2 * 2 * 32 * FLOAT}
+
+
 def test_shapes_that_change_in_place() -> None:
     assert count_memory(ChangesShapes(), X()).peak == followed_peak(ChangesShapes(), (X(),))
 
@@ -374,11 +464,17 @@ def test_values_that_there_are_not() -> None:
         ({"attention": "flash"}, "unknown attention: 'flash'; the known ones are math"),
         ({"device": "tpu"}, "unknown device: 'tpu'; the known ones are cpu, cuda"),
         ({"optimizer": 3}, "optimizer must be a function"),
+        ({"optimizer": lambda given: None}, "optimizer must return a torch.optim.Optimizer"),
     ],
 )
 def test_arguments_that_are_none(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         count_memory(nn.Linear(4, 4), torch.randn(2, 4), **options)
+
+
+def test_a_step_of_nothing() -> None:
+    with pytest.raises(InputError, match="there is nothing to optimize"):
+        count_memory(nn.ReLU(), torch.randn(2, 4), optimizer=torch.optim.AdamW)
 
 
 def test_a_backward_pass_of_nothing() -> None:

@@ -133,7 +133,10 @@ def view(cost: GraphCost, options: Options) -> str:
             return page(cost)
     if options.bytes:
         shown = options.by or "module"
-        return cost.table(shown, options.depth, options.top, None, BYTES[shown], style, width)
+        chosen = BYTES[shown]
+        if cost.has_backward:
+            chosen = (*(each for each in chosen if each != "share"), "backward_read", "backward_written")
+        return cost.table(shown, options.depth, options.top, None, chosen, style, width)
     by = options.by or ("module" if options.depth is not None else "node" if options.top is not None else None)
     if by:
         return cost.table(by, options.depth, options.top, format=style, width=width)

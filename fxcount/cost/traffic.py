@@ -40,9 +40,10 @@ class Traffic:
             return cls(_selected(call, table, places) + bytes_held(places), bytes_held(made[:1]))
         if name in FILLS_PLACES and written:
             table, *others = given
-            sizes = [each.elements for each in others if each.dtype is not torch.bool]
-            filled = max(sizes, default=0) * table.dtype.itemsize
+            filled = _filled(call, table, others) * table.dtype.itemsize
             return cls(bytes_held(others) + (filled if name in ADDS_AT_PLACES else 0), filled)
+        if name in MAKES_LIKE:
+            return cls(0, bytes_held(made))
         unread = {*call.unread, *(call.written if name in OVERWRITES else ())}
         read = [each for place, each in enumerate(given) if place not in unread]
         return cls(bytes_held(read), bytes_held(made) + bytes_held(written))
@@ -68,17 +69,23 @@ def _aten(names: str) -> frozenset[str]:
     return frozenset(f"aten.{name}" for name in names.split())
 
 
-NO_VALUES = _aten("empty empty_like empty_strided empty_permuted new_empty new_empty_strided")
-"""Operators that make room, and write nothing there."""
+NO_VALUES = _aten(
+    "empty empty_like empty_strided empty_permuted new_empty new_empty_strided "
+    "detach_ squeeze_ unsqueeze_ t_ transpose_ swapaxes_ swapdims_ as_strided_ set_ resize_"
+)
+"""Operators that make room, and write nothing there, or change in place how a tensor looks."""
+
+MAKES_LIKE = _aten("zeros_like ones_like full_like rand_like randn_like randint_like new_zeros new_ones new_full")
+"""Operators that are given a tensor for its form alone."""
 
 SELECTS = _aten(
     "embedding embedding_bag _embedding_bag _embedding_bag_forward_only index _unsafe_index index_select gather take "
-    "masked_select"
+    "take_along_dim masked_select"
 )
 """Operators that read as many elements of their first argument as they select."""
 
 FILLS_PLACES = _aten(
-    "index_put_ _index_put_impl_ index_copy_ index_add_ index_fill_ index_reduce_ scatter_ scatter_add_ "
+    "index_put_ _index_put_impl_ index_copy_ index_add_ index_reduce_ scatter_ scatter_add_ "
     "scatter_reduce_ put_ masked_scatter_"
 )
 """Operators that write, in place, as many elements as they are given places or values."""
@@ -86,10 +93,17 @@ FILLS_PLACES = _aten(
 ADDS_AT_PLACES = _aten("index_add_ index_reduce_ scatter_add_ scatter_reduce_")
 """Those of them that read what is there before."""
 
-OVERWRITES = _aten(
-    "copy_ fill_ zero_ normal_ uniform_ random_ bernoulli_ exponential_ geometric_ log_normal_ cauchy_ set_ resize_"
-)
+OVERWRITES = _aten("copy_ fill_ zero_ normal_ uniform_ random_ bernoulli_ exponential_ geometric_ log_normal_ cauchy_")
 """Operators that write all of their first argument and do not read it."""
+
+
+def _filled(call: OperatorCost, table: TensorInfo, others: Sequence[TensorInfo]) -> int:
+    """How many elements of ``table`` are written: as many as there are values, or places, each with all that lies
+    behind it where the values are one for all."""
+    sizes = [each.elements for each in others if each.dtype is not torch.bool]
+    if "index_put" in call.name and others and others[-1].elements == 1:
+        return max(sizes[:-1], default=1) * prod(table.shape[len(sizes) - 1 :])
+    return max(sizes, default=0)
 
 
 def _selected(call: OperatorCost, table: TensorInfo, places: Sequence[TensorInfo]) -> int:

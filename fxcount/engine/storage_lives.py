@@ -1,7 +1,7 @@
 """`StorageLives`: the memory of tensors, from the operator that makes it to its end."""
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -69,6 +69,8 @@ class StorageLives(DispatchMode):
         self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if isinstance(func, Operator) and not facts_on(func).lifts:
+            self._look_at((args, tuple(kwargs.values())))
         out = for_the_model(func, *args, **kwargs)
         name, made = _made_by(func, out)
         grown = self._grown(func, args)
@@ -102,6 +104,15 @@ class StorageLives(DispatchMode):
     def find(self, tensor: torch.Tensor) -> StorageLife | None:
         """The memory of a tensor; None if it is none that was met."""
         return self._alive.get(storage_identity(tensor)[0])
+
+    def _look_at(self, given: Any) -> None:
+        """What no operator has made was there before; only numbers come from elsewhere."""
+        for tensor in tensors((given,)):
+            for part in parts_of(tensor):
+                place, storage = storage_identity(part)
+                if place not in self._alive and part.dim() > 0:
+                    kind = "parameters" if isinstance(part, torch.nn.Parameter) else "buffers"
+                    self.was_there(part, storage.nbytes(), kind, "")
 
     def _end(self, place: int) -> None:
         self._alive.pop(place).freed = len(self.runs)
@@ -138,16 +149,25 @@ def _is_part(func: Operator, tensor: torch.Tensor, life: StorageLife) -> bool:
 
 def _made_by(func: Any, out: Any) -> tuple[str, Iterable[torch.Tensor]]:
     """The name of an operator, and the tensors in its result that may be memory of their own."""
+    made = (part for tensor in tensors((out,)) for part in parts_of(tensor))
     if not isinstance(func, Operator):
-        return f"higher_order.{func.name()}", _parts(out)
+        return f"higher_order.{func.name()}", made
     facts = facts_on(func)
-    return facts.name, () if facts.may_return_views and not facts.lifts else _parts(out)
+    return facts.name, () if facts.may_return_views and not facts.lifts else made
 
 
-def _parts(out: Any) -> Iterator[torch.Tensor]:
-    """The tensors in a result that have memory; those of a sparse one in its place."""
-    for tensor in tensors((out,)):
-        if tensor.layout is torch.strided:
-            yield tensor
-        elif tensor.layout is torch.sparse_coo:
-            yield from (entry_indices(tensor), entry_values(tensor))
+_COMPRESSED: Mapping[torch.layout, tuple[str, ...]] = {
+    torch.sparse_csr: ("crow_indices", "col_indices", "values"),
+    torch.sparse_bsr: ("crow_indices", "col_indices", "values"),
+    torch.sparse_csc: ("ccol_indices", "row_indices", "values"),
+    torch.sparse_bsc: ("ccol_indices", "row_indices", "values"),
+}
+
+
+def parts_of(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """The tensors that have the memory of a tensor: itself, or the places and the values of a sparse one."""
+    if tensor.layout is torch.strided:
+        return (tensor,)
+    if tensor.layout is torch.sparse_coo:
+        return entry_indices(tensor), entry_values(tensor)
+    return tuple(getattr(tensor, part)() for part in _COMPRESSED.get(tensor.layout, ()))

@@ -22,7 +22,7 @@ from fxcount.cost import Cost, total_cost
 from fxcount.engine.counter import OperatorCounter
 from fxcount.engine.counting_context import counting
 from fxcount.engine.optimizer_step import MakeOptimizer, made_optimizer
-from fxcount.engine.storage_lives import StorageLife, StorageLives
+from fxcount.engine.storage_lives import StorageLife, StorageLives, parts_of
 from fxcount.engine.without_data import WithoutData
 from fxcount.errors import InputError
 from fxcount.fault_origin import for_the_model
@@ -43,8 +43,17 @@ class MemoryRun:
     data and that torch takes for tensors on the CPU; on its own tensors if its control flow depends on values."""
 
     def __init__(
-        self, model: CountedModel, call: ExampleCall, device: str, attention: str | None, *, on_data: bool = False
+        self,
+        model: CountedModel,
+        call: ExampleCall,
+        device: str,
+        attention: str | None,
+        *,
+        on_data: bool = False,
+        hooked: bool = True,
     ) -> None:
+        """With ``hooked``, hooks tell what autograd keeps; some functions of ``torch.func`` refuse to run under them.
+        Without, it is what is still there when the model has returned."""
         self.called: list[tuple[str, str]] = []
         """Every call of a module, in order: the path by which it was called, and its class name."""
         self.outputs: defaultdict[str, dict[int, StorageLife]] = defaultdict(dict)
@@ -55,6 +64,7 @@ class MemoryRun:
         self.model = model
         self.optimizer = ""
         """The class of the optimizer."""
+        self._hooked = hooked
         self._met: set[int] = set()
         self._call = call
         self._device = device
@@ -77,6 +87,7 @@ class MemoryRun:
         """Runs the model, and what is asked for of its backward pass and a step of the optimizer."""
         casts_are_kept = torch.is_autocast_cache_enabled()
         with contextlib.ExitStack() as stack:
+            stack.enter_context(torch.inference_mode(False))
             stack.enter_context(counting(self._counter, autograd=True))
             torch.set_autocast_cache_enabled(casts_are_kept)  # put back with all that counting sets
             stack.callback(torch.clear_autocast_cache)
@@ -85,17 +96,21 @@ class MemoryRun:
                 if self._leaves is not None:
                     stack.enter_context(self._leaves.in_place({}))
                 trained = self._parameters()
+                optimizer = None if make is None else self._made(make, trained)
             for context in (self._kernels(), self.lives, self._shown, self._watched()):
                 stack.enter_context(context)
-            keeps = torch.autograd.graph.saved_tensors_hooks(self._note_saved, _itself)
-            with torch.set_grad_enabled(backward), keeps if backward else contextlib.nullcontext():
+            keeps = torch.autograd.graph.saved_tensors_hooks(self._keep, self._shown.show)
+            hooks = keeps if backward and self._hooked else contextlib.nullcontext()
+            with torch.set_grad_enabled(backward), hooks:
                 result = for_the_model(self.model.run, *inputs.args, **inputs.kwargs)
             self._note_caches(inputs, result)
             if backward:
+                if not self._hooked:
+                    self._note_what_is_left(result)
                 self._go_back(result)
                 self._note_gradients(trained, inputs)
-            if make is not None:
-                self._step(make, [each for each in trained.values() if each.requires_grad])
+            if optimizer is not None:
+                self._step(optimizer)
 
     @contextlib.contextmanager
     def _kernels(self) -> Iterator[None]:
@@ -138,10 +153,11 @@ class MemoryRun:
 
     def _was_there(self, stand_in: torch.Tensor, tensor: torch.Tensor, kind: str, name: str) -> None:
         """``stand_in`` stands for a tensor; all views of one piece of memory are there with the first of them."""
-        place, storage = storage_identity(tensor)
-        if self.lives.find(stand_in) is None:
-            self.lives.was_there(stand_in, storage.nbytes() if place not in self._met else 0, kind, name)
-        self._met.add(place)
+        for shown, part in zip(parts_of(stand_in), parts_of(tensor), strict=True):
+            place, storage = storage_identity(part)
+            if self.lives.find(shown) is None:
+                self.lives.was_there(shown, storage.nbytes() if place not in self._met else 0, kind, name)
+            self._met.add(place)
 
     @contextlib.contextmanager
     def _watched(self) -> Iterator[None]:
@@ -185,12 +201,20 @@ class MemoryRun:
             self._latest = self._numbers.node_of(number) or self._latest
         return self._inside[-1] or self._latest
 
-    def _note_saved(self, tensor: torch.Tensor) -> torch.Tensor:
-        kept = self._shown.hide(tensor)
+    def _keep(self, tensor: torch.Tensor) -> torch.Tensor:
+        """What autograd keeps of a tensor: not the tensor, which may keep what autograd knows of it."""
+        kept: torch.Tensor = self._shown.hide(tensor)
         life = self.lives.find(kept) if self.lives.phase == "forward" else None
         if life is not None:
             life.savers.add(self._inside[-1])
-        return tensor
+        return kept if kept is not tensor else tensor.detach()
+
+    def _note_what_is_left(self, result: Any) -> None:
+        """What is there when the model has returned, and is not what it returned, autograd keeps."""
+        returned = {id(self.lives.find(self._shown.hide(each))) for each in returned_tensors(result)}
+        for life in self.lives.lives:
+            if life.freed is None and life.made >= 0 and id(life) not in returned:
+                life.savers.add(self.lives.runs[life.made].place)
 
     def _go_back(self, result: Any) -> None:
         self.lives.phase = "backward"
@@ -207,17 +231,24 @@ class MemoryRun:
             if leaf.grad is not None:
                 self._is("gradients", leaf.grad)
 
-    def _step(self, make: MakeOptimizer, trained: list[nn.Parameter]) -> None:
-        """A step as it is taken on the device: on others than the CPU on all parameters at once."""
-        self.lives.phase, self._latest = "optimizer", ""
+    def _made(self, make: MakeOptimizer, parameters: dict[str, nn.Parameter]) -> torch.optim.Optimizer:
+        """The optimizer; what it keeps from its start is there before the model runs."""
+        trained = [each for each in parameters.values() if each.requires_grad]
+        if not trained:
+            raise InputError("there is nothing to optimize: no parameter of the model requires a gradient")
         optimizer = made_optimizer(make, trained)
         self.optimizer = type(optimizer).__name__
-        for group in optimizer.param_groups:
+        for group in optimizer.param_groups:  # as it steps on the device: on others than the CPU on all at once
             if self._device != "cpu" and group.get("foreach", False) is None and not group.get("fused"):
                 group["foreach"] = True
+        for tensor in _state_of(optimizer):
+            self._was_there(self._shown.hide(tensor), tensor, "optimizer", "")
+        return optimizer
+
+    def _step(self, optimizer: torch.optim.Optimizer) -> None:
+        self.lives.phase, self._latest = "optimizer", ""
         for_the_model(optimizer.step)
-        state, _ = for_the_model(pytree.tree_flatten, dict(optimizer.state))
-        for tensor in tensors(state):
+        for tensor in _state_of(optimizer):
             self._is("optimizer", tensor)
 
     def _note_caches(self, inputs: ExampleCall, result: Any) -> None:
@@ -232,11 +263,16 @@ class MemoryRun:
                 life.kind = life.grown_from.kind = "cache"
                 if id(life.grown_from) not in held:
                     life.grown_from.freed = life.made + 1
+        given = {*map(id, inputs.tensors())}
+        for tensor in returned_tensors((inputs.args, inputs.kwargs)):  # what an object has now that it had not before
+            if id(tensor) not in given:
+                self._is("cache", tensor)
 
     def _is(self, kind: str, tensor: torch.Tensor) -> None:
-        life = self.lives.find(self._shown.hide(tensor))
-        if life is not None and not life.kind:
-            life.kind = kind
+        for part in parts_of(self._shown.hide(tensor)):
+            life = self.lives.find(part)
+            if life is not None and not life.kind:
+                life.kind = kind
 
     def cost_of(self, path: str) -> Cost:
         """What the operators of the forward pass cost that the module there called itself."""
@@ -261,5 +297,6 @@ def _without_dropout(
     return for_the_model(attention, query, key, value, attn_mask, 0.0, *given, **named)
 
 
-def _itself(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor
+def _state_of(optimizer: torch.optim.Optimizer) -> Iterator[torch.Tensor]:
+    state, _ = for_the_model(pytree.tree_flatten, dict(optimizer.state))
+    return tensors(state)

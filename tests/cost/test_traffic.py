@@ -55,6 +55,14 @@ CASES: dict[str, Case] = {
     "filled": (lambda x: torch.empty(5).fill_(2), (X,), 0, F4 * 5),
     "zeros": (lambda x: torch.zeros(5), (X,), 0, F4 * 5),
     "empty": (lambda x: torch.empty(5), (X,), 0, 0),
+    "zeros of a form": (lambda x: torch.zeros_like(x) + x.new_ones(3, 4), (X,), F4 * 24, F4 * 36),
+    "detached in place": (lambda x: x.clone().detach_().unsqueeze_(0), (X,), F4 * 12, F4 * 12),
+    "rows set to a number": (
+        lambda x, i: x.clone().index_put_((i,), torch.tensor(0.0)), (X, LONG[:2]), F4 * 12 + 8 * 2 + F4, F4 * (12 + 8),
+    ),
+    "taken along an axis": (
+        lambda x, i: torch.take_along_dim(x, i, 1), (X, LONG.view(3, 1)), 8 * 3 + F4 * 3, F4 * 3,
+    ),
     "copied into a part": (lambda x, y: x.clone()[1].copy_(y), (X, ROW), F4 * 16, F4 * 16),
     "given as out": (lambda x, y: torch.add(x, x, out=torch.empty(3, 4)), (X, X), F4 * 12, F4 * 12),
     "embedding": (lambda i, w: F.embedding(i, w), (LONG, ones(100, 4)), 8 * 3 + F4 * 12, F4 * 12),

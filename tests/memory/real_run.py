@@ -92,10 +92,15 @@ def prepared(model: nn.Module, make: Callable[..., Any] | None) -> torch.optim.O
     return make([each for each in model.parameters() if each.requires_grad]) if make else None
 
 
+def state_of(optimizer: torch.optim.Optimizer | None) -> Iterator[Tensor]:
+    """What an optimizer keeps from its start."""
+    return tensors_in([] if optimizer is None else [*map(dict, optimizer.state.values())])
+
+
 def followed_peak(model: nn.Module, inputs: Inputs, make: Callable[..., Any] | None = None) -> int:
     """The most bytes of storages at once, those that are there before included."""
     optimizer, mode = prepared(model, make), Followed()
-    mode.know(*model.parameters(), *model.buffers(), *tensors_in(inputs))
+    mode.know(*model.parameters(), *model.buffers(), *tensors_in(inputs), *state_of(optimizer))
     with mode:
         result = step(model, inputs, optimizer)
     del result
@@ -105,7 +110,7 @@ def followed_peak(model: nn.Module, inputs: Inputs, make: Callable[..., Any] | N
 def followed_second_peak(model: nn.Module, inputs: Inputs, make: Callable[..., Any]) -> int:
     """As ``followed_peak``, of the second of two steps alone; it begins without gradients."""
     optimizer, mode = prepared(model, make), Followed()
-    mode.know(*model.parameters(), *model.buffers(), *tensors_in(inputs))
+    mode.know(*model.parameters(), *model.buffers(), *tensors_in(inputs), *state_of(optimizer))
     with mode:
         result = step(model, inputs, optimizer)
         del result
