@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -57,11 +58,10 @@ def count(name: str | None, options: Options) -> GraphCost:
         InputError: there is no such model, or its input must be described.
         ModelError: the model fails.
     """
-    named = named_model(name, options)
-    call = example_call(named, options)
+    model, call = named_call(name, options)
     with working(f"counting {name}", options):
         return count_graph(
-            named.model,
+            model,
             call.args,
             call.kwargs,
             convention=options.reading,
@@ -72,24 +72,17 @@ def count(name: str | None, options: Options) -> GraphCost:
 
 
 def count_held(name: str | None, options: Options) -> MemoryCost:
-    """The memory of that model, as ``count`` its costs.
-
-    Raises:
-        InputError: there is no such model, or its input must be described.
-        ModelError: the model fails.
-    """
-    named = named_model(name, options)
-    call = example_call(named, options)
+    """The memory of that model, as ``count`` its costs."""
+    model, call = named_call(name, options)
     with working(f"counting {name}", options):
-        return count_memory(
-            named.model, call.args, call.kwargs, backward=options.backward, optimizer=options.make_optimizer
-        )
+        return count_memory(model, call.args, call.kwargs, backward=options.backward, optimizer=options.make_optimizer)
 
 
-def named_model(name: str | None, options: Options) -> NamedModel:
-    """The model of that name, the worked example if there is none."""
+def named_call(name: str | None, options: Options) -> tuple[Any, ExampleCall]:
+    """The model of that name, the worked example if there is none, and the call that is counted."""
     with working(f"building {name}", options):
-        return load_model(name) if name else NamedModel(worked_example(), ExampleCall((worked_example_input(),), {}))
+        named = load_model(name) if name else NamedModel(worked_example(), ExampleCall((worked_example_input(),), {}))
+    return named.model, example_call(named, options)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from typing import Self
 from torch import fx
 
 from fxcount.cost import Convention, Cost, OperatorCost, OptimizerStep, Traffic, total_cost, total_traffic
-from fxcount.result.counts import Counts, intensity
+from fxcount.result.counts import Counts, ReadsAndWrites, intensity
 from fxcount.result.module_cost import ModuleCost, Submodule
 from fxcount.result.module_paths import depth_of, holder_of, leaf_paths, parent_of
 from fxcount.result.moves import Moves
@@ -21,7 +21,7 @@ from fxcount.result.operator_calls import OperatorCall, Storages, write_module_s
 
 
 @dataclass(frozen=True)
-class OperatorTotal:
+class OperatorTotal(ReadsAndWrites):
     """What all calls of one operator cost together."""
 
     name: str
@@ -43,16 +43,6 @@ class OperatorTotal:
     """Those of the calls in the backward pass; None unless it was asked for."""
 
     @property
-    def read(self) -> int:
-        """The bytes that all calls read."""
-        return self.traffic.read
-
-    @property
-    def written(self) -> int:
-        """The bytes that all calls write."""
-        return self.traffic.written
-
-    @property
     def counts(self) -> Counts:
         """The costs."""
         return Counts(0, 0, self.cost, self.backward, self.traffic, self.backward_traffic)
@@ -68,7 +58,7 @@ def _of_no_graph() -> Storages:
 
 
 @dataclass(frozen=True, eq=False)
-class CostedGraph:
+class CostedGraph(ReadsAndWrites):
     """A graph with its costs. All groupings are sums over the same nodes, so their totals are equal."""
 
     nodes: tuple[NodeCost, ...]
@@ -122,7 +112,7 @@ class CostedGraph:
         return None if self.backward is None else self.convention.read(self.backward)
 
     @cached_property
-    def traffic(self) -> Traffic:
+    def traffic(self) -> Traffic:  # type: ignore[override]  # it is found out when it is asked for
         """The bytes that one call of the model reads and writes: of each operator, as it is called, each distinct
         element that its arguments hold once, and each element of its result once. Views move nothing; an operator that
         is counted as a whole, such as attention, moves its arguments and its result."""
@@ -132,16 +122,6 @@ class CostedGraph:
     def backward_traffic(self) -> Traffic | None:
         """Those of the backward pass; None unless it was asked for."""
         return total_traffic(node.backward_traffic or Traffic() for node in self.nodes) if self.has_backward else None
-
-    @property
-    def read(self) -> int:
-        """The bytes that one call of the model reads."""
-        return self.traffic.read
-
-    @property
-    def written(self) -> int:
-        """The bytes that one call of the model writes."""
-        return self.traffic.written
 
     @property
     def intensity(self) -> float | None:

@@ -3,8 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from fxcount.cost import CONVENTIONS, FIELDS, Convention, Cost, Traffic
+
+
+class ReadsAndWrites:
+    """What has ``traffic``."""
+
+    if TYPE_CHECKING:
+        traffic: Traffic
+
+    @property
+    def read(self) -> int:
+        """The bytes that are read: each distinct element that the arguments of an operator hold, once."""
+        return self.traffic.read
+
+    @property
+    def written(self) -> int:
+        """The bytes that are written: each element of an operator's result, once."""
+        return self.traffic.written
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from fxcount.cost import Convention, Cost, Traffic
-from fxcount.result.counts import Counts
+from fxcount.result.counts import Counts, ReadsAndWrites
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Submodule:
 
 
 @dataclass(frozen=True)
-class ModuleCost:
+class ModuleCost(ReadsAndWrites):
     """What one module costs, all that it contains included.
 
     ``own_cost`` and ``own_params`` leave out what its submodules cost and hold, so a module's cost is its own cost and
@@ -59,16 +59,6 @@ class ModuleCost:
     """As ``own_cost``, the bytes."""
     own_backward_traffic: Traffic | None = None
     """As ``own_cost``, the bytes of the backward pass."""
-
-    @property
-    def read(self) -> int:
-        """The bytes that these nodes read."""
-        return self.traffic.read
-
-    @property
-    def written(self) -> int:
-        """The bytes that these nodes write."""
-        return self.traffic.written
 
     @property
     def counts(self) -> Counts:
