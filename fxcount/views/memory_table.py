@@ -147,7 +147,8 @@ def _notes(memory: MemoryRecord, by: str) -> list[str]:
     """What the numbers mean."""
     last = f"the first step of {memory.optimizer}" if memory.optimizer else "the backward pass"
     run = f"a call with gradients, and {last}" if memory.has_backward else "a call without gradients"
-    notes = [f"Of {run}: the peak is {memory.peak:,} bytes ({size_text(memory.peak)}){_where(memory)}."]
+    where = ", as on a GPU" if memory.device != "cpu" else ""
+    notes = [f"Of {run}{where}: the peak is {memory.peak:,} bytes ({size_text(memory.peak)}){_where(memory)}."]
     if memory.has_backward:
         notes.append(
             f"Kept from the forward pass for the backward pass: {size_text(memory.saved)}, but for parameters."
