@@ -32,7 +32,8 @@ def refuse_sharded_model(modules: Mapping[str, nn.Module], parameters: Iterable[
     """
     fsdp = sys.modules.get("torch.distributed.fsdp")
     gathered: set[int] = set()
-    if fsdp is not None:
+    kinds = {*map(type, modules.values())} if fsdp is not None else set()
+    if fsdp is not None and any(issubclass(kind, fsdp.FullyShardedDataParallel | fsdp.FSDPModule) for kind in kinds):
         for path, module in modules.items():
             if isinstance(module, fsdp.FullyShardedDataParallel):
                 raise TracingError(f"{path or 'the model'} is a FullyShardedDataParallel, {NOT_COUNTED}")

@@ -59,7 +59,7 @@ class ModuleCalls:
             self.called.append((called_as, type(module).__name__))
             # What torch.func transforms has no place in a graph; the operators that it comes to have.
             is_node = is_leaf(module, self._model.run) and not transform_level()
-            if is_node and self._attributes.has_parameters_of(module) and self._is_as_at_start(module):
+            if is_node and self._is_as_at_start(module):
                 self._attributes.use(module)
                 return call_leaf(module, path, functools.partial(original, module), args, kwargs)
             on_enter(module)
@@ -89,7 +89,13 @@ class ModuleCalls:
 
     def _is_as_at_start(self, module: nn.Module) -> bool:
         """Whether a node that calls ``module`` calls it as it is now, and not with another mode, number or weight."""
-        return self._attributes.states.is_as_before(module) or module_formula(module) is not None
+        states = self._attributes.states
+        if states.knows(module):
+            if states.is_as_before(module):
+                return True
+            if module_formula(module) is None:
+                return False
+        return self._attributes.has_parameters_of(module)
 
 
 class RunningModules:
