@@ -25,6 +25,7 @@ Everything is counted alike on all these versions. Some tests ask less of an old
 - `FlopCounterMode` is asked only for what it knows. Below 2.14 its formula of `addmm.dtype` fails, and that of
   `_flash_attention_forward` takes lengths for heads; in 2.9 it has none of `convolution_overrideable`.
 - Attention in groups without any head ends the process below 2.13, by a division by zero: no such call is tried.
+- Below 2.11 transformers asks where the weights of its experts lie, on a CPU: such a model needs its data there.
 """
 
 REMARKS = ("FAILED", "ERROR", "SKIPPED")
