@@ -66,6 +66,11 @@ def test_the_figures_of_the_readme_are_those_of_the_pages() -> None:
     coverage = (ROOT / "docs" / "coverage.md").read_text()
     totals = re.findall(r"^\| (?:timm|torchvision|transformers) +\| all [^|]+\| +(\d+) \|", coverage, re.MULTILINE)
     assert f"{sum(map(int, totals)):,} models of timm, torchvision and transformers" in readme
+    memory = " ".join((ROOT / "docs" / "memory.md").read_text().split())
+    (runs, models) = re.findall(r"(\d+) of (\d+) are equal, to the byte", memory)
+    assert runs[0] == runs[1] == str(2 * int(models[0]))  # without gradients, and a step of training
+    assert models[0] == models[1]
+    assert f"([{models[1]} models](docs/memory.md)" in readme
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
