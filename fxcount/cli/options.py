@@ -17,7 +17,10 @@ from fxcount.views.rows import ROWS
 
 FORMATS = ("table", "github", "csv", "json", "html")
 ENDINGS = {".md": "github", ".csv": "csv", ".json": "json", ".html": "html"}
-"""The formats of files whose ending says so; others are tables."""
+"""The formats of files whose ending says so."""
+
+TABLE_ENDINGS = ("", ".txt")
+"""Those of files that are tables."""
 
 
 class Options(argparse.Namespace):
@@ -60,6 +63,8 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         ConventionError: the convention is unknown.
     """
     options = _parser().parse_args(argv, namespace=Options())
+    if options.model == "":
+        raise InputError("MODEL is empty: name a model, or leave it out for the worked example")
     options.inputs = [InputShape.of(text) for text in options.input]
     options.reading = parse_convention(options.convention)
     options.flops_budget = None if options.max_flops is None else parse_count(options.max_flops)
@@ -139,6 +144,8 @@ MEMORY_FORMATS = ("table", "github", "csv", "json")
 def _view(options: Options) -> str:
     """What is to be shown: the one of ``VIEWS`` that all options go with."""
     ending = Path(options.output or "").suffix
+    if options.format is None and ending not in (*ENDINGS, *TABLE_ENDINGS):
+        raise InputError(f"no format is known by the ending {ending}: name a file {', '.join(ENDINGS)}, or --format")
     written = options.format or ENDINGS.get(ending, "table")
     asked = [name for name in ("memory", "explain", "compare") if getattr(options, name)]
     view = next(iter(asked), written)

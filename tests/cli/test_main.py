@@ -320,3 +320,19 @@ def test_a_budget_of_memory(capfd: pytest.CaptureFixture[str]) -> None:
 def test_bad_usage_of_memory(arguments: str, message: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(shlex.split(arguments)) == 2
     assert capfd.readouterr().err == f"fxcount: {message}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("'' --max-flops 1G", "MODEL is empty: name a model, or leave it out for the worked example"),
+        ("--output x.xlsx", "no format is known by the ending .xlsx: name a file .md, .csv, .json, .html, or --format"),
+    ],
+)
+def test_what_a_variable_that_is_not_set_and_a_slip_lead_to(
+    arguments: str, message: str, capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(shlex.split(arguments)) == 2
+    assert capfd.readouterr().err == f"fxcount: {message}\n"
+    assert main(["--output", "x.xlsx", "--format", "csv"]) == 0
