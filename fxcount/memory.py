@@ -40,9 +40,9 @@ def count_memory(
     """What one call of ``model`` on ``example_input`` holds in memory, as PyTorch would make and free its tensors.
 
     The model's own code runs once on tensors without data, and no weight is copied; one whose control flow depends on
-    values runs on its data, and is put back. Every storage that an operator makes is
-    followed until nobody has it any more. The parameters, the buffers and the inputs are there all the time, and so is
-    what the model returns. The workspaces of kernels, and what an allocator rounds up, are not counted.
+    values runs on its data, and is put back. Every storage that an operator makes is followed until nobody has it any
+    more. The parameters, the buffers and the inputs are there all the time, and so is what the model returns. The
+    workspaces of kernels, and what an allocator rounds up, are not counted.
 
     Args:
         model: as for `count_graph`.
@@ -77,8 +77,9 @@ def count_memory(
     own = "cpu" if counted.device(call).type == "cpu" else "cuda"
     options, before = (counted, call, device or own, attention), sys.exception()
     with one_count(), unchanged(counted, call) as put_back:
-        for on_data, hooked in _ways(backward, counted.has_data(call)):
-            run = MemoryRun(*options, on_data=on_data, hooked=hooked)
+        ways = _ways(backward, counted.has_data(call))
+        for way in ways:
+            run = MemoryRun(*options, on_data=way[0], hooked=way[1])
             try:
                 _take(run, backward, optimizer)
                 return _read(run, device or own, backward)
@@ -86,9 +87,7 @@ def count_memory(
                 if origin_of_fault(error, before):
                     error.add_note(REPORT)
                     raise
-                if isinstance(error, InputError) or (
-                    (on_data or not counted.has_data(call)) and not (backward and hooked)
-                ):
+                if isinstance(error, InputError) or way == ways[-1]:
                     raise
                 put_back()
     raise AssertionError("the last way returns or raises")

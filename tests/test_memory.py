@@ -385,7 +385,8 @@ def test_a_cache_of_tensors_that_the_caller_holds() -> None:
 
 def test_modules_and_what_checkpoints_would_save() -> None:
     x = X()
-    plain, memory = Checkpointed(None), count_memory(Checkpointed(None), x, backward=True)
+    plain = Checkpointed(None)
+    memory = count_memory(plain, x, backward=True)
     first = memory.by_module()["first"]
     assert (first.kind, first.parameters) == ("Sequential", FLOAT * (16 * 64 + 64 + 64 * 16 + 16))
     assert first.outputs == FLOAT * 8 * 16

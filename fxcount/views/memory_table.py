@@ -7,7 +7,8 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 from fxcount.cost import CONVENTIONS
 from fxcount.errors import InputError
@@ -22,18 +23,6 @@ ROWS_THAT_FIT = 30
 
 SCHEMA = 1
 """The version of the form that `memory_to_dict` writes."""
-
-
-class _Amount(NamedTuple):
-    """What a row says of a module."""
-
-    kind: str
-    parameters: int
-    peak: int
-    outputs: int
-    saved: int
-    checkpoint: int
-    again: int
 
 
 def memory_table(
@@ -72,16 +61,13 @@ def memory_overview(memory: MemoryRecord, format: str = "simple", width: int | N
     return "\n\n".join((kinds, memory_table(memory, depth=depth, format=format, width=width)))
 
 
-def _rows_to(tree: Branch[_Amount], depth: int) -> int:
+def _rows_to(tree: Branch[ModuleMemory], depth: int) -> int:
     return sum(1 for _ in lines(tree, depth))
 
 
-def _tree(memory: MemoryRecord) -> Branch[_Amount]:
-    def amount(module: ModuleMemory) -> _Amount:
-        saved = (module.saved, module.checkpoint, CONVENTIONS["multiplications"].read(module.again))
-        return _Amount(module.kind, module.parameters, module.peak, module.outputs, *saved)
-
-    return grow({path: amount(module) for path, module in memory.by_module().items()}, lambda each: False)
+def _tree(memory: MemoryRecord) -> Branch[ModuleMemory]:
+    """The tree of modules; those that are equal but for their paths are folded."""
+    return grow({path: replace(each, path="") for path, each in memory.by_module().items()}, lambda each: False)
 
 
 def _by_module(memory: MemoryRecord, depth: int | None) -> tuple[list[Column], list[list[str]]]:
@@ -99,7 +85,7 @@ def _by_module(memory: MemoryRecord, depth: int | None) -> tuple[list[Column], l
         sizes = [value.parameters, value.peak, value.outputs]
         row = ["  " * level + (branch.label or "(model)"), value.kind, *map(_size, sizes)]
         if memory.has_backward:
-            again = f"{value.again:,}" if value.checkpoint else ""
+            again = f"{CONVENTIONS['multiplications'].read(value.again):,}" if value.checkpoint else ""
             row += [_size(value.saved), _size(value.checkpoint), again]
         rows.append(row)
     return columns, rows

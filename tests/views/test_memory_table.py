@@ -88,11 +88,11 @@ def test_what_is_exported_adds_up_exactly() -> None:
         ("2", "262144"),
     ]
     assert next(each["again_macs"] for each in rows) == str(2 * 64 * 128 * 512)
-    for by in ("kind", "tensor", "operator"):
-        held = sum(
-            int(each.get("bytes") or each.get("size") or 0) for each in csv.DictReader(io.StringIO(memory.to_csv(by)))
-        )
-        assert by == "operator" or held == memory.peak
+    for by, size in (("kind", "bytes"), ("tensor", "size")):
+        assert sum(int(each[size]) for each in csv.DictReader(io.StringIO(memory.to_csv(by)))) == memory.peak
+    moments = [*csv.DictReader(io.StringIO(memory.to_csv("operator")))]
+    kinds = [*moments[0]][4:]
+    assert all(sum(int(each[kind]) for kind in kinds) == int(each["held"]) for each in moments)
     with pytest.raises(InputError, match="unknown view"):
         memory.to_csv("node")
 
