@@ -290,3 +290,35 @@ ANSWER_OF_COMPILER = "__dynamo_disable"
 
 optimized_execution = torch.jit.optimized_execution  # type: ignore[attr-defined]
 """Whether scripted functions are rewritten before they run. It is public, but has no types that can be checked."""
+
+# Sizes that are symbols: torch loads the rules of these, and sympy, when somebody first asks for them
+
+
+def new_size(environment: Any, name: str, example: int) -> torch.SymInt:
+    """A size that is a symbol. In public ``mark_dynamic`` makes one, for the compiler alone."""
+    from torch._guards import Source
+    from torch.fx.experimental.symbolic_shapes import DimDynamic
+
+    as_method = inspect.isfunction(vars(Source)["name"])  # up to torch 2.9
+    source = type("Named", (Source,), {"name": (lambda self: name) if as_method else name})()
+    symbol = environment.create_symbol(example, source, dynamic_dim=DimDynamic.DYNAMIC, do_not_specialize_zero_one=True)
+    return environment.create_symintnode(symbol, hint=example, source=source)  # type: ignore[no-any-return]
+
+
+def sizes_are_general() -> contextlib.AbstractContextManager[Any]:
+    """While it lasts, torch takes a size that is a symbol to be more than one wherever it may, and asks nothing."""
+    import torch.fx.experimental._config as config
+
+    return config.patch(backed_size_oblivious=True)  # type: ignore[no-any-return, attr-defined]
+
+
+def python_rules() -> contextlib.AbstractContextManager[Any]:
+    """While it lasts, Python takes composite operators apart, which knows symbols where C++ does not. ``torch.export``
+    does so, and no public name."""
+    from torch._dispatch.python import enable_python_dispatcher
+
+    return enable_python_dispatcher()
+
+
+kernels_met: Callable[[Operator], dict[Any, Any]] = attrgetter("_dispatch_cache")
+"""How an operator has run so far: to be cleared when its rules change, which no public name does."""

@@ -5,20 +5,23 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
 
+from fxcount.checked_sizes import CheckedSizes
 from fxcount.cost import Convention, OptimizerStep
 from fxcount.engine.counting_context import counting
 from fxcount.engine.one_count import one_count
 from fxcount.engine.optimizer_step import MakeOptimizer, optimizer_step, refuse_no_maker
 from fxcount.engine.sharding import refuse_sharded
+from fxcount.engine.symbolic_sizes import numbers_wanted
 from fxcount.engine.threads import one_thread
 from fxcount.engine.unused_formulas import unused_formulas
-from fxcount.engine.without_data import WithoutData
-from fxcount.errors import DataNeededError, FormulaError, InputError, UncountedError
+from fxcount.engine.with_symbols import without_data
+from fxcount.errors import DataNeededError, FormulaError, InputError, SizeError, UncountedError
 from fxcount.fault_origin import REPORT, origin_of_fault
 from fxcount.formulas.custom import formulas_for_one_count
 from fxcount.graph_cost import GraphCost
@@ -26,10 +29,12 @@ from fxcount.interpreter import CostInterpreter
 from fxcount.reading import read_cost, trained_parameters
 from fxcount.tracing.autograd_replay import AutogradReplay
 from fxcount.tracing.counted_model import CountedModel
+from fxcount.tracing.dynamic_shapes import DynamicShapes
 from fxcount.tracing.example_call import ExampleCall, refuse_shapes
 from fxcount.tracing.recorder import execute, record
 from fxcount.tracing.restore import unchanged
 from fxcount.tracing.run import TracedRun
+from fxcount.tracing.settled_graph import settle
 from fxcount.tracing.symbolic import trace_symbolically
 from fxcount.tracing.trace import Trace
 
@@ -45,6 +50,7 @@ def count_graph(
     optimizer: MakeOptimizer | None = None,
     strict: bool = False,
     formulas: Mapping[Any, Callable[..., Any]] | None = None,
+    dynamic_shapes: Any = None,
 ) -> GraphCost:
     """Counts what one call of ``model`` on ``example_input`` costs.
 
@@ -69,6 +75,11 @@ def count_graph(
         formulas: formulas for this count only, by what they are for, as `register_formula` takes them. One for an
             operator that the model reaches only inside another operator, which is counted as a whole, is not used, and
             a warning names both.
+        dynamic_shapes: the sizes that are to be symbols, as `torch.export` takes them: by name or position of the
+            argument, nested as it is, each axis to a name or a ``torch.export.Dim``, such as
+            ``{"input": {0: "batch"}}``. A name is one size wherever it stands; a Dim may have bounds, or be derived of
+            another. Axes that are given for a container or an object, such as a cache, are those of every tensor in it.
+            All costs are expressions in these names then; ``at`` puts numbers in, ``conditions`` say where they hold.
 
     Returns:
         The costs: totals, by node, by module, by operator; ``print`` shows them as a table, ``tracer`` and ``gave_up``
@@ -80,7 +91,8 @@ def count_graph(
             instead of a tensor.
         FormulaError: one of ``formulas`` is for what cannot have a formula, or does not fit it.
         TracingError: the model cannot be traced, is in parts on several ranks, or computes on nested tensors; a
-            `DataNeededError` says that it asks for values it does not have.
+            `DataNeededError` says that it asks for values it does not have, a `SizeError` that it settles a size that
+            was to be a symbol.
         UncountedError: with ``strict``, an operator has no formula.
 
     An error of the model itself is raised as it is, with a note that says where in the model it happened. So is a fault
@@ -92,23 +104,17 @@ def count_graph(
         raise InputError(f"unknown tracer {tracer!r}; the known ones are auto, {', '.join(TRACERS)}")
     if optimizer is not None:
         refuse_no_maker(optimizer)
-    with one_count():
-        with formulas_for_one_count(formulas) as custom:
-            call = ExampleCall.of(example_input, example_kwargs)
-            refuse_sharded(("an example input", tensor) for tensor in call.tensors())
-            trace, gave_up = costed_trace(counted, call, tracer, backward)
-            step = None
-            if optimizer is not None:
-                try:
-                    step = taken_step(optimizer, counted, trace)
-                except DataNeededError as error:
-                    if tracer != "auto" or trace.tracer == "executed" or not counted.has_data(call):
-                        raise
-                    gave_up[trace.tracer] = traceback.format_exception_only(error)[0].strip()
-                    trace, _ = costed_trace(counted, call, "executed", backward)
-                    step = taken_step(optimizer, counted, trace)
-            unused = unused_formulas(custom)
-        cost = read_cost(counted, trace, reading, gave_up, step)
+    call = ExampleCall.of(example_input, example_kwargs)
+    asked = Question(counted, tracer, backward, optimizer, reading, formulas)
+    with one_count(), formulas_for_one_count(formulas) as custom:
+        refuse_sharded(("an example input", tensor) for tensor in call.tensors())
+        if dynamic_shapes is None:
+            cost, _ = asked.cost_of(call)
+        else:
+            if tracer == "executed":
+                raise InputError("a run on data has the sizes of its data: dynamic_shapes needs another tracer")
+            cost = asked.cost_in_symbols(call, DynamicShapes.of(dynamic_shapes, call, counted.forward))
+        unused = unused_formulas(custom)
     for name, whole in unused.items():
         warnings.warn(
             f"the formula for {name} was not used: it is a part of {whole}, which is counted as a whole; "
@@ -119,6 +125,65 @@ def count_graph(
         names = ", ".join(f"{name} ({calls} calls)" for name, calls in cost.uncounted.items())
         raise UncountedError(f"not counted: {names}")
     return cost
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is counted, and how."""
+
+    model: CountedModel
+    tracer: str
+    backward: bool
+    optimizer: MakeOptimizer | None
+    convention: Convention
+    formulas: Mapping[Any, Callable[..., Any]] | None
+
+    def cost_of(self, call: ExampleCall, shapes: DynamicShapes | None = None) -> tuple[GraphCost, Trace]:
+        """The cost of a call, in symbols where ``shapes`` has any, and the trace that it was read from."""
+        model, backward = self.model, self.backward
+        trace, gave_up = costed_trace(model, call, self.tracer, backward, shapes)
+        step = None
+        if self.optimizer is not None:
+            try:
+                step = taken_step(self.optimizer, model, trace)
+            except DataNeededError as error:
+                if self.tracer != "auto" or trace.tracer == "executed" or shapes or not model.has_data(call):
+                    raise
+                gave_up[trace.tracer] = traceback.format_exception_only(error)[0].strip()
+                trace, _ = costed_trace(model, call, "executed", backward)
+                step = taken_step(self.optimizer, model, trace)
+        if trace.symbols is not None:
+            settle(trace.module.graph, trace.symbols.sizes)
+        return read_cost(model, trace, self.convention, gave_up, step), trace
+
+    def cost_in_symbols(self, call: ExampleCall, given: DynamicShapes) -> GraphCost:
+        """The cost of a call of which some sizes are symbols, with the conditions under which it holds."""
+        sizes = given.several()
+        try:
+            return self._found_at(sizes, call, given)
+        except SizeError:  # perhaps a size is another one by chance
+            with contextlib.suppress(Exception):
+                return self._found_at(given.elsewhere(sizes), call, given)
+            raise
+
+    def _found_at(self, sizes: Mapping[str, int], call: ExampleCall, given: DynamicShapes) -> GraphCost:
+        """The cost in symbols, found while these are the sizes."""
+        traced = call if sizes == given.example else given.resized(call, sizes)
+        cost, trace = self.cost_of(traced, given.of_call(call, traced, sizes))
+        assert trace.symbols is not None
+        asked, numeric = trace.symbols.sizes, replace(self, tracer=trace.tracer)
+        cost = replace(cost, sizes=given.example, conditions=asked.conditions())
+        checked = CheckedSizes(cost, lambda at: numeric.cost_of(given.resized(call, at))[0], asked.values_asked)
+        conditions = checked.conditions(sizes, given.conditions)
+        return replace(cost, conditions=conditions, count_at=partial(self.count_at, call, given))
+
+    def count_at(self, call: ExampleCall, given: DynamicShapes, sizes: Mapping[str, int]) -> GraphCost:
+        """The cost where some or all of the symbols are numbers, counted anew."""
+        numbers = {**given.example, **sizes}
+        resized = given.resized(call, numbers)
+        left = given.of_call(call, resized, numbers, without=sizes)
+        with one_count(), formulas_for_one_count(self.formulas):
+            return self.cost_in_symbols(resized, left) if left.example else self.cost_of(resized)[0]
 
 
 @contextlib.contextmanager
@@ -139,7 +204,7 @@ def trace_and_interpret(model: CountedModel, call: ExampleCall, put_back: Callab
     trace = trace_symbolically(model, call, backward=backward)
     CostInterpreter(trace).propagate()
     if backward:
-        counter = WithoutData(trace.owned)
+        counter = without_data(trace.owned, trace.symbols)
         with counting(counter):
             trace = replace(trace, gradients=AutogradReplay(TracedRun(trace), counter, model).backward())
     return trace
@@ -153,17 +218,22 @@ TRACERS: dict[str, Callable[[CountedModel, ExampleCall, Callable[[], None], bool
 """From a model and a call to a costed graph: the more general, the later."""
 
 
-def costed_trace(model: CountedModel, call: ExampleCall, tracer: str, backward: bool) -> tuple[Trace, dict[str, str]]:
+def costed_trace(
+    model: CountedModel, call: ExampleCall, tracer: str, backward: bool, shapes: DynamicShapes | None = None
+) -> tuple[Trace, dict[str, str]]:
     """The graph with its costs, by the tracer of that name or the first that can, and why those before it gave up; the
     model is left as it was."""
-    names = [tracer] if tracer != "auto" else [name for name in TRACERS if name != "executed" or model.has_data(call)]
+    executes = model.has_data(call) and shapes is None
+    names = [tracer] if tracer != "auto" else [name for name in TRACERS if name != "executed" or executes]
     gave_up: dict[str, str] = {}
     before = sys.exception()
     with unchanged(model, call) as put_back:
         for name in names:
             try:
                 with one_thread(), with_gradients() if backward else contextlib.nullcontext():
-                    return TRACERS[name](model, call, put_back, backward), gave_up
+                    attempt = call if shapes is None else shapes.with_symbols(call)
+                    with contextlib.nullcontext() if shapes is None else numbers_wanted():
+                        return TRACERS[name](model, attempt, put_back, backward), gave_up
             except Exception as error:
                 origin, is_last = origin_of_fault(error, before), name == names[-1]
                 # All tracers apply the same formulas, and on data it is known whether torch accepts the call.

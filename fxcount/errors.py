@@ -40,3 +40,7 @@ class ModelError(Exception):
 
 class UncountedError(FxcountError):
     """With ``strict=True``: the model reached operators that have no formula."""
+
+
+class SizeError(TracingError):
+    """A size that was to be a symbol is settled by the model, or a count holds for other sizes."""

@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 REPORT = "a fault of fxcount and not of the model: please report it"
 """The note that an error of our own gets."""
 
-_NOT_THE_MODELS = frozenset({"torch", "fxcount", *sys.stdlib_module_names})
+_NOT_THE_MODELS = frozenset({"torch", "fxcount", "sympy", *sys.stdlib_module_names})
 
 
 @functools.cache
@@ -34,12 +34,21 @@ def for_the_model(function: Callable[..., Result], /, *args: Any, **kwargs: Any)
 _FOR_THE_MODEL: CodeType = for_the_model.__code__
 
 
-def line_of_model() -> str:
-    """The file and line of the code that is neither torch's nor ours and is being run."""
+def line_of_model(*, below_the_count: bool = False) -> str:
+    """The file and line of the code that is neither torch's nor ours and is being run, after a comma; with
+    ``below_the_count`` none if that is the code that counts, and not the model's."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(("torch.", "fxcount.")):
+    while frame is not None and (module := frame.f_globals.get("__name__", "")).partition(".")[0] in _BENEATH:
+        if below_the_count and module in _COUNTS:
+            return ""
         frame = frame.f_back
     return "" if frame is None else f", {frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+_BENEATH = frozenset({"torch", "fxcount", "sympy"})
+
+_COUNTS = frozenset({"fxcount.count", "fxcount.memory"})
+"""The modules that call all others: what has called them is not the model."""
 
 
 _NOBODYS_FAULT = (FxcountError, RecursionError, MemoryError)

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Self
 
 from fxcount.result.costed_graph import CostedGraph
+from fxcount.sizes.expressions import written
 from fxcount.views.compare import compare
 from fxcount.views.drawing import draw
 from fxcount.views.explain import explain
 from fxcount.views.export import from_json, to_csv, to_dataframe, to_dict, to_json
 from fxcount.views.page import page
 from fxcount.views.plot import figure
+from fxcount.views.scaling import scaling
 from fxcount.views.table import overview, table
 from fxcount.views.terminal import terminal_width
 
@@ -23,7 +25,8 @@ class GraphCost(CostedGraph):
 
     def __repr__(self) -> str:
         return (
-            f"GraphCost(flops={self.flops:,} ({self.convention.name}), macs={self.macs:,}, params={self.params:,}, "
+            f"GraphCost(flops={written(self.flops)} ({self.convention.name}), macs={written(self.macs)}, "
+            f"params={self.params:,}, "
             f"{len(self.nodes)} nodes, {self.tracer})"
         )
 
@@ -40,6 +43,7 @@ class GraphCost(CostedGraph):
     to_dataframe = to_dataframe
     plot = figure
     draw = draw
+    scaling = scaling
 
     @classmethod
     def from_json(cls, text: str) -> Self:

@@ -10,7 +10,8 @@ from fxcount.engine.counting_context import counting
 from fxcount.engine.node_annotation import Annotation, annotation, place_of, shape_text
 from fxcount.engine.node_calls import Calls
 from fxcount.engine.storage_numbers import StorageNumbers
-from fxcount.engine.without_data import WithoutData
+from fxcount.engine.symbolic_sizes import decided
+from fxcount.engine.with_symbols import without_data
 from fxcount.fault_origin import for_the_model
 from fxcount.tracing.trace import Trace
 
@@ -27,17 +28,29 @@ class CostInterpreter(ShapeProp):
         super().__init__(trace.module)  # type: ignore[arg-type]  # any module with a graph will do
         self.extra_traceback = False  # the place is added to errors here
         self._inputs, self._owned, self._states = trace.inputs, trace.owned, trace.states
+        self._symbols = trace.symbols
         self._attributes: dict[Any, Annotation] = {}
+        self._at: fx.Node | None = None
 
     def propagate(self) -> Any:
         """Runs the graph on the example that it was traced with, and returns the result: meta tensors."""
-        counter = WithoutData(self._owned)
+        counter = without_data(self._owned, self._symbols)
+        if self._symbols is not None:
+            self._symbols.sizes.place = self._place
         inputs = [counter.represent(tensor) for tensor in self._inputs]
         self._calls = Calls(counter)  # before there is a mode at work
         with counting(counter), self._states.at_start():
             return self.run(*inputs)
 
+    def _place(self) -> str:
+        """Where in the model a size is asked for."""
+        node = self._at
+        return (
+            "" if node is None else f", at {node.op} {node.name}, called in {node.meta['module'] or 'the model itself'}"
+        )
+
     def run_node(self, n: fx.Node) -> Any:
+        self._at = n
         if n.op == "get_attr":
             result = self._named[str(n.target)]
             n.meta.update(self._annotation_of(result))
@@ -46,6 +59,8 @@ class CostInterpreter(ShapeProp):
             # Not ShapeProp's own run_node, which prints a traceback and hides the model's error behind its own.
             args: Any = self.map_nodes_to_values(n.args, n)
             kwargs: Any = self.map_nodes_to_values(n.kwargs, n) if n.kwargs else {}
+            if self._symbols is not None:
+                args, kwargs = decided((args, kwargs))
             result, note = self._run(n, args, kwargs)
         except Exception as error:
             inputs = {source.name: shape_text(source) for source in n.all_input_nodes}

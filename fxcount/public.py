@@ -8,6 +8,7 @@ from fxcount.errors import (
     FormulaError,
     FxcountError,
     InputError,
+    SizeError,
     TracingError,
     UncountedError,
 )
@@ -21,10 +22,12 @@ from fxcount.result.memory_record import Allocation, ModuleMemory, Moment
 from fxcount.result.module_cost import ModuleCost
 from fxcount.result.node_cost import NodeCost
 from fxcount.result.operator_calls import OperatorCall
+from fxcount.sizes.conditions import Condition
 
 __all__ = [
     "CONVENTIONS",
     "Allocation",
+    "Condition",
     "Convention",
     "ConventionError",
     "Cost",
@@ -43,6 +46,7 @@ __all__ = [
     "OperatorCost",
     "OperatorTotal",
     "OptimizerStep",
+    "SizeError",
     "TensorInfo",
     "TracingError",
     "UncountedError",

@@ -10,7 +10,7 @@ import torch
 from torch import fx, nn
 
 from fxcount._torch import parameters_of
-from fxcount.cost import Convention, OptimizerStep
+from fxcount.cost import Convention, OptimizerStep, Traffic
 from fxcount.graph_cost import GraphCost
 from fxcount.result.module_cost import Submodule
 from fxcount.result.module_paths import holder_of, leaf_paths, parent_of
@@ -33,7 +33,8 @@ def read_cost(
     names, backward = named_parameters(model, trace), trace.gradients is not None
     used = _UsedParameters(names, trace.made)
     storages = partial(Storages, trace.module.graph, trace.module.named)
-    moves = Moves(storages)
+    example = {} if trace.symbols is None else trace.symbols.sizes.example
+    moves = Moves(storages, partial(Traffic.in_sizes, example=example) if example else Traffic.of)
     nodes = _read_nodes(trace.module, convention, used, backward, moves)
     parameters, shared = _first_and_further(used.names)
     leaves = leaf_paths(nodes)

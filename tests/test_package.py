@@ -81,3 +81,11 @@ def test_a_count_can_be_pickled(tracer: str) -> None:
 
 def test_the_public_names_are_all_there() -> None:
     assert all(hasattr(fxcount, name) for name in fxcount.__all__)
+
+
+@pytest.mark.parametrize(("shapes", "loads"), [("None", False), ("({0: 'b'},)", True)])
+def test_sympy_is_loaded_for_symbolic_sizes_alone(shapes: str, loads: bool) -> None:
+    count = f"fxcount.count_graph(torch.nn.Linear(2, 2), torch.ones(3, 2), dynamic_shapes={shapes})"
+    lines = ["import sys, torch, fxcount", f"print({count})", "print('sympy' in sys.modules)"]
+    run = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == str(loads)

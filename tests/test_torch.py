@@ -21,8 +21,8 @@ from fxcount import _torch
 PACKAGE = Path(fxcount.__file__).parent
 NAMES = PACKAGE / "_torch.py"
 
-COUNTER = PACKAGE / "engine" / "counter.py"
-"""The class in this file is the base of others in the same folder."""
+COUNTERS = [PACKAGE / "engine" / name for name in ("counter.py", "without_data.py")]
+"""The classes in these files are bases of others in the same folder."""
 
 OF_PYTHON = {"sys._getframe"}
 OF_NAMED_TUPLES = {"_replace"}
@@ -116,8 +116,9 @@ def test_no_other_name_is_found(text: str) -> None:
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_private_names_stand_in_one_file(path: Path) -> None:
     if path != NAMES:
-        inherited = names_of_own_classes([*ast.walk(ast.parse(COUNTER.read_text()))])
-        assert private_names(path.read_text(), inherited if path.parent == COUNTER.parent else ()) == []
+        nodes = [node for base in COUNTERS for node in ast.walk(ast.parse(base.read_text()))]
+        inherited = [*names_of_own_classes(nodes)]
+        assert private_names(path.read_text(), inherited if path.parent == COUNTERS[0].parent else ()) == []
 
 
 def test_that_file_needs_no_other_and_loads_nothing_large() -> None:
@@ -719,3 +720,50 @@ def test_scripts_run_as_they_are_written() -> None:
             frozen(X)
         assert (torch.ops.aten.equal.default in mode.seen) is optimized
         assert mode.seen[-2:] == [torch.ops.aten.linear.default, torch.ops.aten.relu.default]
+
+
+# Sizes that are symbols
+
+
+def environment_with(*examples: int) -> tuple[Any, list[Any]]:
+    from torch.fx.experimental.symbolic_shapes import ShapeEnv
+
+    environment = ShapeEnv(specialize_zero_one=False, duck_shape=False)
+    return environment, [_torch.new_size(environment, f"size{place}", size) for place, size in enumerate(examples)]
+
+
+def test_a_new_size_is_a_symbol_of_its_own() -> None:
+    environment, (a, b, c) = environment_with(4, 4, 1)
+    assert len({size.node.expr for size in (a, b, c)}) == 3
+    assert (2 * a).node.expr == 2 * a.node.expr
+    assert (2 * a).node.hint == 8
+    assert environment.guards == []
+    assert a + b == 8
+    assert len(environment.guards) == 1
+
+
+def test_sizes_that_are_general() -> None:
+    from torch.fx.experimental.symbolic_shapes import guard_or_false
+
+    environment, (a,) = environment_with(4)
+    with _torch.sizes_are_general():
+        assert not guard_or_false(a == 4)
+    assert environment.guards == []
+    assert guard_or_false(a == 4)
+    assert len(environment.guards) == 1
+
+
+def test_composite_operators_are_taken_apart_by_rules_for_symbols() -> None:
+    _, (a,) = environment_with(4)
+    x = torch.empty(a, 2, 3, device="meta")
+    with _torch.python_rules(), _torch.sizes_are_general(), _torch.below_autograd():
+        made: Any = torch.matmul(x, torch.empty(3, 5, device="meta"))
+    assert made.shape[0].node.expr == a.node.expr
+
+
+def test_how_an_operator_has_run() -> None:
+    operator = torch.ops.aten.relu.default
+    _torch.kernels_met(operator).clear()
+    with _torch.python_rules(), Operators():
+        torch.relu(torch.ones(2))
+    assert _torch.kernels_met(operator)

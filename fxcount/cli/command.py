@@ -12,7 +12,7 @@ import torch
 
 import fxcount
 from fxcount.cli.budget import excess
-from fxcount.cli.example_inputs import call_with, required_arguments
+from fxcount.cli.example_inputs import call_with, dynamic_shapes, example_sizes, required_arguments
 from fxcount.cli.named_models import NamedModel, load_model
 from fxcount.cli.options import Options, parse
 from fxcount.cli.progress import progress
@@ -60,7 +60,7 @@ def count(name: str | None, options: Options) -> GraphCost:
     """
     model, call = named_call(name, options)
     with working(f"counting {name}", options):
-        return count_graph(
+        cost = count_graph(
             model,
             call.args,
             call.kwargs,
@@ -68,11 +68,16 @@ def count(name: str | None, options: Options) -> GraphCost:
             backward=options.backward,
             optimizer=options.make_optimizer,
             strict=options.strict,
+            dynamic_shapes=dynamic_shapes(options.inputs),
         )
+    return cost.at(**options.sizes) if options.sizes else cost
 
 
 def count_held(name: str | None, options: Options) -> MemoryCost:
     """The memory of that model, as ``count`` its costs."""
+    missing = example_sizes(options.inputs, {}).keys() - options.sizes
+    if missing:
+        raise InputError(f"memory is counted at sizes in numbers: give --at {'=..., '.join(sorted(missing))}=...")
     model, call = named_call(name, options)
     with working(f"counting {name}", options):
         return count_memory(model, call.args, call.kwargs, backward=options.backward, optimizer=options.make_optimizer)
@@ -102,7 +107,8 @@ def working(on: str, options: Options) -> Iterator[None]:
 def example_call(named: NamedModel, options: Options) -> ExampleCall:
     """The call on the inputs that the command line describes, else the model's own example."""
     if options.inputs:
-        return call_with(options.inputs, named.model)
+        sizes = example_sizes(options.inputs, options.sizes)
+        return call_with(options.inputs, named.model, sizes)
     if named.example is None:
         names = ", ".join(required_arguments(named.model))
         raise InputError(f"describe what {options.model} takes ({names}), such as --input 1,3,224,224")
@@ -163,6 +169,8 @@ WORKED_EXAMPLE = "The worked example: a convolution, a batch norm and a Hardtanh
 def check_budgets(cost: GraphCost | None, memory: MemoryCost | None, options: Options) -> int:
     """0, or 1 and a line that says which budget is exceeded by how much."""
     excesses = []
+    if cost is not None and options.flops_budget is not None and cost.sizes:
+        raise InputError(f"a budget is for numbers: give --at {'=..., '.join(cost.sizes)}=...")
     if cost is not None and options.flops_budget is not None:
         unit = f"FLOPs ({cost.convention.name}: {cost.convention.meaning})"
         excesses.append(excess(cost.flops, options.flops_budget, unit))

@@ -1,8 +1,9 @@
 """Example calls: from the shapes that the command line describes, or as a model itself says its input looks."""
 
 import inspect
+import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -12,14 +13,17 @@ from torch import nn
 from fxcount.errors import InputError
 from fxcount.tracing.example_call import ExampleCall
 
+SIZE = r"(?:\d+|[A-Za-z_]\w*)"
+
 
 @dataclass(frozen=True)
 class InputShape:
-    """An input as the command line describes it: ``1,3,224,224``, ``1,128:int64`` or ``input_ids=1,128:int64``."""
+    """An input as the command line describes it: ``1,3,224,224``, ``1,128:int64`` or ``input_ids=batch,128:int64``."""
 
     name: str
     """The keyword argument; empty for the next positional one."""
-    shape: tuple[int, ...]
+    shape: tuple[int | str, ...]
+    """Each size, or the name of one that is a symbol."""
     dtype: torch.dtype
 
     @classmethod
@@ -29,23 +33,64 @@ class InputShape:
         Raises:
             InputError: the text is something else.
         """
-        match = re.fullmatch(r"(?:(\w+)=)?(\d*(?:,\d+)*),?(?::(\w+))?", text.replace(", ", ","), re.ASCII)
+        match = re.fullmatch(rf"(?:(\w+)=)?({SIZE}?(?:,{SIZE})*),?(?::(\w+))?", text.replace(", ", ","), re.ASCII)
         if match is None:
             raise InputError(f"an input is a shape such as 1,3,224,224 or input_ids=1,128:int64, not {text!r}")
         dtype = getattr(torch, match[3] or "float32", None)
         if not isinstance(dtype, torch.dtype):
             raise InputError(f"{match[3]!r} is not a dtype of torch")
-        return cls(match[1] or "", tuple(int(size) for size in match[2].split(",") if size), dtype)
+        sizes = (int(size) if size.isdecimal() else size for size in match[2].split(",") if size)
+        return cls(match[1] or "", tuple(sizes), dtype)
 
-    def tensor(self, device: torch.device) -> torch.Tensor:
-        """A tensor of this shape; integers, which may be token ids, masks or lengths, are ones and always real."""
-        if self.dtype.is_floating_point or self.dtype.is_complex:
-            return torch.zeros(self.shape, dtype=self.dtype, device=device)
-        return torch.ones(self.shape, dtype=self.dtype)
+    @property
+    def is_continuous(self) -> bool:
+        """Whether its elements are no integers."""
+        return self.dtype.is_floating_point or self.dtype.is_complex
+
+    @property
+    def names(self) -> dict[int, str]:
+        """The axes whose sizes are symbols, each to the name."""
+        return {axis: size for axis, size in enumerate(self.shape) if isinstance(size, str)}
+
+    def tensor(self, device: torch.device, sizes: Mapping[str, int]) -> torch.Tensor:
+        """A tensor of this shape, with ``sizes`` for names; integers, which may be token ids, masks or lengths, are
+        ones and always real."""
+        shape = [sizes[size] if isinstance(size, str) else size for size in self.shape]
+        if self.is_continuous:
+            return torch.zeros(shape, dtype=self.dtype, device=device)
+        return torch.ones(shape, dtype=self.dtype)
 
 
-def call_with(inputs: Iterable[InputShape], model: Any) -> ExampleCall:
-    """The call of ``model`` on inputs of these shapes; it has data if the model has.
+def example_sizes(inputs: Iterable[InputShape], given: Mapping[str, int]) -> dict[str, int]:
+    """A size for every name: the given one, else one that most models take.
+
+    Raises:
+        InputError: one is given for what is no name.
+    """
+    sizes: dict[str, int] = {}
+    for each in inputs:
+        for axis, name in each.names.items():
+            is_side = each.is_continuous and len(each.shape) >= 4 and axis >= len(each.shape) - 2
+            sizes.setdefault(name, given.get(name, IMAGE_SIDE if is_side else ITEMS if axis == 0 else LENGTH))
+    for name in given:
+        if name not in sizes:
+            raise InputError(f"--at names {name!r}; the names in --input are {', '.join(sizes) or 'none'}")
+    return sizes
+
+
+ITEMS, LENGTH, IMAGE_SIDE = 2, 16, 224
+"""What a size that is a symbol is in the example: a first axis, an axis of an image, or another."""
+
+
+def dynamic_shapes(inputs: Iterable[InputShape]) -> dict[int | str, Mapping[int, str]] | None:
+    """The sizes that are symbols, by the position or the name of the argument; None if none is."""
+    positions = itertools.count()
+    shapes = {each.name or next(positions): each.names for each in inputs}
+    return {argument: names for argument, names in shapes.items() if names} or None
+
+
+def call_with(inputs: Iterable[InputShape], model: Any, sizes: Mapping[str, int] | None = None) -> ExampleCall:
+    """The call of ``model`` on inputs of these shapes, with ``sizes`` for names; it has data if the model has.
 
     Raises:
         InputError: two inputs have the same name.
@@ -58,9 +103,9 @@ def call_with(inputs: Iterable[InputShape], model: Any) -> ExampleCall:
         if each.name in kwargs:
             raise InputError(f"two inputs are called {each.name}")
         if each.name:
-            kwargs[each.name] = each.tensor(device)
+            kwargs[each.name] = each.tensor(device, sizes or {})
         else:
-            args.append(each.tensor(device))
+            args.append(each.tensor(device, sizes or {}))
     return ExampleCall(tuple(args), kwargs)
 
 

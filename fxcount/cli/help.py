@@ -6,6 +6,7 @@ MODEL: torchvision/NAME, timm/NAME, hf/CONFIG.json, FILE.py:NAME, PROGRAM.pt2,
   MODULE:CALLABLE; arguments go in parentheses; it is built without weights.
   No MODEL is the worked example of the tutorial.
   --input [NAME=]SHAPE[:DTYPE]   1,3,224,224 or ids=1,128:int64; once per input
+  --at NAME=N,...                numbers for names in --input batch,3:int64
   --by node|module|operator      what a row is; of memory also kind or tensor
   --depth N, --top N             modules to this depth; only the N largest rows
   --convention C                 what FLOPs are: multiplications (macs + mul),
@@ -17,8 +18,7 @@ MODEL: torchvision/NAME, timm/NAME, hf/CONFIG.json, FILE.py:NAME, PROGRAM.pt2,
   --explain NODE                 why a node or a module costs what it costs
   --compare MODEL                both, module by module; --input is for both
   --max-flops N, --max-params N, --max-memory SIZE    exit 1 above 5G or 24GiB
-  --strict                       exit 1 if anything is not counted
-  --quiet                        print nothing but errors
+  --strict, --quiet              exit 1 if any is uncounted; print errors only
   --help, --version              this; which version this is
 examples:
   fxcount torchvision/resnet18 --by module --depth 2

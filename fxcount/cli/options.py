@@ -8,7 +8,7 @@ from typing import NoReturn
 import torch
 
 from fxcount.cli.budget import parse_count, parse_size
-from fxcount.cli.example_inputs import InputShape
+from fxcount.cli.example_inputs import InputShape, example_sizes
 from fxcount.cost import Convention
 from fxcount.engine.optimizer_step import MakeOptimizer
 from fxcount.errors import InputError
@@ -28,6 +28,7 @@ class Options(argparse.Namespace):
 
     model: str | None
     input: list[str]
+    at: str | None
     by: str | None
     depth: int | None
     top: int | None
@@ -47,6 +48,7 @@ class Options(argparse.Namespace):
     quiet: bool
 
     inputs: list[InputShape]
+    sizes: dict[str, int]
     view: str
     reading: Convention
     flops_budget: int | None
@@ -66,6 +68,8 @@ def parse(argv: Sequence[str] | None = None) -> Options:
     if options.model == "":
         raise InputError("MODEL is empty: name a model, or leave it out for the worked example")
     options.inputs = [InputShape.of(text) for text in options.input]
+    options.sizes = {} if options.at is None else parse_sizes(options.at)
+    example_sizes(options.inputs, options.sizes)
     options.reading = parse_convention(options.convention)
     options.flops_budget = None if options.max_flops is None else parse_count(options.max_flops)
     options.params_budget = None if options.max_params is None else parse_count(options.max_params)
@@ -79,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="fxcount", add_help=False, allow_abbrev=False)
     parser.add_argument("model", nargs="?")
     parser.add_argument("--input", action="append", default=[])
+    parser.add_argument("--at")
     parser.add_argument("--by", choices=tuple(dict.fromkeys((*ROWS, *TABLES))))
     parser.add_argument("--depth", type=int)
     parser.add_argument("--top", type=int)
@@ -108,6 +113,18 @@ def parse_convention(text: str) -> Convention:
         return Convention.of(text)
     weights: Mapping[str, str] = dict(part.partition("=")[::2] for part in text.split(","))
     return Convention.of({field: int(weight) if weight.isdecimal() else weight for field, weight in weights.items()})  # type: ignore[misc]
+
+
+def parse_sizes(text: str) -> dict[str, int]:
+    """Sizes by their names, such as ``batch=8,length=2048``.
+
+    Raises:
+        InputError: the text is something else.
+    """
+    pairs = [part.partition("=") for part in text.replace(" ", "").split(",")]
+    if not all(name.isidentifier() and size.isdecimal() and int(size) > 0 for name, _, size in pairs):
+        raise InputError(f"--at gives sizes by their names, such as batch=8,length=2048, not {text!r}")
+    return {name: int(size) for name, _, size in pairs}
 
 
 def parse_optimizer(text: str) -> MakeOptimizer:

@@ -9,9 +9,12 @@ from types import CodeType
 from fxcount.cost.conventions import FIELDS
 from fxcount.cost.vector import Cost
 from fxcount.errors import FormulaError
+from fxcount.sizes.example_numbers import ExampleNumber
+from fxcount.sizes.expressions import applied
 
 Size = int
-"""How long an axis is, how many elements a tensor has, or what else is counted."""
+"""How long an axis is, how many elements a tensor has, or what else is counted: an int, or, where sizes are symbols,
+what takes part in arithmetic as one does."""
 
 Quantities = Mapping[str, Size]
 """The values of the names in an equation."""
@@ -19,6 +22,10 @@ Quantities = Mapping[str, Size]
 
 def ceil_log2(n: Size) -> Size:
     """The number of halvings that bring ``n`` down to one: log2 rounded up; 0 for n of 0 and 1."""
+    if isinstance(n, ExampleNumber):
+        return ExampleNumber(ceil_log2(int(n)), applied("ceil_log2", n.expression))
+    if not isinstance(n, int):
+        return applied("ceil_log2", n)
     return (n - 1).bit_length() if n > 1 else 0
 
 

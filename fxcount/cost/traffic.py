@@ -4,7 +4,7 @@ It is the least that any implementation of the call moves: each distinct element
 each element of its result written once. Views move nothing; what selects reads what it selects.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations
@@ -15,6 +15,8 @@ from typing import Self
 import torch
 
 from fxcount.cost.operator_cost import OperatorCost, TensorInfo
+from fxcount.errors import SizeError
+from fxcount.sizes.example_numbers import ExampleNumber, as_example, expression_of, least
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,12 @@ class Traffic:
 
     def __mul__(self, times: int) -> Self:
         return type(self)(self.read * times, self.written * times)
+
+    @classmethod
+    def in_sizes(cls, call: OperatorCost, example: Mapping[str, int]) -> Self:
+        """What a call moves whose tensors have symbolic sizes; which of them lie where is decided as in the example."""
+        found = cls.of(as_example(call, example))
+        return cls(expression_of(found.read), expression_of(found.written))
 
     @property
     def total(self) -> int:
@@ -111,7 +119,7 @@ def _selected(call: OperatorCost, table: TensorInfo, places: Sequence[TensorInfo
     selected = call.outputs[0].elements if call.outputs else 0
     if "embedding_bag" in call.name:
         selected = places[0].elements * table.shape[-1]
-    return min(selected * table.dtype.itemsize, bytes_held((table,)))
+    return least(selected * table.dtype.itemsize, bytes_held((table,)))
 
 
 def bytes_held(tensors: Iterable[TensorInfo]) -> int:
@@ -128,6 +136,10 @@ def _held_in_one_storage(some: Sequence[TensorInfo]) -> int:
         return max(each.stored or 0 for each in some)
     if all(map(_is_even, some)) and all(_are_apart(*pair) for pair in combinations(some, 2)):
         return sum(prod(size for size, _ in _axes(each)) * each.dtype.itemsize for each in some)
+    if any(isinstance(size, ExampleNumber) for each in some for size in (*each.shape, *each.stride, each.offset)):
+        raise SizeError(
+            "the bytes of tensors that overlap have no expression in symbolic sizes; cost.at(...) has numbers"
+        )
     unit = reduce(gcd, (each.dtype.itemsize for each in some))
     start = min(each.offset * each.dtype.itemsize for each in some)
     return reduce(or_, (_places(each, start, unit) for each in some)).bit_count() * unit

@@ -161,6 +161,10 @@ class OperatorCounter(DispatchMode):
         with self:
             return for_the_model(func.decompose, *args, **kwargs)
 
+    def rules(self) -> contextlib.AbstractContextManager[None]:
+        """How torch is set while the counter is at work."""
+        return contextlib.nullcontext()
+
     def take_calls(self) -> tuple[OperatorCost, ...]:
         """What was noted since the last time."""
         calls, self.calls = tuple(self.calls), []

@@ -27,7 +27,7 @@ def counting(counter: OperatorCounter | None = None, *, autograd: bool = False) 
     torch.set_autocast_cache_enabled(False)  # or what was cast here would be used in a run afterwards
     try:
         level = _by_definition() if autograd else below_autograd()
-        with optimized_execution(False), level, counter:
+        with optimized_execution(False), level, counter.rules(), counter:
             yield counter
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)

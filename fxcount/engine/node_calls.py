@@ -23,9 +23,10 @@ from fxcount.cost import OperatorCost
 from fxcount.engine.counter import OperatorCounter
 from fxcount.engine.node_annotation import Annotation, annotation
 from fxcount.engine.refusals import refusals
-from fxcount.engine.repeated_calls import key_of, new_or_shared
+from fxcount.engine.repeated_calls import AsShape, key_of, new_or_shared
 from fxcount.engine.scripts import beside_the_dispatcher
 from fxcount.engine.storage_numbers import StorageNumbers, tensors_of
+from fxcount.engine.with_symbols import WithSymbols
 from fxcount.engine.without_data import WithoutData
 from fxcount.errors import DataNeededError
 from fxcount.fault_origin import for_the_model
@@ -40,8 +41,9 @@ class Calls:
         self._counter = counter
         self._whole = Calls(WithoutData()) if taken_apart else None
         self._as_shape = counter.as_shape if isinstance(counter, WithoutData) else None
+        self._hashable = counter.hashable if isinstance(counter, WithSymbols) else None
         self._has_custom = custom_formulas()
-        self._repeats = new_or_shared(own=self._has_custom)
+        self._repeats = new_or_shared(own=self._has_custom or self._hashable is not None)
 
     def run(
         self,
@@ -112,13 +114,19 @@ class Calls:
     def _key_of(self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable | None:
         if self._as_shape is None:
             return None
+        key = self._key_on_shapes(target, args, kwargs, self._as_shape)
+        return key if self._hashable is None else self._hashable(key, args, kwargs)
+
+    def _key_on_shapes(
+        self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], as_shape: AsShape
+    ) -> Hashable | None:
         if not isinstance(target, nn.Module):
-            return key_of(_called(target, args), args, kwargs, self._as_shape)
+            return key_of(_called(target, args), args, kwargs, as_shape)
         configuration = _configuration(target)
         if configuration is None:
             return None
         kind, values = configuration
-        return key_of(kind, (*values, *args), kwargs, self._as_shape)
+        return key_of(kind, (*values, *args), kwargs, as_shape)
 
 
 def _called(target: Any, args: Sequence[Any]) -> Any:

@@ -133,6 +133,8 @@ def _describe(values: Iterable[Any], parts: list[Any], met: list[int], as_shape:
         elif kind in _SEQUENCES:
             parts += (_SEQUENCES[kind], len(value))  # x[[0, 1]] is not x[0, 1]
             _describe(value, parts, met, as_shape)
+        elif kind is torch.SymInt:
+            parts += (kind, value)
         else:
             raise _MoreThanShapeError
 

@@ -151,6 +151,14 @@ def linear(x: Any, weight: Any, bias: Any) -> Any:
     return _empty((*x.shape[:-1], weight.shape[0]), x) if fits else NotImplemented
 
 
+@shape_of("max_pool1d")
+def max_pool1d(x: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, *, ceil_mode: bool) -> Any:
+    """As the pooling of an axis more, which torch does on meta for sizes that are symbols too."""
+    (step,), (taps,) = stride or kernel_size, kernel_size
+    args = ((1, taps), (1, step), (0, *padding), (1, *dilation), ceil_mode)
+    return torch.ops.aten.max_pool2d(x.unsqueeze(-2), *args).squeeze(-2)
+
+
 @shape_of("scaled_dot_product_attention")
 def attention(query: Any, key: Any, value: Any) -> Any:
     """As the queries, with the width of the values."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import weakref
 from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from fxcount.engine.operator_facts import facts_on
 from fxcount.engine.repeated_calls import key_of, new_memory, new_or_shared
 from fxcount.engine.shape_functions import reads_values
 from fxcount.engine.storage_numbers import StorageNumbers, offset_of
+from fxcount.engine.tensors_of import TensorsOf
 from fxcount.errors import NESTED, NO_VALUES, DataNeededError, TracingError
 from fxcount.fault_origin import for_the_model
 from fxcount.formulas import find_formula
@@ -34,9 +34,10 @@ class WithoutData(OperatorCounter):
     LARGEST_KNOWN = 2**20
     """Elements of the largest tensor whose values are computed."""
 
-    def __init__(self, owned: Iterable[torch.Tensor] | None = None) -> None:
+    def __init__(self, owned: Iterable[torch.Tensor] | None = None, *, shares_repeats: bool = True) -> None:
         """``owned`` are the parameters and buffers of a model: other tensors that it has, such as the strides of a
         detector, are known, whatever their dtype. Without it, floating-point numbers are known if they were made here.
+        With ``shares_repeats`` calls that other counts made need not be made again.
         """
         super().__init__()
         self._owned = owned
@@ -48,10 +49,14 @@ class WithoutData(OperatorCounter):
         self._stand_ins = TensorsOf()
         self._overwritten_unseen: set[int] = set()
         self._lifted: set[int] = set()
-        self._repeats = new_or_shared(own=custom_formulas())
+        self._repeats = new_or_shared(own=custom_formulas() or not shares_repeats)
 
     def represent(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor.detach() if not _is_continuous(tensor) and self.knows(tensor) else _shape_of(tensor)
+
+    def without_gradient(self, tensor: torch.Tensor) -> torch.Tensor:
+        """What stands for a tensor that can have no gradient."""
+        return tensor
 
     def has_made(self, tensor: torch.Tensor) -> bool:
         return super().has_made(tensor) and memory(tensor) not in self._lifted
@@ -176,6 +181,11 @@ class WithoutData(OperatorCounter):
         """The numbers of a stand-in that are known; else the tensor itself."""
         return self._known.get(tensor, tensor)
 
+    def _integers_of(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The numbers of a stand-in that are known, if they are integers; else the tensor itself."""
+        value = self._value_of(tensor)
+        return tensor if _is_continuous(value) else value
+
     @functools.cached_property
     def _places_owned(self) -> Container[int]:
         """Where the tensors of the model lie; looked up when it is first asked for, which few models do."""
@@ -184,7 +194,7 @@ class WithoutData(OperatorCounter):
     def _run_known(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Sequence[Any], Any, Any]:
         """Runs an operator on values, unless its result is random or large, or it writes to what it did not make."""
         facts, given = facts_on(func), (args, kwargs)
-        args, kwargs = _replaced(args, self._value_of), _replaced(kwargs, self._value_of)
+        args, kwargs = self._on_values(args), self._on_values(kwargs)
         written = facts.tensors_written(args, kwargs)
         foreign = any(memory(tensor) not in self._made for tensor in written)
         inside = self.running > 1 and facts.creates  # where torch checks that devices are the same
@@ -194,33 +204,43 @@ class WithoutData(OperatorCounter):
         if not (facts.needs_values or facts.may_return_views or written):
             with contextlib.suppress(DataNeededError):
                 on_shapes = self._run_on_shapes(func, *given)
-                if self._is_large(on_shapes[2]):
+                if self.is_large(on_shapes[2]):
                     return on_shapes
         ran_args, ran_kwargs = _moved(func, args, kwargs, "cpu")
         out = for_the_model(func, *ran_args, **ran_kwargs)
-        if facts.may_return_views and self._is_large(out):
+        if facts.may_return_views and self.is_large(out):
             return self._run_on_shapes(func, *given)
         self._note_made(ran_args, ran_kwargs, out)
         if facts.lifts:
             self._is_new(memory(out))
             self._lifted.add(memory(out))
-        if self.differentiates and any(map(_is_continuous, tensors((out,)))):
+        if self._has_stand_ins(func, given, out):
             on_shapes = (ran_args, ran_kwargs, _shape_of(out)) if facts.lifts else self._run_on_shapes(func, *given)
             for stand_in, value in zip(tensors((on_shapes[2],)), tensors((out,)), strict=True):
                 self._known.set(stand_in, value)
             return on_shapes
         return ran_args, ran_kwargs, out
 
+    def _on_values(self, value: Any) -> Any:
+        """Arguments with the numbers that are known of them in the place of stand-ins."""
+        return _replaced(value, self._value_of)
+
+    def _has_stand_ins(self, func: Operator, given: Sequence[Any], out: Any) -> bool:
+        """Whether the known result of a call on known arguments is to be seen by its stand-ins."""
+        return self.differentiates and any(map(_is_continuous, tensors((out,))))
+
     def _is_new(self, place: int) -> None:
         super()._is_new(place)
         self._overwritten_unseen.discard(place)
         self._lifted.discard(place)
 
-    def _is_large(self, result: Any) -> bool:
+    def is_large(self, result: Any) -> bool:
         return any(tensor.numel() > self.LARGEST_KNOWN for tensor in tensors((result,)))
 
     def _run_on_shapes(self, func: Operator, args: Sequence[Any], kwargs: Any) -> tuple[Sequence[Any], Any, Any]:
         reads = reads_values(func, args)
+        if reads:
+            args, kwargs = _replaced(args, self._integers_of), _replaced(kwargs, self._integers_of)
         args, kwargs = self.without_data(args, but_integers=reads), self.without_data(kwargs, but_integers=reads)
         args, kwargs = _moved(func, args, kwargs, "meta")
         facts, fault = facts_on(func), None
@@ -257,24 +277,6 @@ class WithoutData(OperatorCounter):
             return known
         self._stand_ins.set(tensor, made := _shape_of(tensor))
         return made
-
-
-class TensorsOf:
-    """A tensor for each of others, by their identity, as long as those are there: nothing is kept alive by it."""
-
-    def __init__(self) -> None:
-        self._found: dict[int, tuple[Any, torch.Tensor]] = {}
-
-    def get(self, tensor: torch.Tensor, otherwise: torch.Tensor) -> torch.Tensor:
-        """The one that was set for ``tensor``."""
-        found = self._found.get(id(tensor))
-        return otherwise if found is None else found[1]
-
-    def set(self, tensor: torch.Tensor, value: torch.Tensor) -> None:
-        """From now on ``value`` is the one for ``tensor``."""
-        place, found = id(tensor), self._found
-        # Torch hands out the same object as long as the tensor is there, whoever in Python or C++ has it.
-        found[place] = (weakref.ref(tensor, lambda gone: found.pop(place, None)), value)
 
 
 class _Everything:

@@ -13,6 +13,8 @@ lower order, the search for pivots among them, are left out. The sources, by the
 from collections.abc import Sequence
 from math import prod
 
+from torch import sym_max, sym_min
+
 from fxcount.cost import Quantities, Size
 from fxcount.formulas.number_kinds import first_tensor
 from fxcount.formulas.registry import formula, formulas, of_complex, refuse
@@ -81,7 +83,7 @@ def rectangular(a: Tensor) -> dict[str, Size]:
     2mn^2 - 2n^3/3. The polar factors U = W V^H and H = V S V^H from a thin singular value decomposition W S V^H:
     14mn^2 + 8n^3 (Golub & Van Loan), then the products over n, V scaled by S."""
     *batch, rows, columns = a.shape
-    return {"matrices": prod(batch), "m": max(rows, columns), "n": min(rows, columns)}
+    return {"matrices": prod(batch), "m": sym_max(rows, columns), "n": sym_min(rows, columns)}  # type: ignore[dict-item]
 
 
 @formula(

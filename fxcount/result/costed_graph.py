@@ -7,17 +7,21 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from math import prod
-from typing import Self
+from typing import Any, Self
 
 from torch import fx
 
 from fxcount.cost import Convention, Cost, OperatorCost, OptimizerStep, Traffic, total_cost, total_traffic
+from fxcount.errors import InputError
+from fxcount.result.at_sizes import at_sizes, check_sizes, is_exceptional
 from fxcount.result.counts import Counts, ReadsAndWrites, intensity
 from fxcount.result.module_cost import ModuleCost, Submodule
 from fxcount.result.module_paths import depth_of, holder_of, leaf_paths, parent_of
 from fxcount.result.moves import Moves
 from fxcount.result.node_cost import NodeCost, Shape
 from fxcount.result.operator_calls import OperatorCall, Storages, write_module_stacks, write_values
+from fxcount.sizes.conditions import Condition
+from fxcount.sizes.expressions import read, summed
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class OperatorTotal(ReadsAndWrites):
         return self.convention.read(self.cost)
 
 
-def _of_no_graph() -> Storages:
+def _of_no_graph(read: object = None) -> Storages:
     return Storages(fx.Graph(), {})
 
 
@@ -92,8 +96,14 @@ class CostedGraph(ReadsAndWrites):
     """What one step of the optimizer runs; None unless one was given."""
     moves: Moves = field(default_factory=Moves)
     """Finds out what nodes and operators move."""
-    make_storages: Callable[[], Storages] = field(default_factory=lambda: _of_no_graph)
+    make_storages: Callable[..., Storages] = field(default_factory=lambda: _of_no_graph)
     """What tells which tensors of the graph lie in the same memory."""
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """The sizes that are symbols, by name, each to its number in the example."""
+    conditions: tuple[Condition, ...] = ()
+    """What has to hold of these sizes for the costs to hold."""
+    count_at: Callable[[Mapping[str, int]], Any] | None = None
+    """Counts anew where some of the sizes are numbers; None where the model is not there."""
 
     @cached_property
     def total(self) -> Cost:
@@ -213,6 +223,34 @@ class CostedGraph(ReadsAndWrites):
         other = Convention.of(convention)
         return replace(self, nodes=tuple(node._replace(convention=other) for node in self.nodes), convention=other)
 
+    def at(self, **sizes: int) -> Self:
+        """The count at these sizes, as if it had been counted there; a size that is not given stays a symbol.
+
+        Numbers are put into the expressions. Where that is not exact, at a size of one and at the exceptions among the
+        ``conditions``, the model is counted anew.
+
+        Raises:
+            InputError: there is no such size, it is no positive integer, or a condition does not hold.
+        """
+        check_sizes(self, sizes)
+        if self.count_at is not None and is_exceptional(self, sizes):
+            counted: Self = self.count_at(sizes)
+            return counted.under(self.convention)
+        return replace(self, **at_sizes(self, sizes))
+
+    def sum_over(self, name: str, start: int | str, count: int | str) -> Cost:
+        """The sum of the costs at ``count`` sizes of that name, from ``start`` on, such as of the steps in which a
+        language model makes so many tokens after a prompt. Each may be a number, or an expression in other names.
+
+        Raises:
+            InputError: there is no such size, or the sum has no closed form in these names.
+        """
+        if name not in self.sizes:
+            raise InputError(f"the count has no size {name!r}; its sizes are {', '.join(self.sizes) or 'none'}")
+        first, times = (read(each) if isinstance(each, str) else each for each in (start, count))
+        fields = self.total.to_dict().items()
+        return Cost(**{field: summed(value, name, first, times) for field, value in fields})
+
     def by_module(self, depth: int | None = None) -> dict[str, ModuleCost]:
         """Every module, to what it costs, all that it contains included; "" is the model itself.
 
@@ -267,7 +305,7 @@ class CostedGraph(ReadsAndWrites):
         calls, gradients = _costs_by_name(self._forward()), _costs_by_name(self._backward())
         moved: defaultdict[str, Traffic] = defaultdict(Traffic)
         for operator in self._backward():
-            moved[operator.name] += Traffic.of(operator)
+            moved[operator.name] += self.moves.traffic_of(operator)
         return {
             name: OperatorTotal(
                 name,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from fxcount.cost import Traffic
+from fxcount.cost import OperatorCost, Traffic
 from fxcount.result.operator_calls import Storages
 
 
@@ -18,6 +18,8 @@ class Moves:
 
     make_storages: Callable[[], Storages] | None = field(default=None, compare=False)
     """What tells which tensors of the graph lie in the same memory."""
+    traffic_of: Callable[[OperatorCost], Traffic] = field(default=Traffic.of, compare=False)
+    """What one call moves."""
     nodes: Mapping[str, Traffic] = field(default_factory=dict, compare=False)
     operators: Mapping[str, Traffic] = field(default_factory=dict, compare=False)
     """What is known without it, of nodes and operators by name."""
@@ -29,7 +31,7 @@ class Moves:
         nodes: defaultdict[str, Traffic] = defaultdict(Traffic)
         operators: defaultdict[str, Traffic] = defaultdict(Traffic)
         for call in self.make_storages().calls():
-            traffic = Traffic.of(call.operator)
+            traffic = self.traffic_of(call.operator)
             nodes[call.node] += traffic
             operators[call.operator.name] += traffic
         return nodes, operators

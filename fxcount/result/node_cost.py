@@ -68,7 +68,7 @@ class NodeCost(NamedTuple):  # there are many, and a frozen dataclass would set 
         """The bytes that the operators of its gradients read and write; None unless the backward pass was asked for."""
         if self.backward_operators is None:
             return None
-        return total_traffic(map(Traffic.of, self.backward_operators))
+        return total_traffic(map(self.moves.traffic_of, self.backward_operators))
 
     @property
     def backward(self) -> Cost | None:

@@ -3,7 +3,7 @@
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -28,8 +28,11 @@ class OperatorCall(NamedTuple):
 class Storages:
     """Which nodes of a graph, and which operators in them, compute into the same memory."""
 
-    def __init__(self, graph: fx.Graph, named: Mapping[str, Any]) -> None:
-        """``named`` is what the nodes name, by its path."""
+    def __init__(
+        self, graph: fx.Graph, named: Mapping[str, Any], read: Callable[[Any], Any] = lambda record: record
+    ) -> None:
+        """``named`` is what the nodes name, by its path; ``read`` changes what their ``meta`` says."""
+        self._read = read
         self._graph = graph
         self._named = named
         self._next = itertools.count()
@@ -39,7 +42,7 @@ class Storages:
     def calls(self) -> Iterator[OperatorCall]:
         """Every operator that a node reached."""
         for node, numbers in self._nodes():
-            for operator in node.meta["operators"]:
+            for operator in self._read(node.meta["operators"]):
                 yield OperatorCall(node.name, node.meta["module"], moved(operator, numbers.__getitem__))
 
     def results(self) -> Iterator[tuple[fx.Node, tuple[Place, ...]]]:
@@ -55,7 +58,7 @@ class Storages:
 
     def _numbers(self, node: fx.Node) -> "defaultdict[int, Place]":
         """Those of the whole graph, by those in the records of ``node``."""
-        given, result = node.meta["storages"]
+        given, result = self._read(node.meta["storages"])
         places = [*self._of_arguments((node.args, node.kwargs))]
         if node.op == "call_module":
             module = self._named[str(node.target)]

@@ -18,6 +18,7 @@ from fxcount.fault_origin import for_the_model
 
 PLAIN = frozenset(
     {str, int, float, bool, complex, type(None), type(...), torch.dtype, torch.layout, torch.memory_format}
+    | {torch.SymInt}
 )
 """Types of what a node may hold as it is."""
 

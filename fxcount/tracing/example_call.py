@@ -10,6 +10,7 @@ from typing import Any, Self
 import torch
 
 from fxcount._torch import pytree
+from fxcount.engine.with_symbols import SymbolicInputs
 from fxcount.errors import FxcountError, InputError
 from fxcount.fault_origin import for_the_model, is_model_code
 
@@ -20,6 +21,8 @@ class ExampleCall:
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+    symbols: SymbolicInputs | None = None
+    """What stands for its tensors where sizes of theirs are symbols; None where all are numbers."""
 
     @classmethod
     def of(cls, example_input: Any, example_kwargs: Mapping[str, Any] | None = None) -> Self:
@@ -66,11 +69,12 @@ class ExampleCall:
             replaced = replace(name, tensor)
             return same.setdefault(id(tensor), replaced)
 
-        named = [*zip(_parameter_names(function, len(self.args)), self.args, strict=True), *self.kwargs.items()]
+        named = [*zip(parameter_names(function, len(self.args)), self.args, strict=True), *self.kwargs.items()]
         taken: set[str] = set()
         replaced = [_replace(name, value, replace_once, taken) for name, value in named]
         positional = len(self.args)
-        return type(self)(tuple(replaced[:positional]), dict(zip(self.kwargs, replaced[positional:], strict=True)))
+        kwargs = dict(zip(self.kwargs, replaced[positional:], strict=True))
+        return type(self)(tuple(replaced[:positional]), kwargs, self.symbols)
 
 
 def _is_shape(value: Any) -> bool:
@@ -131,7 +135,7 @@ _POSITIONAL = (
 )
 
 
-def _parameter_names(function: Callable[..., Any], count: int) -> list[str]:
+def parameter_names(function: Callable[..., Any], count: int) -> list[str]:
     """The names of the first ``count`` positional parameters; of those under ``*args``, its name and a number."""
     try:
         parameters = [each for each in inspect.signature(function).parameters.values() if each.kind in _POSITIONAL]

@@ -21,6 +21,7 @@ from fxcount.engine.node_annotation import Annotation, annotation, place_of
 from fxcount.engine.node_calls import Calls
 from fxcount.engine.refusals import refusals, refused
 from fxcount.engine.surrounding_modes import Modes
+from fxcount.engine.with_symbols import without_data
 from fxcount.engine.without_data import WithoutData
 from fxcount.errors import NO_VALUES, DataNeededError
 from fxcount.fault_origin import for_the_model, line_of_model
@@ -41,7 +42,7 @@ from fxcount.tracing.trace import Trace, TracedModule
 
 def record(model: CountedModel, call: ExampleCall, put_back: Callable[[], None], backward: bool) -> Trace:
     """Traces one run of ``model`` on shapes; integers that depend on no parameter keep their values."""
-    return _record("recorded", model, call, WithoutData(model.owned), backward=backward)
+    return _record("recorded", model, call, without_data(model.owned, call.symbols), backward=backward)
 
 
 def execute(model: CountedModel, call: ExampleCall, put_back: Callable[[], None], backward: bool) -> Trace:
@@ -70,7 +71,8 @@ def _record(
     backward: bool = False,
 ) -> Trace:
     recorder = Recorder(model, counter, model.device(call), autograd)
-    replaced = call.replace_tensors(recorder.placeholder, model.forward)
+    with counter.rules():
+        replaced = call.replace_tensors(recorder.placeholder, model.forward)
     with refusals(), counting(counter, autograd=autograd):
         with recorder.watching():
             result = computed(for_the_model(model.run, *replaced.args, **replaced.kwargs))
@@ -81,7 +83,8 @@ def _record(
     attributes = recorder.graph.attributes
     module = TracedModule(recorder.graph.graph, attributes.used, model.training)
     called, settings, states = recorder.modules.called, recorder.graph.autograd, attributes.states
-    return Trace(tracer, module, call.tensors(), called, model.owned, settings, attributes.made, states, gradients)
+    inputs, made = call.tensors(), attributes.made
+    return Trace(tracer, module, inputs, called, model.owned, settings, made, states, gradients, call.symbols)
 
 
 SET_DATA = torch.Tensor.data.__set__  # type: ignore[attr-defined]  # on the class it is a descriptor

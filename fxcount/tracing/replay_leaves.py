@@ -56,8 +56,10 @@ class ReplayLeaves:
         return self._leaves.get(id(tensor), (tensor, tensor))[1]
 
     def _new(self, tensor: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
-        if is_transformed(tensor) or not (tensor.is_floating_point() or tensor.is_complex()):
+        if is_transformed(tensor):
             return tensor
+        if not (tensor.is_floating_point() or tensor.is_complex()):
+            return self._counter.without_gradient(tensor)
         leaf = self._stand_in(tensor)
         if isinstance(given, nn.Parameter):
             leaf = nn.Parameter(leaf, given.requires_grad)

@@ -65,7 +65,8 @@ def trace_symbolically(model: CountedModel, call: ExampleCall, *, backward: bool
         tracer.is_over = True
     module = TracedModule(graph, tracer.attributes.used, model.training)
     called, made, states = tracer.modules.called, tracer.attributes.made, tracer.attributes.states
-    return Trace("symbolic", module, call.tensors(), called, model.owned, tracer.autograd, made, states)
+    inputs, settings = call.tensors(), tracer.autograd
+    return Trace("symbolic", module, inputs, called, model.owned, settings, made, states, symbols=call.symbols)
 
 
 class SymbolicTracer(fx.Tracer):

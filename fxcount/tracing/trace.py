@@ -8,6 +8,7 @@ import torch
 from torch import fx, nn
 
 from fxcount._torch import register_node
+from fxcount.engine.with_symbols import SymbolicInputs
 from fxcount.tracing.autograd_settings import AutogradSettings
 from fxcount.tracing.module_states import ModuleStates
 
@@ -79,3 +80,5 @@ class Trace:
     """What the modules were when the run started, and so when a node calls them."""
     gradients: Mapping[int, torch.Tensor] | None = None
     """Those of parameters after the backward pass, by the identity of the parameter; None without one."""
+    symbols: SymbolicInputs | None = None
+    """What stood for the inputs where sizes of theirs are symbols."""

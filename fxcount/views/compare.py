@@ -8,6 +8,7 @@ from fxcount.errors import InputError
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.module_paths import parent_of
 from fxcount.views.folding import grow, lines
+from fxcount.views.in_example import in_example, with_example
 from fxcount.views.legend import backward, other_conventions, uncounted
 from fxcount.views.text_table import Column, text_table
 from fxcount.views.tree import OWN, Amount, amounts, is_container
@@ -58,6 +59,7 @@ class Pair:
         return " -> ".join(dict.fromkeys(each.kind for each in (self.here, self.there) if each is not None))
 
 
+@in_example
 def compare(
     cost: CostedGraph, other: CostedGraph, depth: int | None = None, format: str = "simple", width: int | None = None
 ) -> str:
@@ -71,6 +73,7 @@ def compare(
     """
     if not isinstance(other, CostedGraph):
         raise InputError(f"a count is compared with another count, not with {type(other).__name__}")
+    other = with_example(other)
     tree = grow(_opened(_pairs(cost, other)), lambda pair: pair.is_container)
     has_backward = cost.has_backward or other.has_backward
     rows = []

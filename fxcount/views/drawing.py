@@ -8,11 +8,13 @@ from fxcount._torch import METHOD_OF_LABEL
 from fxcount.errors import FxcountError, InputError
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.node_cost import NodeCost
+from fxcount.views.in_example import in_example
 from fxcount.views.table import shapes_text
 
 FORMATS = ("svg", "png", "pdf", "dot")
 
 
+@in_example
 def draw(cost: CostedGraph, path: str | PathLike[str]) -> None:
     """Draws the graph, every node with its shapes, FLOPs and parameters; for graphs of up to some hundred nodes.
 

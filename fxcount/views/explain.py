@@ -14,6 +14,7 @@ from fxcount.formulas.number_kinds import Arithmetic
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.counts import Counts, intensity
 from fxcount.result.node_cost import NodeCost, Shape
+from fxcount.views.in_example import in_example
 from fxcount.views.table import branch_rows, rendered, shapes_text, shown_columns
 from fxcount.views.terminal import terminal_width
 from fxcount.views.tree import module_tree
@@ -35,6 +36,7 @@ AT_MOST = 20
 """How many kinds of calls, or parameters, an explanation of a module works out."""
 
 
+@in_example
 def explain(cost: CostedGraph, name: str) -> str:
     """Why a node or a module costs what it costs, worked out in words and numbers.
 
@@ -182,7 +184,8 @@ def _put_in(expression: str, quantities: Mapping[str, int]) -> str:
         if name in FUNCTIONS:
             return name
         value = quantities[name]
-        return f"{value:,}" if value >= 0 else f"({value:,})"
+        text = f"{value:,}"
+        return f"({text})" if value < 0 or " " in text else text
 
     return re.sub(r"[A-Za-z_]\w*", number, expression)
 

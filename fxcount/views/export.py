@@ -5,6 +5,7 @@ import importlib
 import io
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 import torch
@@ -12,9 +13,13 @@ import torch
 from fxcount.cost import FIELDS, Convention, Cost, OperatorCost, OptimizerStep, TensorInfo, Traffic
 from fxcount.errors import FxcountError
 from fxcount.result.costed_graph import CostedGraph
+from fxcount.result.counts import BACKWARD_COUNTS, COUNTS
 from fxcount.result.module_cost import Submodule
 from fxcount.result.moves import Moves
 from fxcount.result.node_cost import NodeCost
+from fxcount.sizes.conditions import Condition
+from fxcount.sizes.example_numbers import several
+from fxcount.sizes.expressions import mapped, read
 from fxcount.views.rows import Row, columns, module_rows, node_rows, operator_rows, rows_by
 from fxcount.views.table import shapes_text
 
@@ -28,8 +33,20 @@ def to_dict(cost: CostedGraph) -> dict[str, Any]:
     """The count in plain dicts, lists, texts and exact integers: totals, nodes, modules, operators.
 
     ``schema`` is the version of the keys, which keep their names. The rows are those of `to_csv`; each node also
-    has the operators that it reached, with their equations and the quantities put into them.
+    has the operators that it reached, with their equations and the quantities put into them. Where sizes are symbols,
+    what depends on them is the text of an expression.
     """
+    return texts(_as_dict(cost)) if cost.sizes else _as_dict(cost)
+
+
+def texts(value: Any) -> Any:
+    """``value`` with a text for every expression."""
+    import sympy
+
+    return mapped(value, sympy.Basic, str)
+
+
+def _as_dict(cost: CostedGraph) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "tracer": cost.tracer,
@@ -45,6 +62,11 @@ def to_dict(cost: CostedGraph) -> dict[str, Any]:
         "has_backward": cost.has_backward,
         "optimizer": None if cost.optimizer is None else _step(cost.optimizer),
         "packed": dict(cost.packed),
+        "sizes": dict(cost.sizes),
+        "conditions": [
+            {"relation": each.relation, "place": each.place, "is_exception": each.is_exception}
+            for each in cost.conditions
+        ],
         "nodes": [
             _plain(row)
             | {"called_as": node.called_as, "inputs": list(node.inputs), "parameters": list(node.parameters)}
@@ -106,8 +128,14 @@ def from_json(kind: type[AnyCostedGraph], text: str) -> AnyCostedGraph:
     schema = saved.get("schema") if isinstance(saved, Mapping) else None
     if schema != SCHEMA:
         raise FxcountError(f"the JSON of a count has schema {SCHEMA}; this one has {schema!r}")
+    if saved.get("sizes"):
+        saved = with_expressions(saved)
     convention = Convention(saved["convention"]["name"], saved["convention"]["weights"])
-    moves = Moves(None, *({row["name"]: _traffic(row) for row in saved[each]} for each in ("nodes", "operators")))
+    example = several(saved.get("sizes", {}))
+    traffic_of = partial(Traffic.in_sizes, example=example) if example else Traffic.of
+    moves = Moves(
+        None, traffic_of, *({row["name"]: _traffic(row) for row in saved[each]} for each in ("nodes", "operators"))
+    )
     return kind(
         nodes=tuple(_node(row, convention, moves) for row in saved["nodes"]),
         parameters={name: tuple(shape) for name, shape in saved["parameters"].items()},
@@ -124,10 +152,49 @@ def from_json(kind: type[AnyCostedGraph], text: str) -> AnyCostedGraph:
         frozen=tuple(saved.get("frozen", ())),
         has_backward=saved.get("has_backward", False),
         optimizer=_optimizer_step(saved.get("optimizer")),
+        sizes=saved.get("sizes", {}),
+        conditions=tuple(Condition(**each) for each in saved.get("conditions", ())),
     )
 
 
-def _no_graph() -> NoReturn:
+NUMBERS = frozenset(
+    {
+        *COUNTS,
+        *BACKWARD_COUNTS,
+        *(f"own_{name}" for name in (*COUNTS, *BACKWARD_COUNTS)),
+        "relation",
+        "offset",
+        "stored",
+    }
+)
+"""The keys of what may be an expression."""
+
+LISTS_OF_NUMBERS = frozenset({"input_shapes", "output_shapes", "shape", "stride", "quantities"})
+
+
+def with_expressions(saved: Any) -> Any:
+    """What was read from JSON, with expressions in the place of their texts."""
+    if isinstance(saved, list):
+        return [with_expressions(each) for each in saved]
+    if not isinstance(saved, dict):
+        return saved
+    return {
+        name: _read_all(value)
+        if name in LISTS_OF_NUMBERS or (name in NUMBERS and isinstance(value, str))
+        else with_expressions(value)
+        for name, value in saved.items()
+    }
+
+
+def _read_all(value: Any) -> Any:
+    if isinstance(value, list):
+        return [*map(_read_all, value)]
+    if isinstance(value, dict):
+        return {name: _read_all(each) for name, each in value.items()}
+    return read(value) if isinstance(value, str) else value
+
+
+def _no_graph(read: object = None) -> NoReturn:
     raise FxcountError("a count that was restored from JSON has no graph; count the model again to get it")
 
 
@@ -186,7 +253,7 @@ def to_csv(cost: CostedGraph, by: str = "node") -> str:
     Raises:
         InputError: there is no such view.
     """
-    records = _records(cost, by)
+    records = texts(_records(cost, by)) if cost.sizes else _records(cost, by)
     text = io.StringIO()
     writer = csv.DictWriter(text, (*columns(cost, by), "convention"), lineterminator="\n")
     writer.writeheader()

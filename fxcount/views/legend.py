@@ -18,12 +18,24 @@ def legend(cost: CostedGraph) -> list[str]:
     )
     return [
         f"FLOPs here are {convention.name} ({convention.meaning}): {cost.flops:,} in all.",
-        f"Under the other conventions: {others}.",
+        *([] if cost.sizes else [f"Under the other conventions: {others}."]),
+        *symbolic_sizes(cost),
         *backward(cost),
         *_unregistered(cost),
         *_packed(cost),
         *uncounted(cost),
     ]
+
+
+def symbolic_sizes(cost: CostedGraph) -> list[str]:
+    """Lines on the sizes that are symbols, and the conditions; none where all are numbers."""
+    if not cost.sizes:
+        return []
+    example = ", ".join(f"{name}={size}" for name, size in cost.sizes.items())
+    lines = [f"Sizes: {', '.join(cost.sizes)}; shares, ratios and the order of rows are those at {example}."]
+    if cost.conditions:
+        lines.append(f"The costs hold for {'; '.join(map(str, cost.conditions))}.")
+    return lines
 
 
 def other_conventions(convention: Convention) -> list[Convention]:

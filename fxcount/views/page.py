@@ -10,6 +10,7 @@ from fxcount.cost import CONVENTIONS, Convention
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.counts import Counts
 from fxcount.views.folding import lines
+from fxcount.views.in_example import in_example
 from fxcount.views.legend import legend
 from fxcount.views.plot import figure
 from fxcount.views.table import share
@@ -22,6 +23,7 @@ Cell = str | int | Mapping[str, str]
 """A text, an exact number, or a text for each convention."""
 
 
+@in_example
 def page(cost: CostedGraph) -> str:
     """The page that `GraphCost.to_html` writes; it forbids itself to load anything."""
     conventions = {cost.convention.name: cost.convention, **CONVENTIONS}

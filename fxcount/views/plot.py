@@ -11,7 +11,10 @@ from fxcount.cost import FIELDS
 from fxcount.errors import FxcountError, InputError
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.counts import BACKWARD_COUNTS, Counts
+from fxcount.sizes.example_numbers import expression_of
+from fxcount.sizes.expressions import put_in
 from fxcount.views.folding import lines
+from fxcount.views.in_example import with_example
 from fxcount.views.table import share
 from fxcount.views.tree import module_tree
 
@@ -33,7 +36,9 @@ class Box:
     note: str = ""
 
 
-def figure(cost: CostedGraph, by: str = "module", value: str = "flops", kind: str = "icicle") -> Figure:
+def figure(
+    cost: CostedGraph, by: str = "module", value: str = "flops", kind: str = "icicle", over: str | None = None
+) -> Figure:
     """An interactive picture, a plotly figure: boxes lie in one another as modules do, as large as what they cost.
 
     Args:
@@ -41,6 +46,8 @@ def figure(cost: CostedGraph, by: str = "module", value: str = "flops", kind: st
         value: what makes a box large: ``flops``, ``params`` or ``trainable`` (by module only), a field of `Cost`,
             ``read`` or ``written`` (bytes), or one of these costs of the backward pass, such as ``backward_flops``.
         kind: ``icicle`` or ``treemap``.
+        over: a size that is a symbol; the picture is then of the value over that size, the others as in the example,
+            in layers: the modules that the model itself calls, or the operators.
 
     Raises:
         InputError: an argument is none of these.
@@ -48,9 +55,20 @@ def figure(cost: CostedGraph, by: str = "module", value: str = "flops", kind: st
     """
     _check("by", by, BOXES)
     _check("kind", kind, ("icicle", "treemap"))
+    if over is not None:
+        _check("size", over, cost.sizes)
+    shown = with_example(cost)
+    _check_value(shown, by, value)
+    return _boxes(shown, by, value, kind) if over is None else _layers(shown, by, value, over)
+
+
+def _check_value(cost: CostedGraph, by: str, value: str) -> None:
     costs = ("flops", *FIELDS, "read", "written", *(BACKWARD_COUNTS if cost.has_backward else ()))
     known = costs if by == "operator" else ("params", "trainable", *costs)
     _check(f"value by {by}", value, known)
+
+
+def _boxes(cost: CostedGraph, by: str, value: str, kind: str) -> Figure:
     traces = plotly_traces()
     boxes = list(BOXES[by](cost, value))
     total, unit = boxes[0].amount, _unit(cost, value)
@@ -79,6 +97,47 @@ def figure(cost: CostedGraph, by: str = "module", value: str = "flops", kind: st
         "uniformtext": {"minsize": 10, "mode": "hide"},
     }
     return traces.Figure(trace, layout)
+
+
+POINTS = 60
+"""A value is drawn at about so many sizes."""
+
+
+def _layers(cost: CostedGraph, by: str, value: str, over: str) -> Figure:
+    """The value over a size, those of the boxes in the model's own one on top of the other."""
+    traces = plotly_traces()
+    whole, *boxes = BOXES[by](cost, value)
+    inside = [box for box in boxes if box.parent == whole.path]
+    last = min(4 * max(cost.sizes[over], 16), *(largest for largest in _largest(cost, over)), 2**31)
+    places = sorted({1 + round(point * (last - 1) / POINTS) for point in range(POINTS + 1)})
+    colours = _colours([whole, *inside])[1:]
+    layers = [
+        traces.Scatter(
+            x=places,
+            y=[put_in(expression_of(box.amount), {**cost.sizes, over: place}) for place in places],
+            name=html.escape(box.label),
+            stackgroup="all",
+            mode="lines",
+            line={"color": colour},
+        )
+        for box, colour in zip(inside or [whole], colours or ["lightgrey"], strict=True)
+    ]
+    others = ", ".join(f"{name}={size}" for name, size in cost.sizes.items() if name != over)
+    model, unit = cost.modules[""].kind or "the model", _unit(cost, value)
+    title = html.escape(f"{model}: {unit} over {over}{f', at {others}' if others else ''}")
+    layout = {
+        "title": {"text": title, "x": 0.01},
+        "xaxis": {"title": {"text": over}},
+        "yaxis": {"title": {"text": unit}},
+    }
+    return traces.Figure(layers, layout)
+
+
+def _largest(cost: CostedGraph, name: str) -> Iterator[int]:
+    """The largest sizes for which conditions hold."""
+    for condition in cost.conditions:
+        if condition.most is not None and condition.names == {name}:
+            yield condition.most
 
 
 ROOT = "."
@@ -119,7 +178,7 @@ def _own_amounts(boxes: Sequence[Box]) -> list[int]:
     own = {box.path: box.amount for box in boxes}
     for box in boxes[1:]:
         own[box.parent] -= box.amount
-    return list(own.values())
+    return [*map(int, own.values())]
 
 
 def _colours(boxes: Sequence[Box]) -> list[str]:

@@ -9,7 +9,9 @@ from fxcount.errors import InputError
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.counts import BACKWARD_COUNTS, COUNTS, Counts
 from fxcount.result.node_cost import Shape
+from fxcount.sizes.example_numbers import ExampleNumber
 from fxcount.views.folding import FOLDED, Branch
+from fxcount.views.in_example import in_example
 from fxcount.views.legend import legend
 from fxcount.views.rows import UNUSED, Row, check_view, rows_by
 from fxcount.views.rows import columns as columns_of
@@ -53,6 +55,7 @@ SPARE = {
 """The columns that a narrow table can do without, those with the largest number first."""
 
 
+@in_example
 def table(
     cost: CostedGraph,
     by: str = "node",
@@ -100,6 +103,7 @@ def table(
     return rendered(rows, by, chosen, cost.flops, legend(cost), format, width)
 
 
+@in_example
 def overview(cost: CostedGraph, format: str = "simple", width: int | None = None) -> str:
     """A row per node while they fit, else the module tree to the depth that fits, and how to see all."""
     if len(cost.nodes) <= ROWS_THAT_FIT:
@@ -199,10 +203,27 @@ def rendered(
     format: str = "simple",
     width: int | None = None,
 ) -> str:
-    """The rows as text; shares are of ``total`` FLOPs."""
-    columns = [_column(name, by) for name in chosen]
+    """The rows as text; shares are of ``total`` FLOPs. Expressions in sizes that do not fit the width are left out for
+    the numbers of the example."""
+    columns, notes = [_column(name, by) for name in chosen], (*_signs(rows), *notes)
     cells = [[_text(name, row, total) for name in chosen] for row in rows]
-    return text_table(columns, cells, (*_signs(rows), *notes), format=format, width=width)
+    text = text_table(columns, cells, notes, format=format, width=width)
+    if width is None or max(map(len, text.split("\n"))) <= width or not any(map(_has_expressions, rows)):
+        return text
+    cells = [[_text(name, _numbers(row), total) for name in chosen] for row in rows]
+    return text_table(columns, cells, (IN_NUMBERS.format(width), *notes), format=format, width=width)
+
+
+IN_NUMBERS = "The rows are numbers of the example, for expressions in the sizes do not fit {} columns."
+
+
+def _has_expressions(row: Row) -> bool:
+    return any(isinstance(value, ExampleNumber) for value in row.values())
+
+
+def _numbers(row: Row) -> Row:
+    """The numbers of the example in the place of expressions."""
+    return {name: int(value) if isinstance(value, ExampleNumber) else value for name, value in row.items()}
 
 
 def _signs(rows: Iterable[Row]) -> list[str]:

@@ -24,7 +24,7 @@ def test_an_input_in_words(text: str, name: str, shape: Any, dtype: torch.dtype)
     assert InputShape.of(text) == InputShape(name, shape, dtype)
 
 
-@pytest.mark.parametrize("text", ["1,x", "-1,3", "1;3", "1,,3", "[1,3]", "=1", "1:float32:cpu", "a b=1", "1 2", "٣"])
+@pytest.mark.parametrize("text", ["1,-x", "-1,3", "1;3", "1,,3", "[1,3]", "=1", "1:float32:cpu", "a b=1", "1 2", "٣"])
 def test_what_is_no_shape(text: str) -> None:
     with pytest.raises(InputError, match="an input is a shape such as"):
         InputShape.of(text)

@@ -199,7 +199,7 @@ def test_budgets_that_are_exceeded(budget: str, line: str, capfd: pytest.Capture
         ("no.such.module:model", "cannot import no.such.module"),
         ("torch:get_num_threads", "returned int"),
         ("torchvision.models:alexnet", r"describe what torchvision\.models:alexnet takes \(x\)"),
-        ("torch.nn:Identity --input 1,x", "a shape such as"),
+        ("torch.nn:Identity --input 1;x", "a shape such as"),
         ("torch.nn:Identity --input 1:float33", "not a dtype"),
         ("torch.nn:Identity --input", "expected one argument"),
         ("torch.nn:Identity --nonsense", "unrecognized arguments: --nonsense; fxcount --help"),
@@ -336,3 +336,41 @@ def test_what_a_variable_that_is_not_set_and_a_slip_lead_to(
     assert main(shlex.split(arguments)) == 2
     assert capfd.readouterr().err == f"fxcount: {message}\n"
     assert main(["--output", "x.xlsx", "--format", "csv"]) == 0
+
+
+def test_sizes_by_name(capfd: pytest.CaptureFixture[str]) -> None:
+    text = printed(capfd, "torch.nn:Linear(8, 4)", "--input", "batch,length,8", "--by", "operator")
+    assert "32*batch*length" in text
+    assert "those at batch=2, length=16" in text
+    text = printed(capfd, "torch.nn:Linear(8, 4)", "--input", "batch,length,8", "--at", "batch=3,length=5")
+    assert "480" in text
+    text = printed(capfd, "torch.nn:Linear(8, 4)", "--input", "batch,length,8", "--at", "length=5")
+    assert "160*batch" in text
+
+
+def test_sizes_of_an_argument_by_name(capfd: pytest.CaptureFixture[str]) -> None:
+    text = printed(capfd, "torch.nn:Embedding(9, 4)", "--input", "input=batch,length:int64", "--format", "json")
+    assert json.loads(text)["sizes"] == {"batch": 2, "length": 16}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--input", "b,8", "--at", "c=2"), "--at names 'c'; the names in --input are b"),
+        (("--input", "2,8", "--at", "c=2"), "the names in --input are none"),
+        (("--input", "b,8", "--at", "b"), "--at gives sizes by their names"),
+        (("--input", "b,8", "--at", "b=0"), "--at gives sizes by their names"),
+        (("--input", "b,8", "--max-flops", "5"), "a budget is for numbers: give --at b=..."),
+        (("--input", "b,8", "--memory"), "memory is counted at sizes in numbers: give --at b=..."),
+    ],
+)
+def test_sizes_that_do_not_fit(arguments: tuple[str, ...], message: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["torch.nn:Linear(8, 4)", *arguments]) == 2
+    assert message in capfd.readouterr().err
+
+
+def test_budgets_and_memory_at_sizes(capfd: pytest.CaptureFixture[str]) -> None:
+    arguments = ["torch.nn:Linear(8, 4)", "--input", "b,8", "--at", "b=3", "--quiet"]
+    assert main([*arguments, "--max-flops", "96"]) == 0
+    assert main([*arguments, "--max-flops", "95"]) == 1
+    assert main([*arguments, "--memory"]) == 0

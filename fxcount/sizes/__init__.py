@@ -1,0 +1,1 @@
+"""Sizes that are symbols: expressions in them, and the conditions under which these hold."""

@@ -1,0 +1,83 @@
+"""The page that says of which models the costs are expressions in their sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+from tabulate import tabulate
+
+from tests.symbols.compare import POINTS, Compared
+
+HEAD = """# Models in symbolic sizes
+
+Written by `python -m tests.symbols`: models of the zoo, counted with `dynamic_shapes`, and then at five sizes each, odd
+ones and a batch of one among them, by `cost.at` and by a count in numbers. Both are compared field by field, bytes
+included, and node by node where the graphs have as many nodes. Of models of timm one in eight is compared in its batch,
+and one in twelve in height and width, of torchvision's every second in its batch; a model that needs data to be counted
+is left out.
+"""
+
+
+def page(results: Sequence[Compared]) -> str:
+    """The whole page."""
+    return "\n".join((HEAD, *_summary(results), *_settled(results), *_conditions(results), *_formulas(results)))
+
+
+def _summary(results: Sequence[Compared]) -> Iterable[str]:
+    rows = []
+    for family in dict.fromkeys(each.family for each in results):
+        for kind in POINTS:
+            some = [each for each in results if (each.family, each.kind) == (family, kind)]
+            if not some:
+                continue
+            found = [each for each in some if not each.settled]
+            sizes = sum(each.equal for each in found)
+            different = sum(bool(each.different) for each in found)
+            ratio = f"{median(each.ratio for each in found):.1f}" if found else ""
+            rows.append((family, kind, len(some), len(found), sizes, different, len(some) - len(found), ratio))
+    header = ("family", "symbols", "models", "in symbols", "equal sizes", "models that differ", "settle a size", "time")
+    yield tabulate(rows, header, tablefmt="github")
+    yield ""
+    yield "The time is that of a count in symbols, with those that it is checked by, over one in numbers (median)."
+    different = [each for each in results if each.different]
+    if different:
+        yield ""
+        yield "## What differs"
+        yield ""
+        yield from (f"- {each.name}, {each.kind}: {each.different[0]}" for each in different)
+
+
+def _settled(results: Sequence[Compared]) -> Iterable[str]:
+    yield ""
+    yield "## Models that settle a size"
+    yield ""
+    yield "A loop over a size, a size as a key, a value that depends on one, and the like: the error says where."
+    yield ""
+    yield tabulate(
+        [(each.name, each.kind, each.settled) for each in results if each.settled],
+        ("model", "symbols", "error"),
+        "github",
+    )
+
+
+def _conditions(results: Sequence[Compared]) -> Iterable[str]:
+    yield ""
+    yield "## Conditions"
+    yield ""
+    rows = [(each.name, each.kind, "; ".join(each.conditions)) for each in results if each.conditions]
+    yield tabulate(rows, ("model", "symbols", "the costs hold for"), "github")
+
+
+def _formulas(results: Sequence[Compared]) -> Iterable[str]:
+    yield ""
+    yield "## Multiply-accumulates"
+    yield ""
+    rows = [(each.name, each.kind, f"`{shortened(each.macs)}`") for each in results if not each.settled]
+    yield tabulate(rows, ("model", "symbols", "macs"), "github")
+    yield ""
+
+
+def shortened(text: str, longest: int = 200) -> str:
+    """A text with a sign for what is left out of it."""
+    return text if len(text) <= longest else f"{text[:longest]}…"
