@@ -54,6 +54,7 @@ def measure_limits(rounds: int) -> Limits:
         by_depth=limits.time_by_depth(rounds),
         by_steps=limits.time_by_steps(rounds),
         by_batch=limits.time_by_batch(rounds),
+        in_symbols=limits.time_in_symbols(rounds),
         memory=limits.memory_of_llama_405b(),
         import_seconds=new_process.import_seconds(rounds),
         help_seconds=new_process.help_seconds(rounds),

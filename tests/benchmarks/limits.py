@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from fxcount import count_graph
+from tests.benchmarks.models import llama_32_layers
 from tests.benchmarks.new_process import run_python
 from tests.benchmarks.processes import timed
 
@@ -101,6 +102,19 @@ def time_by_batch(rounds: int, batches: Sequence[int] = (1, 64)) -> dict[str, fl
     for _ in range(rounds):
         for name, run in runs.items():
             times[name].append(timed(run))
+    return {name: min(each) for name, each in times.items()}
+
+
+def time_in_symbols(rounds: int) -> dict[str, float]:
+    """The seconds for a decoder of 32 layers in numbers, and in batch and length as symbols, by turns."""
+    model, tokens = llama_32_layers("meta")
+    runs: dict[str, Callable[[], object]] = {
+        "in numbers": partial(count_graph, model, tokens),
+        "in batch and length": partial(count_graph, model, tokens, dynamic_shapes=({0: "batch", 1: "length"},)),
+    }
+    for run in runs.values():
+        run()
+    times = {name: [timed(run) for _ in range(rounds)] for name, run in runs.items()}
     return {name: min(each) for name, each in times.items()}
 
 

@@ -38,6 +38,7 @@ class Limits:
     by_depth: Mapping[int, float]
     by_steps: Mapping[int, float]
     by_batch: Mapping[str, float]
+    in_symbols: Mapping[str, float]
     memory: int
     import_seconds: float
     help_seconds: float
@@ -101,6 +102,11 @@ def report(times: Times, limits: Limits | None, command: str, rounds: int) -> st
             table(["tool", "macs", "of all"], [*map(_attention_row, limits.attention.items())]),
             "## Batches",
             table(["resnet50", "ms"], [(name, f"{seconds * 1e3:.1f}") for name, seconds in limits.by_batch.items()]),
+            "## Symbolic sizes",
+            "A decoder of 32 layers; the time in symbols has that of the counts in numbers that it is checked by.",
+            table(
+                ["llama, 32 layers", "ms"], [(name, f"{each * 1e3:.1f}") for name, each in limits.in_symbols.items()]
+            ),
         ]
     parts += [
         "## Milliseconds on this machine",
@@ -170,6 +176,11 @@ def _requirements(times: Times, limits: Limits | None) -> list[tuple[str, str, s
             _row("real weights over meta, largest batch", 1.2, max(others) / first),
             _row("twice as many layers, no two alike: time", 2.2, max(growth(limits.by_depth))),
             _row("twice as many steps: time", 2.2, max(growth(limits.by_steps))),
+            _row(
+                "a decoder of 32 layers in symbolic sizes, over one in numbers",
+                10,
+                limits.in_symbols["in batch and length"] / limits.in_symbols["in numbers"],
+            ),
             _row("Llama-3.1-405B, 8,192 tokens: growth of memory, MB", 150, limits.memory / 1e6, digits=0),
             _row("the first count of a process over FlopCounterMode's, slowest", 0.4, max(_first_ratios(limits))),
             _row("importing fxcount after torch, ms", 50, limits.import_seconds * 1e3, digits=0),

@@ -12,6 +12,7 @@ LIMITS = Limits(
     by_depth={500: 1.0, 1000: 2.0, 2000: 5.0},
     by_steps={250: 1.0, 500: 2.0},
     by_batch={"meta": 1.0, "batch 64": 1.1},
+    in_symbols={"in numbers": 0.1, "in batch and length": 1.1},
     memory=10**8,
     import_seconds=0.04,
     help_seconds=0.2,
@@ -36,6 +37,8 @@ def test_the_page_says_what_holds() -> None:
     assert [cell.strip() for cell in trained] == ["1.00", "yes"]
     assert [cell.strip() for cell in held["over a plain forward on meta, median"]] == ["0.62", "yes"]
     assert [cell.strip() for cell in held["twice as many layers, no two alike: time"]] == ["2.50", "no"]
+    [symbolic] = [row for what, row in held.items() if "symbolic sizes" in what]
+    assert [cell.strip() for cell in symbolic] == ["11.00", "no"]
     assert [cell.strip() for cell in held["importing fxcount after torch, ms"]] == ["40", "yes"]
     [first] = [row for what, row in held.items() if what.startswith("the first count")]
     assert [cell.strip() for cell in first] == ["0.25", "yes"]
