@@ -322,3 +322,8 @@ def python_rules() -> contextlib.AbstractContextManager[Any]:
 
 kernels_met: Callable[[Operator], dict[Any, Any]] = attrgetter("_dispatch_cache")
 """How an operator has run so far: to be cleared when its rules change, which no public name does."""
+
+
+def has_kernel(operator: Operator, key: str) -> bool:
+    """Whether C++ has a kernel of an operator for a dispatch key. In public nothing tells."""
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(operator.name(), key))

@@ -6,11 +6,12 @@ they are the same, a question made no difference; where not, it is a condition, 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from fxcount.errors import SizeError
 from fxcount.graph_cost import GraphCost
 from fxcount.result.at_sizes import reader
-from fxcount.sizes.conditions import Condition, excluded, more_than_one, solved, tightest
+from fxcount.sizes.conditions import Condition, caveat, excluded, more_than_one, solved, tightest
 
 Sizes = Mapping[str, int]
 Bounds = Mapping[str, tuple[int, int | None]]
@@ -52,10 +53,16 @@ class CheckedSizes:
             tried += 1
             if point is None or tried > MOST_EXCEPTIONS or not self._makes_no_difference(point, firm):
                 kept = [*kept, condition._replace(is_exception=True)]
-        further = others_nearby(traced, kept)
+        further = [*others_nearby(traced, kept)]
+        if self._values_asked:
+            further += [each for each in farther(traced) if all(condition.holds(each) for condition in kept)]
         for sizes in further if self._cost.sizes == traced else (*further, self._cost.sizes):
             if all(each.holds(sizes) for each in kept) and not self._is_right_at(sizes):
                 raise SizeError(self._wrong_at(sizes))
+        places = [place.removeprefix(", ") for place in dict.fromkeys(self._values_asked)]
+        kept += [caveat(f"a value that depends on sizes is as in the example ({place})") for place in places]
+        if self._cost.has_backward and further and not self._has_right_bytes_at(further[0]):
+            kept.append(caveat("the bytes of the backward pass are those of another way to compute it"))
         return tightest(kept)
 
     def _makes_no_difference(self, sizes: Sizes, firm: Iterable[Condition]) -> bool:
@@ -70,6 +77,10 @@ class CheckedSizes:
             except Exception:  # the model does not take such an input
                 self._agrees[point] = False
         return self._agrees[point]
+
+    def _has_right_bytes_at(self, sizes: Sizes) -> bool:
+        counted, symbolic = self._count(sizes), replace(self._cost, conditions=(), count_at=None).at(**sizes)
+        return symbolic.backward_traffic == counted.backward_traffic
 
     def _wrong_at(self, sizes: Sizes) -> str:
         where = ", ".join(f"{name}={size}" for name, size in sizes.items())
@@ -92,6 +103,12 @@ def is_same(cost: GraphCost, sizes: Sizes, counted: GraphCost) -> bool:
     )
 
 
+def farther(sizes: Sizes) -> Iterator[Sizes]:
+    """Sizes that are larger and smaller by far."""
+    yield {name: 5 * size + 2 for name, size in sizes.items()}
+    yield {name: max(size // 3, 2) for name, size in sizes.items()}
+
+
 def others_nearby(sizes: Sizes, conditions: Iterable[Condition]) -> Iterator[Sizes]:
     """Other sizes for which the conditions hold: an odd one for each name, together where that can be, else apart."""
     conditions = tuple(conditions)
@@ -107,4 +124,12 @@ def others_nearby(sizes: Sizes, conditions: Iterable[Condition]) -> Iterator[Siz
         if found is not None:
             apart.append({**sizes, name: found})
     together = {name: next((each[name] for each in apart if each[name] != size), size) for name, size in sizes.items()}
-    yield from ([together] if may_be(together) else apart)
+    if apart:
+        yield from ([together] if may_be(together) else apart)
+        return
+    changes = sorted(
+        range(-min(sizes.values()) + 2, 4 * max(sizes.values())), key=lambda each: (each % 2 == 0, each > 0)
+    )
+    moved = ({name: size + change for name, size in sizes.items()} for change in changes if change)
+    found = next(filter(may_be, moved), None)  # where one size is another one
+    yield from () if found is None else (found,)

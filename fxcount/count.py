@@ -17,11 +17,11 @@ from fxcount.engine.counting_context import counting
 from fxcount.engine.one_count import one_count
 from fxcount.engine.optimizer_step import MakeOptimizer, optimizer_step, refuse_no_maker
 from fxcount.engine.sharding import refuse_sharded
-from fxcount.engine.symbolic_sizes import numbers_wanted
+from fxcount.engine.symbolic_sizes import name_sizes, numbers_wanted
 from fxcount.engine.threads import one_thread
 from fxcount.engine.unused_formulas import unused_formulas
 from fxcount.engine.with_symbols import without_data
-from fxcount.errors import DataNeededError, FormulaError, InputError, SizeError, UncountedError
+from fxcount.errors import DataNeededError, FormulaError, FxcountError, InputError, SizeError, UncountedError
 from fxcount.fault_origin import REPORT, origin_of_fault
 from fxcount.formulas.custom import formulas_for_one_count
 from fxcount.graph_cost import GraphCost
@@ -165,11 +165,20 @@ class Question:
             with contextlib.suppress(Exception):
                 return self._found_at(given.elsewhere(sizes), call, given)
             raise
+        except DataNeededError as error:
+            error.add_note("with dynamic_shapes nothing runs on data: give numbers for its sizes, and it is executed")
+            raise
+        except Exception as error:
+            ones = [name for name, size in given.example.items() if size != sizes[name]]
+            if not ones or isinstance(error, FxcountError) or origin_of_fault(error):
+                raise
+            self.cost_of(call)  # or the error is that of the example
+            raise SizeError(f"the model takes no other {' and '.join(ones)} than one: {error}") from error
 
     def _found_at(self, sizes: Mapping[str, int], call: ExampleCall, given: DynamicShapes) -> GraphCost:
         """The cost in symbols, found while these are the sizes."""
         traced = call if sizes == given.example else given.resized(call, sizes)
-        cost, trace = self.cost_of(traced, given.of_call(call, traced, sizes))
+        cost, trace = self.cost_of(traced, given.at(sizes))
         assert trace.symbols is not None
         asked, numeric = trace.symbols.sizes, replace(self, tracer=trace.tracer)
         cost = replace(cost, sizes=given.example, conditions=asked.conditions())
@@ -181,7 +190,7 @@ class Question:
         """The cost where some or all of the symbols are numbers, counted anew."""
         numbers = {**given.example, **sizes}
         resized = given.resized(call, numbers)
-        left = given.of_call(call, resized, numbers, without=sizes)
+        left = given.at(numbers, without=sizes)
         with one_count(), formulas_for_one_count(self.formulas):
             return self.cost_in_symbols(resized, left) if left.example else self.cost_of(resized)[0]
 
@@ -229,12 +238,14 @@ def costed_trace(
     before = sys.exception()
     with unchanged(model, call) as put_back:
         for name in names:
+            attempt = call if shapes is None else shapes.with_symbols(call)
             try:
-                with one_thread(), with_gradients() if backward else contextlib.nullcontext():
-                    attempt = call if shapes is None else shapes.with_symbols(call)
-                    with contextlib.nullcontext() if shapes is None else numbers_wanted():
-                        return TRACERS[name](model, attempt, put_back, backward), gave_up
+                gradients = with_gradients() if backward else contextlib.nullcontext()
+                with one_thread(), gradients, numbers_wanted() if shapes else contextlib.nullcontext():
+                    return TRACERS[name](model, attempt, put_back, backward), gave_up
             except Exception as error:
+                if attempt.symbols is not None:
+                    name_sizes(error, attempt.symbols.sizes)
                 origin, is_last = origin_of_fault(error, before), name == names[-1]
                 # All tracers apply the same formulas, and on data it is known whether torch accepts the call.
                 if origin and (is_last or not origin.startswith("fxcount.formulas")):

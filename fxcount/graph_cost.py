@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Self
 
 from fxcount.result.costed_graph import CostedGraph
+from fxcount.roofline import mfu, roofline
 from fxcount.sizes.expressions import written
 from fxcount.views.compare import compare
 from fxcount.views.drawing import draw
@@ -44,6 +45,8 @@ class GraphCost(CostedGraph):
     plot = figure
     draw = draw
     scaling = scaling
+    roofline = roofline
+    mfu = mfu
 
     @classmethod
     def from_json(cls, text: str) -> Self:

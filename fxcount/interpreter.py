@@ -7,6 +7,7 @@ from torch import fx
 from torch.fx.passes.shape_prop import ShapeProp
 
 from fxcount.engine.counting_context import counting
+from fxcount.engine.indexing import for_symbols
 from fxcount.engine.node_annotation import Annotation, annotation, place_of, shape_text
 from fxcount.engine.node_calls import Calls
 from fxcount.engine.storage_numbers import StorageNumbers
@@ -84,11 +85,12 @@ class CostInterpreter(ShapeProp):
         if n.op in ("placeholder", "output"):
             result = run(n.target, args, kwargs)
             return result, annotation(result, (), StorageNumbers(args))
-        called = self._named[str(n.target)] if n.op == "call_module" else n.target
+        called: Any = self._named[str(n.target)] if n.op == "call_module" else n.target
+        target = n.target if self._symbols is None or n.op != "call_function" else for_symbols(called)
         if "autocast" in n.meta:
             autocast = n.meta["autocast"]
-            return self._calls.run(called, args, kwargs, autocast.call, (run, n.target, args, kwargs), repeats=False)
-        return self._calls.run(called, args, kwargs, for_the_model, (run, n.target, args, kwargs), repeats=True)
+            return self._calls.run(called, args, kwargs, autocast.call, (run, target, args, kwargs), repeats=False)
+        return self._calls.run(called, args, kwargs, for_the_model, (run, target, args, kwargs), repeats=True)
 
     def fetch_attr(self, target: str) -> Any:
         return self._named[target]

@@ -1,5 +1,7 @@
 """The public names, which ``fxcount`` has when they are asked for."""
 
+from fxcount.analyses.device import Device
+from fxcount.analyses.roofline import CallAtBest, TimeAtBest
 from fxcount.cost import CONVENTIONS, Convention, Cost, OperatorCost, OptimizerStep, TensorInfo
 from fxcount.count import count_graph
 from fxcount.errors import (
@@ -22,17 +24,20 @@ from fxcount.result.memory_record import Allocation, ModuleMemory, Moment
 from fxcount.result.module_cost import ModuleCost
 from fxcount.result.node_cost import NodeCost
 from fxcount.result.operator_calls import OperatorCall
+from fxcount.roofline import Roofline
 from fxcount.sizes.conditions import Condition
 
 __all__ = [
     "CONVENTIONS",
     "Allocation",
+    "CallAtBest",
     "Condition",
     "Convention",
     "ConventionError",
     "Cost",
     "Counts",
     "DataNeededError",
+    "Device",
     "FormulaError",
     "FxcountError",
     "GraphCost",
@@ -46,8 +51,10 @@ __all__ = [
     "OperatorCost",
     "OperatorTotal",
     "OptimizerStep",
+    "Roofline",
     "SizeError",
     "TensorInfo",
+    "TimeAtBest",
     "TracingError",
     "UncountedError",
     "count_graph",

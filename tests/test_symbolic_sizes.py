@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import math
+import pickle
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -333,3 +337,171 @@ def test_everything_is_as_before() -> None:
     assert torch.ops.aten.dropout.default.py_kernels == before
     assert model(x).shape == (6, 4)
     assert x.shape == (6, 8)
+
+
+def _layer(function: Callable[..., Any]) -> Callable[..., Any]:
+    layer = nn.Linear(8, 8)
+    return lambda *inputs: function(layer, *inputs)
+
+
+LOSSES: Mapping[str, tuple[Callable[..., Any], Make]] = {
+    "cross entropy": (
+        _layer(lambda layer, x, y: F.cross_entropy(layer(x), y)),
+        lambda b: (torch.ones(b, 8), torch.zeros(b, dtype=torch.int64)),
+    ),
+    "squares": (_layer(lambda layer, x, y: F.mse_loss(layer(x), y)), lambda b: (torch.ones(b, 8),) * 2),
+    "variance": (_layer(lambda layer, x: layer(x).var(0)), lambda b: (torch.ones(b, 8),)),
+    "deviation": (_layer(lambda layer, x: layer(x).std(0)), lambda b: (torch.ones(b, 8),)),
+    "the first token": (_layer(lambda layer, x: layer(x)[:, 0]), lambda b: (torch.ones(b, 5, 8),)),
+    "all but the last": (_layer(lambda layer, x: layer(x)[:, :-1]), lambda b: (torch.ones(b, 5, 8),)),
+    "a new axis": (_layer(lambda layer, x: layer(x)[:, None] * x[None]), lambda b: (torch.ones(b, 8),)),
+    "a larger picture": (
+        _layer(lambda layer, x: F.interpolate(layer(x), scale_factor=2)),
+        lambda b: (torch.ones(b, 4, 8),),
+    ),
+    "dropout in training": (nn.Sequential(nn.Linear(8, 8), nn.Dropout(0.5)), lambda b: (torch.ones(b, 8),)),
+    "pooled": (nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.AdaptiveAvgPool2d(4)), lambda b: (torch.ones(b, 3, 17, 17),)),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("example", [1, 4])
+def test_gradients_in_symbols(name: str, example: int) -> None:
+    model, make = LOSSES[name]
+    given = make(example)
+    shapes = ({0: "b"},) * len(given)
+    symbolic = count_graph(model, given, dynamic_shapes=shapes, backward=True)
+    for size in (1, 3, 6):
+        equal_count(symbolic.at(b=size), count_graph(model, make(size), backward=True))
+
+
+def test_an_lstm_with_gradients_in_its_batch() -> None:
+    model = nn.LSTM(8, 16, batch_first=True)
+    symbolic = count_graph(model, torch.ones(4, 5, 8), dynamic_shapes=({0: "b"},), backward=True)
+    equal_count(symbolic.at(b=3), count_graph(model, torch.ones(3, 5, 8), backward=True))
+    with pytest.raises(SizeError, match="n is settled to be 5"):
+        count_graph(model, torch.ones(4, 5, 8), dynamic_shapes=({1: "n"},), backward=True)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda cost: pickle.loads(pickle.dumps(cost))])
+def test_a_copy_counts_anew_as_the_original(copied: Callable[[GraphCost], GraphCost]) -> None:
+    model = nn.TransformerEncoderLayer(8, 2, 12, batch_first=True)
+    symbolic = count_graph(model, torch.ones(2, 6, 8), dynamic_shapes=({0: "b", 1: "n"},))
+    assert copied(symbolic).at(b=1, n=3).total == symbolic.at(b=1, n=3).total
+
+
+def test_a_restored_count_cannot_count_anew() -> None:
+    symbolic = count_graph(nn.Linear(8, 4), torch.ones(2, 8), dynamic_shapes=({0: "b"},))
+    with pytest.raises(InputError, match="a count that was restored has none"):
+        GraphCost.from_json(symbolic.to_json()).at(b=1)
+
+
+def even_rows(x: Tensor) -> Tensor:
+    return x[torch.arange(x.shape[0]) % 2 == 0].exp()
+
+
+def test_values_that_depend_on_sizes_are_the_examples_and_at_counts_anew() -> None:
+    """Of 16 rows and of 15 there are 8 even ones; of 81, which is tried too, 41."""
+    with pytest.raises(SizeError, match=r"not those that are counted at .*asks for values .*test_symbolic_sizes\.py"):
+        count_graph(even_rows, torch.ones(16, 8), dynamic_shapes=({0: "b"},))
+
+    def few_rows(x: Tensor) -> Tensor:
+        return x.exp() if torch.arange(x.shape[0]).max() < 1000 else x
+
+    counted = count_graph(few_rows, torch.ones(16, 8), dynamic_shapes=({0: "b"},))
+    assert str(counted.conditions[0]).startswith("a value that depends on sizes is as in the example (")
+    assert counted.at(b=999).total == cost(special="7992")
+    assert counted.at(b=2000).total == Cost()
+    with pytest.warns(UserWarning, match="without the model it is not known whether a value that depends on sizes"):
+        GraphCost.from_json(counted.to_json()).at(b=7)
+
+
+def test_sizes_that_are_one_are_checked_together() -> None:
+    def third(x: Tensor, y: Tensor) -> Tensor:
+        return (x + y)[torch.arange(x.shape[0]) % 3 == 0].exp()
+
+    with pytest.raises(SizeError, match="not those that are counted at b="):
+        count_graph(third, (torch.ones(6, 8), torch.ones(6, 8)), dynamic_shapes=({0: "b"}, {0: "c"}))
+
+
+@pytest.mark.parametrize("factor", [0.1, 0.7])
+def test_floating_point_that_rounds_has_no_expression(factor: float) -> None:
+    with pytest.raises(SizeError, match="in floating point, which rounds"):
+        count_graph(lambda x: x[: math.ceil(x.shape[0] * factor)].exp(), torch.ones(16, 8), dynamic_shapes=({0: "b"},))
+
+
+def test_floating_point_that_is_exact() -> None:
+    counted = count_graph(
+        lambda x: x[: math.ceil(x.shape[0] * 0.75)].exp(), torch.ones(16, 8), dynamic_shapes=({0: "b"},)
+    )
+    assert counted.at(b=7).total == cost(special="48")
+
+
+def test_what_a_sum_needs() -> None:
+    counted = count_graph(_table, torch.ones(2, 6, 16), dynamic_shapes=({1: "n"},))
+    assert counted.sum_over("n", 2, 3).add == 2 * 16 * (2 + 3 + 4)
+    with pytest.raises(InputError, match="do not hold at n=33"):
+        counted.sum_over("n", 30, 5)
+    for start, count in ((0, 3), (1, -1), (1, 2.5), (None, 2), (1, True)):
+        with pytest.raises(InputError, match="is a whole number of at least"):
+            counted.sum_over("n", start, count)  # type: ignore[arg-type]
+
+    def without_ones(x: Tensor) -> Tensor:
+        return x.squeeze().sum(-1)
+
+    squeezed = count_graph(without_ones, torch.ones(6, 1, 5), dynamic_shapes=({0: "b"},))
+    assert squeezed.sum_over("b", 1, 3).add == sum(squeezed.at(b=size).total.add for size in (1, 2, 3))
+
+
+def test_bytes_of_a_tensor_beside_its_transpose() -> None:
+    def product(x: Tensor) -> Tensor:
+        return x @ x.transpose(1, 2)
+
+    counted = count_graph(product, torch.ones(2, 6, 8), dynamic_shapes=({0: "b", 1: "n"},))
+    assert counted.read == read("32*b*n")
+    equal_count(counted.at(b=3, n=5), count_graph(product, torch.ones(3, 5, 8)))
+
+
+def test_bytes_of_views_that_overlap_have_a_name() -> None:
+    def differences(x: Tensor) -> Tensor:
+        return x[:, 1:] - x[:, :-1]
+
+    counted = count_graph(differences, torch.ones(2, 6), dynamic_shapes=({1: "n"},))
+    assert "bytes_of_overlaps" in str(counted.read)
+    assert "2*n - 2" in counted.table(columns=["name", "add"])
+    equal_count(counted.at(n=9), count_graph(differences, torch.ones(2, 9)))
+
+
+def test_an_axis_of_one_that_is_broadcast() -> None:
+    with pytest.raises(SizeError, match="the model takes no other m than one"):
+        count_graph(lambda x, y: x + y, (torch.ones(2, 16), torch.ones(2, 1)), dynamic_shapes=({1: "n"}, {1: "m"}))
+
+
+def test_errors_name_sizes_as_people_do() -> None:
+    def failing(x: Tensor) -> Tensor:
+        return x.view(int(x.shape[0]), -1)
+
+    with pytest.raises(SizeError) as raised:
+        count_graph(failing, torch.ones(6, 4), dynamic_shapes=({0: "rows", 1: "columns"},))
+    text = " ".join((str(raised.value), *getattr(raised.value, "__notes__", ())))
+    assert "rows is settled to be 6" in text
+    assert not re.search(r"\bs\d+\b", text)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda x: F.interpolate(x[None, None], size=(4, 4), mode="bilinear", antialias=True),
+        lambda x: torch.zeros(round(x.shape[0] * 0.3)),
+    ],
+)
+def test_what_has_no_expression_is_an_error_of_sizes(model: Callable[[Tensor], Tensor]) -> None:
+    with pytest.raises(SizeError):
+        count_graph(model, torch.ones(8, 8), dynamic_shapes=({0: "b"},))
+
+
+def test_advice_that_helps() -> None:
+    model = nn.Linear(8, 8)
+    with pytest.raises(FxcountError) as raised:
+        count_graph(lambda x: x if model(x).sum() > 0 else -x, torch.ones(2, 8), dynamic_shapes=({0: "b"},))
+    assert any("give numbers for its sizes" in note for note in raised.value.__notes__)

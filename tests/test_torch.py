@@ -767,3 +767,8 @@ def test_how_an_operator_has_run() -> None:
     with _torch.python_rules(), Operators():
         torch.relu(torch.ones(2))
     assert _torch.kernels_met(operator)
+
+
+def test_the_kernels_of_an_operator() -> None:
+    assert _torch.has_kernel(torch.ops.aten.matmul.default, "CompositeImplicitAutograd")
+    assert not _torch.has_kernel(torch.ops.aten.mm.default, "CompositeImplicitAutograd")

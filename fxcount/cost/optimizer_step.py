@@ -2,10 +2,13 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
+import torch
+
 from fxcount.cost.operator_cost import OperatorCost
+from fxcount.cost.traffic import Traffic
 from fxcount.cost.vector import Cost, total_cost
 
 
@@ -21,10 +24,21 @@ class OptimizerStep:
     """Every such operator to what its calls cost together."""
     uncounted: Mapping[str, int]
     """Those that are not counted, to the number of their calls."""
+    traffic: Traffic = field(default_factory=Traffic)
+    """The bytes that any implementation reads and writes: each parameter, gradient and tensor of the state once, and
+    each parameter and tensor of the state once more, when it is written."""
+    dtypes: tuple[torch.dtype, ...] = ()
+    """Those of the parameters."""
 
     @classmethod
-    def of(cls, optimizer: str, operators: Iterable[OperatorCost]) -> Self:
-        """The step in which these operators ran."""
+    def of(
+        cls,
+        optimizer: str,
+        operators: Iterable[OperatorCost],
+        traffic: Traffic | None = None,
+        dtypes: Iterable[torch.dtype] = (),
+    ) -> Self:
+        """The step in which these operators ran, on parameters of these dtypes."""
         calls: Counter[str] = Counter()
         uncounted: Counter[str] = Counter()
         costs: defaultdict[str, Cost] = defaultdict(Cost)
@@ -33,7 +47,7 @@ class OptimizerStep:
             costs[operator.name] += operator.cost
             if operator.uncounted:
                 uncounted[operator.name] += 1
-        return cls(optimizer, dict(calls), dict(costs), dict(uncounted))
+        return cls(optimizer, dict(calls), dict(costs), dict(uncounted), traffic or Traffic(), tuple(dtypes))
 
     @property
     def cost(self) -> Cost:

@@ -15,8 +15,8 @@ from typing import Self
 import torch
 
 from fxcount.cost.operator_cost import OperatorCost, TensorInfo
-from fxcount.errors import SizeError
 from fxcount.sizes.example_numbers import ExampleNumber, as_example, expression_of, least
+from fxcount.sizes.expressions import symbol
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,21 +134,32 @@ def bytes_held(tensors: Iterable[TensorInfo]) -> int:
 def _held_in_one_storage(some: Sequence[TensorInfo]) -> int:
     if any(each.stored is not None for each in some):
         return max(each.stored or 0 for each in some)
+    whole = {(each.dtype, each.offset, _end(each)) for each in some}
+    if len(whole) == 1 and all(_is_even(each) and _elements(each) == _end(each) - each.offset for each in some):
+        return _elements(some[0]) * some[0].dtype.itemsize  # each takes all of the same stretch
     if all(map(_is_even, some)) and all(_are_apart(*pair) for pair in combinations(some, 2)):
-        return sum(prod(size for size, _ in _axes(each)) * each.dtype.itemsize for each in some)
-    if any(isinstance(size, ExampleNumber) for each in some for size in (*each.shape, *each.stride, each.offset)):
-        raise SizeError(
-            "the bytes of tensors that overlap have no expression in symbolic sizes; cost.at(...) has numbers"
-        )
+        return sum(_elements(each) * each.dtype.itemsize for each in some)
     unit = reduce(gcd, (each.dtype.itemsize for each in some))
     start = min(each.offset * each.dtype.itemsize for each in some)
-    return reduce(or_, (_places(each, start, unit) for each in some)).bit_count() * unit
+    held = reduce(or_, (_places(each, start, unit) for each in some)).bit_count() * unit
+    if any(isinstance(size, ExampleNumber) for each in some for size in (*each.shape, *each.stride, each.offset)):
+        return ExampleNumber(held, symbol(OVERLAPPING))
+    return held
+
+
+OVERLAPPING = "bytes_of_overlaps"
+"""What stands in an expression for the bytes of views that overlap, of which there is none in sizes."""
 
 
 def _axes(tensor: TensorInfo) -> list[tuple[int, int]]:
     """The size and the stride of each axis along which elements differ, from the inside out."""
     axes = zip(tensor.shape, tensor.stride, strict=True)
     return sorted(((size, step) for size, step in axes if size > 1 and step), key=lambda axis: axis[1])
+
+
+def _elements(tensor: TensorInfo) -> int:
+    """How many elements differ, if none of them is met twice."""
+    return prod(size for size, _ in _axes(tensor))
 
 
 def _is_even(tensor: TensorInfo) -> bool:

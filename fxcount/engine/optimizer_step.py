@@ -1,14 +1,14 @@
 """`optimizer_step`: what one step of an optimizer runs."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
 from fxcount._torch import entry_count, pytree
-from fxcount.cost import OperatorCost, OptimizerStep
+from fxcount.cost import OperatorCost, OptimizerStep, Traffic
 from fxcount.engine.counter import OperatorCounter
 from fxcount.engine.without_data import WithoutData
 from fxcount.errors import NO_VALUES, DataNeededError, InputError, TracingError
@@ -95,7 +95,18 @@ def _counted(make: MakeOptimizer, trained: Trained, device: str, counter: Operat
     counter.on_call = note
     with counter:
         for_the_model(optimizer.step)
-    return OptimizerStep.of(type(optimizer).__name__, operators)
+    kept = [each for each in tensors(state) if id(each) not in counters]
+    parameters = [each for group in optimizer.param_groups for each in group["params"]]
+    gradients = [each.grad for each in parameters if each.grad is not None]
+    written = _bytes((*parameters, *kept)) if all(each.layout is torch.strided for each in gradients) else 0
+    traffic = Traffic(written + _bytes(gradients), written)
+    dtypes = dict.fromkeys(each.dtype for each in parameters)
+    return OptimizerStep.of(type(optimizer).__name__, operators, traffic, dtypes)
+
+
+def _bytes(some: Iterable[torch.Tensor]) -> int:
+    """What dense tensors hold; of sparse ones nothing."""
+    return sum(each.numel() * each.itemsize for each in some if each.layout is torch.strided)
 
 
 def _take_first_steps(optimizer: torch.optim.Optimizer, counter: OperatorCounter) -> None:

@@ -237,6 +237,12 @@ def grouped_product(a: Any, b: Any, offs: Any = None, bias: Any = None, out_dtyp
     return a.new_empty(a.shape[-2], b.shape[-1], dtype=dtype)
 
 
+@shape_of("_adaptive_avg_pool2d_backward _adaptive_avg_pool3d_backward")
+def adaptive_pool_backward(grad: Any, x: Any) -> Any:
+    """As the input."""
+    return torch.empty_like(x)
+
+
 @shape_of("geqrf")
 def householder_factors(a: Any) -> Any:
     """The factors in the place of the matrix, and one scalar for each reflector."""

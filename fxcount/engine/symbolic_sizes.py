@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from typing import Any
 
 import torch
 
-from fxcount._torch import kernels_met, new_size, python_rules, sizes_are_general
+from fxcount._torch import OperatorPacket, has_kernel, kernels_met, new_size, python_rules, sizes_are_general
 from fxcount.engine.refusals import refused
-from fxcount.errors import SizeError, TracingError
+from fxcount.errors import SizeError
 from fxcount.fault_origin import is_model_code, line_of_model
 from fxcount.sizes.conditions import Condition, isolated
 from fxcount.sizes.expressions import functions, mapped, symbol
@@ -34,7 +34,7 @@ class SymbolicSizes:
         self._converted: dict[Any, Any] = {}
         self.values_asked: list[str] = []
         """Where values that depend on sizes were asked for, which were answered as in the example."""
-        self.place: Callable[[], str] = partial(line_of_model, below_the_count=True)
+        self.place: Callable[[], str] = functools.partial(line_of_model, below_the_count=True)
         """What tells where in the model a question is asked."""
 
     def size(self, expression: Any) -> Any:
@@ -101,6 +101,11 @@ class SymbolicSizes:
                 found.setdefault(relation, place.removeprefix(", "))
         return tuple(Condition(relation, place) for relation, place in found.items())
 
+    def named(self, text: str) -> str:
+        """A text in which torch's own names of the sizes are those that people gave."""
+        names = {str(found): str(name) for found, name in self._names.items()}
+        return re.sub(r"\bs\d+\b", lambda match: names.get(match[0], match[0]), text)
+
     def value_asked(self) -> None:
         """Notes that a value is answered as it is in the example."""
         self.values_asked.append(self.place())
@@ -123,12 +128,34 @@ class SymbolicSizes:
                 raise refused(SizeError(f"{name} is settled to be {settled}, and is no symbol then{place}"))
 
 
+def name_sizes(error: Exception, sizes: SymbolicSizes) -> None:
+    """Gives the sizes in an error and its notes the names that people gave."""
+    error.args = tuple(sizes.named(each) if isinstance(each, str) else each for each in error.args)
+    notes: list[str] = getattr(error, "__notes__", [])
+    notes[:] = map(sizes.named, notes)
+
+
+@functools.cache
+def _left_to_cpp() -> tuple[Any, ...]:
+    """The operators of which Python has a rule that autograd does not see through, or one by which they are taken apart
+    otherwise than by C++."""
+    found = []
+    for name in dir(torch.ops.aten):
+        packet = getattr(torch.ops.aten, name)
+        for overload in packet.overloads() if isinstance(packet, OperatorPacket) else ():
+            operator: Any = getattr(packet, overload)
+            kernels = {str(key).rpartition(".")[2] for key in operator.py_kernels}
+            is_composite = kernels and has_kernel(operator, "CompositeImplicitAutograd")
+            otherwise = "Autograd" in kernels or (is_composite and "Meta" in kernels)
+            if otherwise and "upsample" not in name:  # whose sizes C++ computes in numbers
+                found.append(operator)
+    return tuple(found)
+
+
 @contextlib.contextmanager
 def _rules_of_cpp() -> Iterator[None]:
-    """While it lasts, operators that Python would take apart into others than C++ does are left to C++."""
-    aten = torch.ops.aten
-    packets = (aten.dropout, aten.lstm, aten.gru, aten.rnn_tanh, aten.rnn_relu)
-    operators: list[Any] = [getattr(packet, name) for packet in packets for name in packet.overloads()]
+    """While it lasts, those operators are left to C++."""
+    operators = _left_to_cpp()
     before = [dict(operator.py_kernels) for operator in operators]
     for operator in operators:
         operator.py_kernels.clear()
@@ -149,8 +176,8 @@ def numbers_wanted() -> Iterator[None]:
     """
     try:
         yield
-    except TypeError as error:
-        if not re.search(r"\bSym(Int|Bool|Float)\b", str(error)):
+    except (TypeError, RuntimeError) as error:
+        if not re.search(r"Sym(Int|Bool|Float)|concrete integers|Rational instances", str(error)):
             raise
         frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
         models = [frame for frame in frames if is_model_code(frame.f_globals.get("__name__"))]
@@ -165,7 +192,7 @@ def _standard(found: Any, names: Mapping[Any, Any]) -> Any:
     if found in names:
         return names[found]
     if not found.args:
-        return sympy.Rational(found) if found.is_Float else found
+        return _exact(sympy.Rational(found), found) if found.is_Float else found
     args = [_standard(each, names) for each in found.args]
     kind = type(found).__name__
     if kind in _MEANT:
@@ -173,8 +200,20 @@ def _standard(found: Any, names: Mapping[Any, Any]) -> Any:
     if kind in functions():
         return functions()[kind](*args)
     if type(found).__module__.startswith("torch."):
-        raise TracingError(f"a size that is {found} cannot be written as an expression")
+        written = found.xreplace(names)
+        raise SizeError(f"a size that is {written} cannot be written as an expression in whole numbers")
     return found.func(*args)
+
+
+def _exact(number: Any, found: Any) -> Any:
+    """A factor of which products are exact in floating point too, as of a half or a quarter.
+
+    Raises:
+        SizeError: it is another one.
+    """
+    if number.q > 2**10:
+        raise SizeError(f"a size is computed with {found} in floating point, which rounds: no expression is exact")
+    return number
 
 
 def _floor_of_ratio(sympy: Any, a: Any, b: Any) -> Any:

@@ -94,6 +94,12 @@ class WithSymbols(WithoutData):
             return False
         return symbols and any(True for _ in tensors((out,)))
 
+    def _integers_of(self, tensor: torch.Tensor) -> torch.Tensor:
+        value = super()._integers_of(tensor)
+        if value is not tensor:  # how many there are is the example's
+            self.sizes.value_asked()
+        return value
+
     def is_large(self, result: Any) -> bool:
         return any(self.sizes.number(tensor.numel()) > self.LARGEST_KNOWN for tensor in tensors((result,)))
 

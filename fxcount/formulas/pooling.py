@@ -24,6 +24,13 @@ def pooling(x: Tensor, kernel_size: Sequence[Size], *, out: object) -> Quantitie
     return {"outputs": first_tensor(out).numel(), "taps": prod(kernel_size)}
 
 
+def _taps_of_an_axis(inputs: Size, outputs: Size) -> Size:
+    """The sizes of all windows of an axis; one of each where as many come out, as of a batch, which may be a symbol."""
+    if not isinstance(outputs, int) and inputs == outputs:
+        return inputs
+    return sum(-(-(i + 1) * inputs // outputs) - i * inputs // outputs for i in range(outputs))
+
+
 @formulas(
     {
         "cmp = taps - outputs": "adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d",
@@ -38,9 +45,7 @@ def adaptive_pooling(x: Tensor, output_size: Sequence[Size]) -> Quantities:
     overlap; taps is the sum of the sizes of all windows."""
     axes = len(output_size)
     outer, inputs = x.shape[: x.dim() - axes], x.shape[x.dim() - axes :]
-    taps = prod(
-        sum(-(-(i + 1) * n // m) - i * n // m for i in range(m)) for n, m in zip(inputs, output_size, strict=True)
-    )
+    taps = prod(map(_taps_of_an_axis, inputs, output_size))
     return {"outputs": prod(outer) * prod(output_size), "taps": prod(outer) * taps}
 
 

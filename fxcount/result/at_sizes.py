@@ -46,7 +46,8 @@ def at_sizes(cost: InSizes, sizes: Mapping[str, int]) -> dict[str, Any]:
     )
     count_at = None if cost.count_at is None else partial(_count_with, cost.count_at, dict(sizes))
     nodes = read_nodes(cost, read, moves)
-    conditions = tuple(each._replace(relation=each.at(sizes)) for each in cost.conditions if each.names & left.keys())
+    kept = (each for each in cost.conditions if each.names & left.keys() or not each.names)
+    conditions = tuple(each._replace(relation=each.at(sizes)) for each in kept)
     return {"nodes": nodes, "moves": moves, "make_storages": storages, "sizes": left, "conditions": conditions} | {
         "count_at": count_at
     }
@@ -84,10 +85,16 @@ def reader(sizes: Mapping[str, int], put: Callable[[Any, Mapping[str, int]], Any
 def is_exceptional(cost: InSizes, sizes: Mapping[str, int]) -> bool:
     """Whether the costs may be others at these sizes although the model takes them. In a tensor with an axis of one
     element more is contiguous, so that views stand where copies do else."""
-    if any(each.is_exception and each.names <= sizes.keys() and not each.holds(sizes) for each in cost.conditions):
+    exceptions = [each for each in cost.conditions if each.is_exception]
+    if any(each.names and each.names <= sizes.keys() and not each.holds(sizes) for each in exceptions):
         return True
     met = {size for node in cost.nodes for shape in node.output_shapes for size in shape if not isinstance(size, int)}
     return any(put_in(size, sizes) == 1 for size in met)
+
+
+def has_caveats(cost: InSizes) -> bool:
+    """Whether it takes more than relations of sizes to say where the costs hold."""
+    return any(each.is_exception and not each.names for each in cost.conditions)
 
 
 def check_sizes(cost: InSizes, sizes: Mapping[str, int]) -> None:

@@ -13,15 +13,15 @@ from torch import fx
 
 from fxcount.cost import Convention, Cost, OperatorCost, OptimizerStep, Traffic, total_cost, total_traffic
 from fxcount.errors import InputError
-from fxcount.result.at_sizes import at_sizes, check_sizes, is_exceptional
+from fxcount.result.at_sizes import at_sizes, check_sizes, has_caveats, is_exceptional
 from fxcount.result.counts import Counts, ReadsAndWrites, intensity
 from fxcount.result.module_cost import ModuleCost, Submodule
 from fxcount.result.module_paths import depth_of, holder_of, leaf_paths, parent_of
 from fxcount.result.moves import Moves
 from fxcount.result.node_cost import NodeCost, Shape
 from fxcount.result.operator_calls import OperatorCall, Storages, write_module_stacks, write_values
+from fxcount.result.sums import sum_over
 from fxcount.sizes.conditions import Condition
-from fxcount.sizes.expressions import read, summed
 
 
 @dataclass(frozen=True)
@@ -223,33 +223,39 @@ class CostedGraph(ReadsAndWrites):
         other = Convention.of(convention)
         return replace(self, nodes=tuple(node._replace(convention=other) for node in self.nodes), convention=other)
 
-    def at(self, **sizes: int) -> Self:
+    def at(self, /, **sizes: int) -> Self:
         """The count at these sizes, as if it had been counted there; a size that is not given stays a symbol.
 
         Numbers are put into the expressions. Where that is not exact, at a size of one and at the exceptions among the
         ``conditions``, the model is counted anew.
 
         Raises:
-            InputError: there is no such size, it is no positive integer, or a condition does not hold.
+            InputError: there is no such size, it is no positive integer, or a condition does not hold; or the model is
+                to be counted anew, and this is a count that was restored from JSON.
         """
         check_sizes(self, sizes)
-        if self.count_at is not None and is_exceptional(self, sizes):
+        anew = is_exceptional(self, sizes)
+        if self.count_at is not None and (anew or has_caveats(self)):
             counted: Self = self.count_at(sizes)
             return counted.under(self.convention)
+        if anew:
+            raise InputError("at these sizes the model is counted anew, and a count that was restored has none")
+        if has_caveats(self):
+            caveats = "; ".join(str(each) for each in self.conditions if not each.names)
+            warnings.warn(f"without the model it is not known whether {caveats}", stacklevel=2)
         return replace(self, **at_sizes(self, sizes))
 
     def sum_over(self, name: str, start: int | str, count: int | str) -> Cost:
         """The sum of the costs at ``count`` sizes of that name, from ``start`` on, such as of the steps in which a
         language model makes so many tokens after a prompt. Each may be a number, or an expression in other names.
 
+        Where the bounds are names, the conditions are taken to hold for all of these sizes, and none is one.
+
         Raises:
-            InputError: there is no such size, or the sum has no closed form in these names.
+            InputError: there is no such size, a bound is no whole number, a condition does not hold, or the sum has no
+                closed form in these names.
         """
-        if name not in self.sizes:
-            raise InputError(f"the count has no size {name!r}; its sizes are {', '.join(self.sizes) or 'none'}")
-        first, times = (read(each) if isinstance(each, str) else each for each in (start, count))
-        fields = self.total.to_dict().items()
-        return Cost(**{field: summed(value, name, first, times) for field, value in fields})
+        return Cost(**sum_over(self, name, start, count))
 
     def by_module(self, depth: int | None = None) -> dict[str, ModuleCost]:
         """Every module, to what it costs, all that it contains included; "" is the model itself.

@@ -39,6 +39,10 @@ class Condition(NamedTuple):
         return names_in(self.relation)
 
     def __str__(self) -> str:
+        import sympy
+
+        if self.relation is sympy.true:
+            return self.place
         return f"{relation_text(self.relation)} ({self.place})" if self.place else relation_text(self.relation)
 
 
@@ -171,6 +175,13 @@ def excluded(relation: Any) -> Any:
     if isinstance(relation, sympy.Ge) and relation.rhs == 2:
         return sympy.Eq(relation.lhs, 1)
     return None
+
+
+def caveat(text: str) -> Condition:
+    """What cannot be said as a relation: `at` counts anew at all sizes."""
+    import sympy
+
+    return Condition(sympy.true, text, is_exception=True)
 
 
 def more_than_one(name: str) -> Any:

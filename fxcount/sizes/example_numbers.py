@@ -23,7 +23,10 @@ class ExampleNumber(int):
     @classmethod
     def of(cls, expression: Any, sizes: Mapping[str, int]) -> ExampleNumber:
         """The example of an expression at these sizes."""
-        return cls(put_in(expression, sizes), expression)
+        number = put_in(expression, sizes)
+        if not isinstance(number, int):  # there are bytes in it that have a name alone
+            number = int(number.xreplace(dict.fromkeys(number.free_symbols, 0)))
+        return cls(number, expression)
 
     def _computed(self, operation: Callable[..., Any], *others: int) -> ExampleNumber:
         number = operation(int(self), *map(int, others))
@@ -61,6 +64,9 @@ class ExampleNumber(int):
         if not isinstance(other, ExampleNumber):
             return int(self) == other
         return int(self) == int(other) and (self.expression - other.expression).expand() == 0
+
+    def __bool__(self) -> bool:
+        return bool(self.expression != 0)
 
     def __ne__(self, other: object) -> bool:
         return not self == other

@@ -159,8 +159,8 @@ def read(text: str) -> Any:
     import sympy
 
     def value_of(node: ast.expr) -> Any:
-        if isinstance(node, ast.Constant) and type(node.value) is int:
-            return sympy.Integer(node.value)
+        if isinstance(node, ast.Constant) and type(node.value) in (int, bool):
+            return sympy.sympify(node.value)
         if isinstance(node, ast.Name):
             return symbol(node.id)
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
@@ -178,4 +178,4 @@ def read(text: str) -> Any:
         value = value_of(ast.parse(text, mode="eval").body)
     except (SyntaxError, ValueError, RecursionError):
         raise FxcountError(f"not an expression in sizes: {text!r}") from None
-    return int(value) if value.is_Integer else value
+    return int(value) if isinstance(value, sympy.Integer) else value

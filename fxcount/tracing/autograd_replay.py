@@ -19,9 +19,11 @@ from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 
 from fxcount._torch import grad_mode_setter, is_transformed, no_dispatch_modes, pytree
 from fxcount.engine.counting_context import above_autograd
+from fxcount.engine.indexing import for_symbols
 from fxcount.engine.node_annotation import annotation, place_of, shape_text
 from fxcount.engine.refusals import refused
 from fxcount.engine.storage_numbers import StorageNumbers
+from fxcount.engine.with_symbols import WithSymbols
 from fxcount.engine.without_data import WithoutData
 from fxcount.errors import NO_VALUES, DataNeededError
 from fxcount.fault_origin import for_the_model
@@ -327,6 +329,8 @@ class AutogradReplay:
             if target == "__deepcopy__":
                 return copy_of_shape(args[0], {})
             target, args = getattr(args[0], target), args[1:]
+        if isinstance(self._counter, WithSymbols):
+            target = for_symbols(target)
         return for_the_model(target, *args, **kwargs)
 
 

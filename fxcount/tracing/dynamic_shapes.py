@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import keyword
 from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -33,8 +34,9 @@ class DynamicShapes:
     bounds: dict[str, tuple[int, int | None]] = field(default_factory=dict)
     """The least and the largest size of a name, None for any."""
     axes: dict[int, Axes] = field(default_factory=dict)
-    """The axes of tensors, by identity."""
+    """The axes of tensors, by their place among those of the call."""
     _places: dict[str, str] = field(default_factory=dict)
+    _place_of: dict[int, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, specification: Any, call: ExampleCall, function: Callable[..., Any]) -> Self:
@@ -47,6 +49,7 @@ class DynamicShapes:
             InputError: it does not fit the call; the message says where, and what fits.
         """
         made = cls()
+        made._place_of = {id(tensor): place for place, tensor in reversed([*enumerate(_held(call))])}
         names = parameter_names(function, len(call.args))
         arguments = dict(zip(names, call.args, strict=True)) | call.kwargs
         for name, part in _by_argument(specification, arguments).items():
@@ -55,6 +58,7 @@ class DynamicShapes:
             made._add(part, arguments[name], name)
         if not made.example:
             raise InputError("dynamic_shapes names no size; write such as {'input': {0: 'batch'}}")
+        made._place_of = {}
         return made
 
     def several(self) -> dict[str, int]:
@@ -77,9 +81,9 @@ class DynamicShapes:
     def with_symbols(self, call: ExampleCall) -> ExampleCall:
         """The call with symbolic sizes, for one attempt to count; what objects hold, such as a cache, has such sizes in
         the place of its own."""
-        tensors = {id(each): each for each in _held(call)}
+        held = _held(call)
         shapes = {
-            place: [axes.get(axis, int(size)) for axis, size in enumerate(tensors[place].shape)]
+            id(held[place]): [axes.get(axis, int(size)) for axis, size in enumerate(held[place].shape)]
             for place, axes in self.axes.items()
         }
         inputs = SymbolicInputs(SymbolicSizes(self.example), shapes)
@@ -88,27 +92,15 @@ class DynamicShapes:
 
     def resized(self, call: ExampleCall, sizes: Mapping[str, int]) -> ExampleCall:
         """The call with inputs of other sizes: those of the example, cut, or repeated."""
-        made: dict[int, torch.Tensor] = {}
+        held, made = _held(call), {}
+        for place, axes in self.axes.items():
+            sizes_there = {axis: put_in(size, sizes) for axis, size in axes.items()}
+            made[id(held[place])] = _resized(held[place], sizes_there)
+        others = _with_tensors(call, lambda tensor: made.get(id(tensor)))
+        return others.replace_tensors(lambda name, tensor: made.get(id(tensor), tensor), lambda: None)
 
-        def resize(tensor: torch.Tensor) -> torch.Tensor | None:
-            if id(tensor) not in self.axes:
-                return None
-            if id(tensor) not in made:
-                made[id(tensor)] = _resized(
-                    tensor, {axis: put_in(e, sizes) for axis, e in self.axes[id(tensor)].items()}
-                )
-            return made[id(tensor)]
-
-        held = _with_tensors(call, resize)
-        return held.replace_tensors(
-            lambda name, tensor: resize(tensor) if resize(tensor) is not None else tensor, resize
-        )
-
-    def of_call(
-        self, call: ExampleCall, resized: ExampleCall, sizes: Mapping[str, int], without: Container[str] = ()
-    ) -> DynamicShapes:
-        """The symbols of a call that was resized to these sizes, but those ``without`` which it is to be."""
-        tensors = dict(zip(map(id, _held(call)), _held(resized), strict=True))
+    def at(self, sizes: Mapping[str, int], without: Container[str] = ()) -> DynamicShapes:
+        """The symbols of the call that was resized to these sizes, but those ``without`` which it is to be."""
         numbers = {name: size for name, size in sizes.items() if name in without}
         made = DynamicShapes()
         made.example |= {name: size for name, size in sizes.items() if name not in without}
@@ -116,7 +108,7 @@ class DynamicShapes:
         for place, axes in self.axes.items():
             left = {axis: put_in(size, numbers) for axis, size in axes.items()}
             if left := {axis: size for axis, size in left.items() if not isinstance(size, int)}:
-                made.axes[id(tensors[place])] = left
+                made.axes[place] = left
         return made
 
     def _add(self, part: Any, value: Any, place: str) -> None:
@@ -165,7 +157,7 @@ class DynamicShapes:
                     f"dynamic_shapes says that axis {axis} of {place} is {size}, and it is {tensor.shape[axis]}"
                 )
         if axes:
-            known = self.axes.setdefault(id(tensor), axes)
+            known = self.axes.setdefault(self._place_of[id(tensor)], axes)
             if known != axes:
                 raise InputError(f"dynamic_shapes names the sizes of {place} twice, as {known} and {axes}")
 
@@ -222,7 +214,7 @@ def _are_axes(part: Any) -> bool:
 def _named_size(size: Any, place: str) -> tuple[str, Any, tuple[int, int | None]]:
     """The name, the expression in it, and the bounds of a size that is a text or a ``torch.export.Dim``."""
     if isinstance(size, str):
-        if not size.isidentifier():
+        if not size.isidentifier() or keyword.iskeyword(size):
             raise InputError(f"dynamic_shapes calls {place} {size!r}, which is no name")
         return size, symbol(size), (1, None)
     root = getattr(size, "root", size)

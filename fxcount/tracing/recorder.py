@@ -17,11 +17,12 @@ from torch.overrides import TorchFunctionMode
 from fxcount._torch import Operator, assertion, enable_torch_function, is_transformed, transform_level
 from fxcount.engine.counter import OperatorCounter
 from fxcount.engine.counting_context import above_autograd, counting
+from fxcount.engine.indexing import for_symbols
 from fxcount.engine.node_annotation import Annotation, annotation, place_of
 from fxcount.engine.node_calls import Calls
 from fxcount.engine.refusals import refusals, refused
 from fxcount.engine.surrounding_modes import Modes
-from fxcount.engine.with_symbols import without_data
+from fxcount.engine.with_symbols import WithSymbols, without_data
 from fxcount.engine.without_data import WithoutData
 from fxcount.errors import NO_VALUES, DataNeededError
 from fxcount.fault_origin import for_the_model, line_of_model
@@ -191,6 +192,8 @@ class Recorder(TorchFunctionMode):
 
     def _call(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Calls a function of torch; where autocast is at work, as on the device of the model."""
+        if isinstance(self._counter, WithSymbols):
+            func = for_symbols(func)
         if not (autocast_chooses(self._device.type) and isinstance(self._counter, WithoutData)):
             if self.autograd.forward_mode and not self.autograd.above:
                 with above_autograd(self._counter):

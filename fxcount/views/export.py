@@ -104,7 +104,9 @@ def _step(step: OptimizerStep) -> dict[str, Any]:
         {"name": name, "calls": calls, **step.costs[name].to_dict(), "uncounted": step.uncounted.get(name, 0)}
         for name, calls in step.calls.items()
     ]
-    return {"name": step.optimizer, **step.cost.to_dict(), "operators": operators}
+    moved = {"read": step.traffic.read, "written": step.traffic.written}
+    dtypes = [str(dtype).removeprefix("torch.") for dtype in step.dtypes]
+    return {"name": step.optimizer, **step.cost.to_dict(), **moved, "dtypes": dtypes, "operators": operators}
 
 
 def _tensor(tensor: TensorInfo) -> dict[str, Any]:
@@ -218,7 +220,9 @@ def _optimizer_step(saved: Mapping[str, Any] | None) -> OptimizerStep | None:
     rows = {row["name"]: row for row in saved["operators"]}
     calls, uncounted = ({name: row[each] for name, row in rows.items()} for each in ("calls", "uncounted"))
     costs = {name: _cost(row) for name, row in rows.items()}
-    return OptimizerStep(saved["name"], calls, costs, {name: times for name, times in uncounted.items() if times})
+    uncounted = {name: times for name, times in uncounted.items() if times}
+    dtypes = tuple(getattr(torch, name) for name in saved.get("dtypes", ()))
+    return OptimizerStep(saved["name"], calls, costs, uncounted, _traffic(saved), dtypes)
 
 
 def _record(row: Mapping[str, Any]) -> OperatorCost:

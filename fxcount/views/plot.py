@@ -110,6 +110,9 @@ def _layers(cost: CostedGraph, by: str, value: str, over: str) -> Figure:
     inside = [box for box in boxes if box.parent == whole.path]
     last = min(4 * max(cost.sizes[over], 16), *(largest for largest in _largest(cost, over)), 2**31)
     places = sorted({1 + round(point * (last - 1) / POINTS) for point in range(POINTS + 1)})
+    places = [
+        each for each in places if all(condition.holds({**cost.sizes, over: each}) for condition in cost.conditions)
+    ]
     colours = _colours([whole, *inside])[1:]
     layers = [
         traces.Scatter(

@@ -44,6 +44,10 @@ GROUPS = {
         "A `MemoryRecord` is a `MemoryCost` without the views.",
         ["MemoryCost", "ModuleMemory", "Allocation", "Moment"],
     ),
+    "Time": (
+        "A `RooflineRecord` is a `Roofline` without the views, and `Rooflines` are those of several devices.",
+        ["Device", "Roofline", "TimeAtBest", "CallAtBest"],
+    ),
     "Costs and conventions": (
         "The [cost model](cost-model.md) says what each field counts and who uses which convention.",
         ["Cost", "Convention", "CONVENTIONS"],

@@ -8,6 +8,7 @@
 import argparse
 import json
 import warnings
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,17 +26,16 @@ EVERY = {("timm", "batch"): 8, ("timm", "batch, height and width"): 12, ("torchv
 """Of some families one model in so many is compared."""
 
 
-def run(families: list[str]) -> list[Compared]:
-    results = []
+def run(families: list[str]) -> Iterator[Compared]:
     for family in families:
         for kind in POINTS:
             entries = [*entries_of(family).values()][:: EVERY.get((family, kind), 1)]
             if family == "transformers" and kind == "batch":
                 continue
             for entry in tqdm(entries, desc=f"{family}, {kind}", mininterval=10):
-                if not entry.needs_data:
-                    results += filter(None, [compare(entry, kind)])
-    return results
+                result = None if entry.needs_data else compare(entry, kind)
+                if result is not None:
+                    yield result
 
 
 def main() -> None:
@@ -47,15 +47,19 @@ def main() -> None:
     warnings.simplefilter("ignore")
     transformers.logging.set_verbosity_error()
     torch.set_num_threads(1)
+    families = options.family or [*FAMILIES]
+    if options.output:
+        with options.output.open("w") as file:
+            for each in run(families):
+                file.write(f"{json.dumps(asdict(each))}\n")
+                file.flush()
+        return
     if options.results:
         lines = [line for path in options.results for line in path.read_text().splitlines()]
         results = [Compared(**json.loads(line)) for line in lines]
     else:
-        results = run(options.family or [*FAMILIES])
-    if options.output:
-        options.output.write_text("".join(f"{json.dumps(asdict(each))}\n" for each in results))
-    else:
-        PAGE.write_text(page(results))
+        results = [*run(families)]
+    PAGE.write_text(page(results))
 
 
 if __name__ == "__main__":

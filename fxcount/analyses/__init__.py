@@ -1,0 +1,1 @@
+"""What follows from a count: time on a device."""

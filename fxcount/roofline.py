@@ -1,0 +1,102 @@
+"""`Roofline`: how long a count takes at best on a device, with the views that people read it in."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from fxcount.analyses.device import Device
+from fxcount.analyses.devices import device_named
+from fxcount.analyses.roofline import RooflineRecord, TimeAtBest, calls_at_best
+from fxcount.errors import InputError
+from fxcount.result.costed_graph import CostedGraph
+from fxcount.views.roofline_plot import roofline_figure
+from fxcount.views.roofline_table import roofline_overview, roofline_table, rooflines_table, time_text
+from fxcount.views.terminal import terminal_width
+
+
+class Roofline(RooflineRecord):
+    """The times of a count on one device; ``print`` shows them as a table."""
+
+    def __str__(self) -> str:
+        return roofline_overview(self, width=terminal_width())
+
+    def __repr__(self) -> str:
+        return f"Roofline({self.device.name}: {time_text(self.seconds)} at best, bound by {self.bound})"
+
+    def _repr_html_(self) -> str:
+        return f'<div style="overflow-x: auto">\n{roofline_overview(self, format="html")}\n</div>'
+
+    # The functions of the views, whose first argument is the record.
+    table = roofline_table
+    plot = roofline_figure
+
+    def to_dict(self) -> dict[str, Any]:
+        """The times in plain dicts and numbers: the whole, by phase, module and operator."""
+
+        def plain(time: TimeAtBest) -> dict[str, Any]:
+            return {
+                "seconds": time.seconds,
+                "bound": time.bound,
+                "compute_bound_seconds": time.compute,
+                "operations": time.operations,
+                "bytes": time.bytes,
+            }
+
+        groups = {"phases": self.by_phase(), "modules": self.by_module(), "operators": self.by_operator()}
+        return {
+            "schema": 1,
+            "device": self.device.name,
+            "source": self.device.source,
+            **plain(self.total),
+            "fused_seconds": self.fused_seconds,
+            **{name: [{"name": key, **plain(time)} for key, time in each.items()] for name, each in groups.items()},
+        }
+
+    def to_json(self, indent: int | None = None) -> str:
+        """`to_dict` as JSON."""
+        return json.dumps(self.to_dict(), indent=indent)
+
+
+class Rooflines(tuple[Roofline, ...]):
+    """The times of a count on several devices; ``print`` shows them side by side."""
+
+    def __str__(self) -> str:
+        return rooflines_table(self, width=terminal_width())
+
+    __repr__ = __str__
+
+
+def roofline(cost: CostedGraph, device: str | Device | Sequence[str | Device]) -> Roofline | Rooflines:
+    """How long the calls take at best on a device, each no less than its operations at the peak of their dtype and than
+    its bytes at the bandwidth; of the backward pass and a step of the optimizer too, where they were counted.
+
+    ``device`` is a `Device`, or the name of one that is known, such as ``H100 SXM``, or several of these.
+
+    Raises:
+        InputError: the device is unknown, or the costs are expressions in sizes.
+    """
+    if isinstance(device, list | tuple):
+        return Rooflines(Roofline(**vars(calls_at_best(cost, device_named(each)))) for each in device)
+    record = calls_at_best(cost, device_named(device))  # type: ignore[arg-type]  # it is one
+    return Roofline(**vars(record))
+
+
+def mfu(cost: CostedGraph, seconds: float, device: str | Device) -> float:
+    """Model FLOPs utilisation: the share of the peak that was reached when a call, with its backward pass if that was
+    counted, took so many seconds. What counts are the multiply-accumulates of contractions, two operations each, at the
+    peak of their dtype. (Chowdhery et al. 2022, PaLM, appendix B; there as here nothing is counted that is computed
+    again, unless the model itself does so.)
+
+    Raises:
+        InputError: the device is unknown, the time is not positive, or the costs are expressions in sizes.
+    """
+    if not seconds > 0:
+        raise InputError(f"a measured time is positive, not {seconds}")
+    if cost.sizes:
+        raise InputError(f"a share is one of numbers: put them in with cost.at({'=..., '.join(cost.sizes)}=...)")
+    known = device_named(device)
+    operators = [
+        each for node in cost.nodes for each in (*node.operators, *(node.backward_operators or ())) if each.cost.macs
+    ]
+    at_peak = sum(2 * each.cost.macs / known.rate([tensor.dtype for tensor in each.inputs]) for each in operators)
+    return at_peak / seconds

@@ -1,0 +1,147 @@
+"""Time at best as text: the module tree with what binds each module."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fxcount.analyses.roofline import RooflineRecord, TimeAtBest
+from fxcount.errors import InputError
+from fxcount.result.module_paths import parent_of
+from fxcount.views.folding import Branch, grow, lines
+from fxcount.views.table import share
+from fxcount.views.text_table import Column, text_table
+from fxcount.views.tree import OWN
+
+ROWS_THAT_FIT = 40
+"""The module tree that is printed as a whole has about this many rows at most."""
+
+UNITS = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9))
+
+
+def time_text(seconds: float) -> str:
+    """A time in the largest unit of which there is one.
+
+    >>> time_text(0.00237), time_text(1.5e-6), time_text(0.0)
+    ('2.37 ms', '1.50 µs', '0')
+    """
+    if seconds <= 0:
+        return "0"
+    unit, size = next((each for each in UNITS if seconds >= each[1]), UNITS[-1])
+    return f"{seconds / size:,.2f} {unit}"
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What a row of the tree says of a module."""
+
+    kind: str
+    time: TimeAtBest
+
+
+def roofline_table(
+    roofline: RooflineRecord,
+    by: str = "module",
+    depth: int | None = None,
+    top: int | None = None,
+    format: str = "simple",
+    width: int | None = None,
+) -> str:
+    """The times as a table of text, its rows adding up to the whole.
+
+    Args:
+        by: ``module``, the tree in which equal siblings are one row, ``operator``, or ``phase``.
+        depth: the levels of the module tree to show; None for all.
+        top: how many operators to show, the longest first; None for all.
+        format: any format of ``tabulate``.
+        width: shorten names to fit this many characters, and leave out columns.
+
+    Raises:
+        InputError: there is no such view or format.
+    """
+    if by not in TABLES:
+        raise InputError(f"unknown view {by!r}; times are shown by {', '.join(TABLES)}")
+    rows = TABLES[by](roofline, depth)
+    more = [] if top is None or len(rows) <= top else [f"{len(rows) - top:,} more rows are not shown."]
+    names = [Column(by), Column("class", spare=2)] if by == "module" else [Column(by)]
+    numbers = ("time", "share", "bound", "intensity", "operations", "bytes")
+    columns = [*names, *(Column(each, each != "bound", SPARE.get(each, 0)) for each in numbers)]
+    return text_table(columns, rows[:top], [*more, *notes(roofline)], format=format, width=width)
+
+
+SPARE = {"bytes": 3, "operations": 3, "intensity": 1}
+
+
+def roofline_overview(roofline: RooflineRecord, format: str = "simple", width: int | None = None) -> str:
+    """The module tree to the depth that fits."""
+    tree = _tree(roofline)
+    depth = max((k for k in range(1, 100) if sum(1 for _ in lines(tree, k)) <= ROWS_THAT_FIT), default=1)
+    return roofline_table(roofline, depth=depth, format=format, width=width)
+
+
+def rooflines_table(several: Sequence[RooflineRecord], format: str = "simple", width: int | None = None) -> str:
+    """The times on several devices, side by side."""
+    columns = [Column("device"), *(Column(each, each != "bound") for each in ("time", "fused", "bound", "by compute"))]
+    rows = [
+        [each.device.name, time_text(each.seconds), time_text(each.fused_seconds), each.bound, share_of(each.total)]
+        for each in several
+    ]
+    note = "Times at best: call by call, and however the calls are fused."
+    return text_table(columns, rows, [note], format=format, width=width)
+
+
+def notes(roofline: RooflineRecord) -> list[str]:
+    """What the numbers mean."""
+    device, total = roofline.device, roofline.total
+    phases = [f"{phase} {time_text(each.seconds)}" for phase, each in roofline.by_phase().items()]
+    parts = f" ({', '.join(phases)})" if len(phases) > 1 else ""
+    return [
+        f"On {device.name} no less than {time_text(total.seconds)}, call by call{parts}; {share_of(total)} of it is "
+        f"bound by compute. However the calls are fused, no less than {time_text(roofline.fused_seconds)}.",
+        "A call takes at best the longer of its operations (2 macs + mul + add + div + special) at the peak of their "
+        "dtype and its bytes at the bandwidth; what launches it, and whether all fits, is not in it.",
+    ]
+
+
+def share_of(time: TimeAtBest) -> str:
+    """The part of a time that is bound by compute."""
+    return f"{time.compute / time.seconds:.0%}" if time.seconds else "none"
+
+
+def _tree(roofline: RooflineRecord) -> Branch[Timed]:
+    whole = roofline.by_module()
+    found = {path: Timed(roofline.kinds.get(path, ""), time) for path, time in whole.items()}
+    step = sum((call.time for call in roofline.calls if call.phase == "optimizer"), TimeAtBest())
+    for path in {parent_of(path): None for path in whole if path}:
+        calls = [call.time for call in roofline.calls if call.module == path and call.phase != "optimizer"]
+        if any(each.seconds for each in calls):
+            found[f"{path}.{OWN}" if path else OWN] = Timed("", sum(calls, TimeAtBest()))
+    if step.seconds:
+        found["(optimizer)"] = Timed("", step)
+    return grow(found, lambda each: False)
+
+
+def _by_module(roofline: RooflineRecord, depth: int | None) -> list[list[str]]:
+    total = roofline.seconds
+    return [
+        ["  " * level + (branch.label or "(model)"), branch.value.kind, *_cells(branch.value.time * times, total)]
+        for branch, level, times in lines(_tree(roofline), depth)
+    ]
+
+
+def _by_operator(roofline: RooflineRecord, depth: int | None) -> list[list[str]]:
+    found = sorted(roofline.by_operator().items(), key=lambda item: -item[1].seconds)
+    return [[name, *_cells(time, roofline.seconds)] for name, time in found if time.seconds]
+
+
+def _by_phase(roofline: RooflineRecord, depth: int | None) -> list[list[str]]:
+    return [[phase, *_cells(time, roofline.seconds)] for phase, time in roofline.by_phase().items()]
+
+
+TABLES = {"module": _by_module, "operator": _by_operator, "phase": _by_phase}
+
+
+def _cells(time: TimeAtBest, total: float) -> Sequence[str]:
+    intensity = "" if time.intensity is None else f"{time.intensity:,.2f}"
+    part = share(time.seconds, total)  # type: ignore[arg-type]  # of seconds as of FLOPs
+    return time_text(time.seconds), part, time.bound, intensity, f"{time.operations:,.0f}", f"{time.bytes:,.0f}"

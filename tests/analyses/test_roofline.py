@@ -1,0 +1,171 @@
+"""Times at best, by hand and by what must hold of every device."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from fxcount import Device, GraphCost, InputError, count_graph
+from fxcount.views.roofline_table import time_text
+
+SLOW = Device("slow", {torch.float32: 1e9}, bandwidth=1e9)
+"""An operation and a byte take a nanosecond."""
+
+
+def test_a_layer_by_hand() -> None:
+    """2 * 4 * 8 * 16 operations and 4 * 16 additions of biases; 4 * (4 * 8 + 8 * 16 + 16 + 4 * 16) bytes."""
+    roof = count_graph(nn.Linear(8, 16), torch.ones(4, 8)).roofline(SLOW)
+    assert (roof.total.operations, roof.total.bytes) == (1088, 960)
+    assert roof.seconds == pytest.approx(1088e-9)
+    assert roof.bound == "compute"
+    assert roof.total.intensity == pytest.approx(1088 / 960)
+    faster = Device("faster", {torch.float32: 4e9}, bandwidth=1e9)
+    assert count_graph(nn.Linear(8, 16), torch.ones(4, 8)).roofline(faster).seconds == pytest.approx(960e-9)
+
+
+def test_views_and_comparisons_take_no_operations() -> None:
+    roof = count_graph(lambda x: x.t().relu(), torch.ones(4, 8)).roofline(SLOW)
+    assert roof.total.operations == 0
+    assert roof.total.bytes == 2 * 4 * 32
+    assert roof.bound == "memory"
+    assert [call.operator for call in roof.calls if call.time.seconds] == ["aten.relu"]
+
+
+def test_calls_are_added_up_and_fused_ones_are_not() -> None:
+    """Call by call each relu reads and writes 128 bytes; fused, only the first tensor is read."""
+    roof = count_graph(lambda x: x.relu().relu().relu(), torch.ones(4, 8)).roofline(SLOW)
+    assert roof.seconds == pytest.approx(3 * 256e-9)
+    assert roof.fused_seconds == pytest.approx(128e-9)
+
+
+def test_a_table_of_which_little_is_selected() -> None:
+    """Two rows of 4 numbers, and two places, are read; not the table of 100 rows."""
+    roof = count_graph(nn.Embedding(100, 4), torch.tensor([3, 7])).roofline(SLOW)
+    assert roof.fused_seconds == pytest.approx((2 * 4 * 4 + 2 * 8) * 1e-9)
+
+
+def test_causal_attention_leaves_out_what_is_masked() -> None:
+    def attention(q: Tensor, k: Tensor, causal: bool = True) -> Tensor:
+        return F.scaled_dot_product_attention(q, k, k, is_causal=causal)
+
+    q, k = torch.ones(1, 2, 6, 4), torch.ones(1, 2, 6, 4)
+    causal = count_graph(attention, (q, k)).roofline(SLOW).total.operations
+    whole = count_graph(attention, (q, k, False)).roofline(SLOW).total.operations
+    assert causal == pytest.approx(whole * 21 / 36)
+
+
+def test_the_dtype_chooses_the_peak() -> None:
+    device = Device("mixed", {torch.float32: 1e6, torch.bfloat16: 4e6}, 1e15)
+    times = [
+        count_graph(nn.Linear(8, 8, dtype=dtype), torch.ones(8, 8, dtype=dtype)).roofline(device).seconds
+        for dtype in (torch.float32, torch.bfloat16)
+    ]
+    assert times[0] == pytest.approx(4 * times[1])
+
+
+@cache
+def trained() -> GraphCost:
+    model = nn.Sequential(nn.Linear(8, 16), nn.Sequential(nn.ReLU(), nn.Linear(16, 16)), nn.LayerNorm(16))
+    return count_graph(model, torch.ones(4, 8), backward=True, optimizer=torch.optim.AdamW)
+
+
+def test_phases() -> None:
+    """A step of AdamW reads parameters, gradients and two moments and writes all but the gradients: 7 times 4 bytes."""
+    roof = trained().roofline(SLOW)
+    phases = roof.by_phase()
+    assert list(phases) == ["forward", "backward", "optimizer"]
+    assert phases["optimizer"].bytes == 7 * 4 * trained().params
+    assert sum(each.seconds for each in phases.values()) == pytest.approx(roof.seconds)
+
+
+rates = st.floats(1e3, 1e15)
+
+
+@settings(max_examples=30, deadline=None)
+@given(rates, rates, st.floats(1, 1000), st.floats(1, 1000))
+def test_a_faster_device_never_takes_longer(peak: float, bandwidth: float, more: float, wider: float) -> None:
+    here = trained().roofline(Device("here", {torch.float32: peak}, bandwidth))
+    there = trained().roofline(Device("there", {torch.float32: peak * more}, bandwidth * wider))
+    assert there.seconds <= here.seconds * (1 + 1e-9)
+    assert there.fused_seconds <= here.fused_seconds * (1 + 1e-9)
+    wide = trained().roofline(Device("wide", {torch.float32: peak}, 2 * bandwidth))
+    assert wide.seconds <= here.seconds * (1 + 1e-9)
+
+
+@settings(max_examples=30, deadline=None)
+@given(rates, rates)
+def test_parts_are_the_whole(peak: float, bandwidth: float) -> None:
+    roof = trained().roofline(Device("any", {torch.float32: peak}, bandwidth))
+    assert roof.fused_seconds <= roof.seconds * (1 + 1e-9)
+    for parts in (roof.own_by_module(), roof.by_operator(), roof.by_phase()):
+        assert sum(each.seconds for each in parts.values()) == pytest.approx(roof.seconds)
+    assert roof.by_module()[""].seconds == pytest.approx(roof.seconds)
+
+
+def test_the_share_of_the_peak() -> None:
+    """2 * 4 * 8 * 16 operations of the forward, twice as many of the backward pass."""
+    cost = count_graph(nn.Linear(8, 16), torch.ones(4, 8, requires_grad=True), backward=True)
+    assert cost.mfu(seconds=3 * 1024 * 1e-9, device=SLOW) == pytest.approx(1)
+    with pytest.raises(InputError, match="a measured time is positive"):
+        cost.mfu(0, SLOW)
+
+
+def test_costs_in_symbols_have_no_time() -> None:
+    cost = count_graph(nn.Linear(8, 16), torch.ones(4, 8), dynamic_shapes=({0: "batch"},))
+    for ask in (lambda: cost.roofline(SLOW), lambda: cost.mfu(1.0, SLOW)):
+        with pytest.raises(InputError, match=r"put them in with cost\.at\(batch=\.\.\.\)"):
+            ask()
+    assert (
+        cost.at(batch=4).roofline(SLOW).seconds
+        == count_graph(nn.Linear(8, 16), torch.ones(4, 8)).roofline(SLOW).seconds
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(2.5, "2.50 s"), (0.00237, "2.37 ms"), (1.5e-6, "1.50 µs"), (3e-10, "0.30 ns"), (0.0, "0")]
+)
+def test_times_as_people_read_them(seconds: float, text: str) -> None:
+    assert time_text(seconds) == text
+
+
+def test_the_tree_adds_up_and_says_what_binds() -> None:
+    lines = trained().roofline(SLOW).table(width=100).splitlines()
+    assert max(map(len, lines)) <= 100
+    assert lines[0].split()[:3] == ["module", "class", "time"]
+    assert lines[2].split()[0] == "(model)"
+    assert "(optimizer)" in " ".join(lines)
+    text = trained().roofline(SLOW).table("operator", top=2)
+    assert len([line for line in text.splitlines() if line.startswith("aten.")]) + text.count("AdamW") >= 2
+    with pytest.raises(InputError, match="unknown view 'node'; times are shown by module, operator, phase"):
+        trained().roofline(SLOW).table("node")
+
+
+def test_several_devices_side_by_side() -> None:
+    text = str(trained().roofline(["H100 SXM", "A100 80", SLOW]))
+    assert [line.split()[0] for line in text.splitlines()[2:5]] == ["H100", "A100", "slow"]
+
+
+def test_json() -> None:
+    roof = trained().roofline(SLOW)
+    saved = json.loads(roof.to_json())
+    assert saved["seconds"] == roof.seconds
+    assert [each["name"] for each in saved["phases"]] == ["forward", "backward", "optimizer"]
+    assert saved["device"] == "slow"
+
+
+def test_the_picture_has_a_roof_and_a_point_for_each_module() -> None:
+    roof = trained().roofline(SLOW)
+    figure = roof.plot()
+    *roofs, points = figure.data
+    assert [trace.name for trace in roofs] == ["float32"]
+    with_operations = [each for each in roof.own_by_module().values() if each.operations and each.bytes]
+    assert len(points.x) == len(with_operations)
+    for x, y in zip(points.x, points.y, strict=True):
+        assert y <= min(1e9, x * 1e9) * (1 + 1e-9)

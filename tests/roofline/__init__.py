@@ -1,0 +1,1 @@
+"""Times at best, beside measured ones on this CPU; ``python -m tests.roofline`` writes ``docs/roofline.md``."""

@@ -1,0 +1,37 @@
+"""Measures this machine's CPU and what runs on it, and writes ``docs/roofline.md``.
+
+    python -m tests.roofline [--match TEXT]
+
+With ``--match`` only what has the text in its name is run, and the page is printed.
+"""
+
+import argparse
+import warnings
+from pathlib import Path
+
+from tqdm import tqdm
+
+from fxcount.analyses.device import Device
+from tests.benchmarks.report import machine
+from tests.roofline.measured import MODELS, OPERATORS, measured
+from tests.roofline.page import page
+
+PAGE = Path(__file__).parents[2] / "docs" / "roofline.md"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.roofline", description=__doc__)
+    parser.add_argument("--match", default="")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    device = Device.measure(20)
+    results = [*tqdm(measured(device, options.match), total=2 * len(MODELS | OPERATORS))]
+    text = page(device, machine(), results, set(MODELS))
+    if options.match:
+        print(text)
+    else:
+        PAGE.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
