@@ -19,7 +19,8 @@ def __getattr__(name: str) -> Any:
     if name != "__all__" and name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     public = importlib.import_module("fxcount.public")
-    globals().update({"__all__": public.__all__, **{each: getattr(public, each) for each in public.__all__}})
+    there = (each for each in public.__all__ if each not in public.LATER or each == name)
+    globals().update({"__all__": public.__all__, **{each: getattr(public, each) for each in there}})
     if name not in globals():
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return globals()[name]

@@ -1,11 +1,13 @@
 """`GraphCost`: the costs that `count_graph` returns, with the views that people read them in."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from fxcount.result.costed_graph import CostedGraph
-from fxcount.roofline import mfu, roofline
 from fxcount.sizes.expressions import written
 from fxcount.views.compare import compare
 from fxcount.views.drawing import draw
@@ -16,6 +18,10 @@ from fxcount.views.plot import figure
 from fxcount.views.scaling import scaling
 from fxcount.views.table import overview, table
 from fxcount.views.terminal import terminal_width
+
+if TYPE_CHECKING:
+    from fxcount.analyses.device import Device
+    from fxcount.roofline import Roofline, Rooflines
 
 
 class GraphCost(CostedGraph):
@@ -45,8 +51,32 @@ class GraphCost(CostedGraph):
     plot = figure
     draw = draw
     scaling = scaling
-    roofline = roofline
-    mfu = mfu
+
+    def roofline(self, device: str | Device | Sequence[str | Device]) -> Roofline | Rooflines:
+        """How long the calls take at best on a device, each no less than its operations at the peak of their dtype and
+        than its bytes at the bandwidth; of the backward pass and a step of the optimizer too, where they were counted.
+
+        ``device`` is a `Device`, or the name of one that is known, such as ``H100 SXM``, or several of these.
+
+        Raises:
+            InputError: the device is unknown, or the costs are expressions in sizes.
+        """
+        from fxcount.roofline import roofline  # not above: who only counts need not wait for it
+
+        return roofline(self, device)
+
+    def mfu(self, seconds: float, device: str | Device) -> float:
+        """Model FLOPs utilisation: the share of the peak that was reached when a call, with its backward pass if that
+        was counted, took so many seconds. What counts are the multiply-accumulates of contractions, two operations
+        each, at the peak of their dtype. (Chowdhery et al. 2022, PaLM, appendix B; there as here nothing is counted
+        that is computed again, unless the model itself does so.)
+
+        Raises:
+            InputError: the device is unknown, the time is not positive, or the costs are expressions in sizes.
+        """
+        from fxcount.roofline import mfu
+
+        return mfu(self, seconds, device)
 
     @classmethod
     def from_json(cls, text: str) -> Self:

@@ -1,7 +1,8 @@
 """The public names, which ``fxcount`` has when they are asked for."""
 
-from fxcount.analyses.device import Device
-from fxcount.analyses.roofline import CallAtBest, TimeAtBest
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from fxcount.cost import CONVENTIONS, Convention, Cost, OperatorCost, OptimizerStep, TensorInfo
 from fxcount.count import count_graph
 from fxcount.errors import (
@@ -16,16 +17,40 @@ from fxcount.errors import (
 )
 from fxcount.formulas import register_formula
 from fxcount.graph_cost import GraphCost
-from fxcount.memory import count_memory
-from fxcount.memory_cost import MemoryCost
 from fxcount.result.costed_graph import OperatorTotal
 from fxcount.result.counts import Counts
-from fxcount.result.memory_record import Allocation, ModuleMemory, Moment
 from fxcount.result.module_cost import ModuleCost
 from fxcount.result.node_cost import NodeCost
 from fxcount.result.operator_calls import OperatorCall
-from fxcount.roofline import Roofline
 from fxcount.sizes.conditions import Condition
+
+if TYPE_CHECKING:
+    from fxcount.analyses.device import Device
+    from fxcount.analyses.roofline import CallAtBest, TimeAtBest
+    from fxcount.memory import count_memory
+    from fxcount.memory_cost import MemoryCost
+    from fxcount.result.memory_record import Allocation, ModuleMemory, Moment
+    from fxcount.roofline import Roofline
+
+LATER = {
+    "Allocation": "fxcount.result.memory_record",
+    "MemoryCost": "fxcount.memory_cost",
+    "ModuleMemory": "fxcount.result.memory_record",
+    "Moment": "fxcount.result.memory_record",
+    "count_memory": "fxcount.memory",
+    "CallAtBest": "fxcount.analyses.roofline",
+    "Device": "fxcount.analyses.device",
+    "Roofline": "fxcount.roofline",
+    "TimeAtBest": "fxcount.analyses.roofline",
+}
+"""The names that are loaded when they are asked for, for who only counts need not wait for them."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(LATER[name]), name)
+
 
 __all__ = [
     "CONVENTIONS",

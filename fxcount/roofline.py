@@ -67,14 +67,7 @@ class Rooflines(tuple[Roofline, ...]):
 
 
 def roofline(cost: CostedGraph, device: str | Device | Sequence[str | Device]) -> Roofline | Rooflines:
-    """How long the calls take at best on a device, each no less than its operations at the peak of their dtype and than
-    its bytes at the bandwidth; of the backward pass and a step of the optimizer too, where they were counted.
-
-    ``device`` is a `Device`, or the name of one that is known, such as ``H100 SXM``, or several of these.
-
-    Raises:
-        InputError: the device is unknown, or the costs are expressions in sizes.
-    """
+    """What `GraphCost.roofline` describes."""
     if isinstance(device, list | tuple):
         return Rooflines(Roofline(**vars(calls_at_best(cost, device_named(each)))) for each in device)
     record = calls_at_best(cost, device_named(device))  # type: ignore[arg-type]  # it is one
@@ -82,14 +75,7 @@ def roofline(cost: CostedGraph, device: str | Device | Sequence[str | Device]) -
 
 
 def mfu(cost: CostedGraph, seconds: float, device: str | Device) -> float:
-    """Model FLOPs utilisation: the share of the peak that was reached when a call, with its backward pass if that was
-    counted, took so many seconds. What counts are the multiply-accumulates of contractions, two operations each, at the
-    peak of their dtype. (Chowdhery et al. 2022, PaLM, appendix B; there as here nothing is counted that is computed
-    again, unless the model itself does so.)
-
-    Raises:
-        InputError: the device is unknown, the time is not positive, or the costs are expressions in sizes.
-    """
+    """What `GraphCost.mfu` describes."""
     if not seconds > 0:
         raise InputError(f"a measured time is positive, not {seconds}")
     if cost.sizes:

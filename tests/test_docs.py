@@ -71,6 +71,8 @@ def test_the_figures_of_the_readme_are_those_of_the_pages() -> None:
     assert runs[0] == runs[1] == str(2 * int(models[0]))  # without gradients, and a step of training
     assert models[0] == models[1]
     assert f"([{models[1]} models](docs/memory.md)" in readme
+    (equal,) = re.findall(r"models (\d+) are equal at every size", (ROOT / "docs" / "sizes.md").read_text())
+    assert f"[{equal} models](docs/sizes.md)" in readme
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

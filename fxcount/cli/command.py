@@ -23,9 +23,11 @@ from fxcount.fault_origin import REPORT
 from fxcount.graph_cost import GraphCost
 from fxcount.memory import count_memory
 from fxcount.memory_cost import MemoryCost
+from fxcount.roofline import Roofline
 from fxcount.tracing.example_call import ExampleCall
 from fxcount.views.memory_table import memory_overview
 from fxcount.views.page import page
+from fxcount.views.roofline_table import roofline_overview
 from fxcount.views.table import overview
 from fxcount.views.terminal import terminal_width
 from fxcount.views.units import size_text
@@ -120,6 +122,8 @@ def view(cost: GraphCost, options: Options) -> str:
     style = "github" if options.format == "github" else "simple"
     width = None if options.output or style == "github" else terminal_width()
     match options.view:
+        case "device":
+            return time_view(cost.roofline(options.device or ""), options, style, width)  # type: ignore[arg-type]
         case "explain":
             return cost.explain(options.explain or "")
         case "compare":
@@ -154,6 +158,15 @@ def memory_view(memory: MemoryCost, options: Options) -> str:
     if options.by or options.depth is not None or options.top is not None:
         return memory.table(options.by or "module", options.depth, options.top, style, width)
     return memory_overview(memory, style, width)
+
+
+def time_view(roof: Roofline, options: Options, style: str, width: int | None) -> str:
+    """What the options ask to see of the time at best."""
+    if options.format == "json":
+        return roof.to_json(indent=1)
+    if options.by or options.depth is not None or options.top is not None:
+        return roof.table(options.by or "module", options.depth, options.top, style, width)
+    return roofline_overview(roof, style, width)
 
 
 BYTES = {

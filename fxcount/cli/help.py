@@ -14,7 +14,7 @@ MODEL: torchvision/NAME, timm/NAME, hf/CONFIG.json, FILE.py:NAME, PROGRAM.pt2,
   --format F                     table, github, csv, json or html
   --output FILE                  write to FILE, in the format of its ending
   --backward, --optimizer NAME   the backward pass too; a step, as of adamw
-  --bytes, --memory              bytes read and written; what it holds
+  --bytes, --memory, --device D  bytes moved; held; its time at best, on L4
   --explain NODE                 why a node or a module costs what it costs
   --compare MODEL                both, module by module; --input is for both
   --max-flops N, --max-params N, --max-memory SIZE    exit 1 above 5G or 24GiB

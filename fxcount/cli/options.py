@@ -1,18 +1,20 @@
 """What can be asked for on the command line, and how it is asked for."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 import torch
 
+from fxcount.analyses.devices import device_named
 from fxcount.cli.budget import parse_count, parse_size
 from fxcount.cli.example_inputs import InputShape, example_sizes
 from fxcount.cost import Convention
 from fxcount.engine.optimizer_step import MakeOptimizer
 from fxcount.errors import InputError
 from fxcount.views.memory_table import TABLES
+from fxcount.views.roofline_table import TABLES as TIMES
 from fxcount.views.rows import ROWS
 
 FORMATS = ("table", "github", "csv", "json", "html")
@@ -41,6 +43,7 @@ class Options(argparse.Namespace):
     max_params: str | None
     max_memory: str | None
     memory: bool
+    device: str | None
     bytes: bool
     backward: bool
     optimizer: str | None
@@ -74,6 +77,8 @@ def parse(argv: Sequence[str] | None = None) -> Options:
     options.flops_budget = None if options.max_flops is None else parse_count(options.max_flops)
     options.params_budget = None if options.max_params is None else parse_count(options.max_params)
     options.memory_budget = None if options.max_memory is None else parse_size(options.max_memory)
+    if options.device is not None:
+        device_named(options.device)
     options.make_optimizer = None if options.optimizer is None else parse_optimizer(options.optimizer)
     options.view = _view(options)
     return options
@@ -84,12 +89,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("model", nargs="?")
     parser.add_argument("--input", action="append", default=[])
     parser.add_argument("--at")
-    parser.add_argument("--by", choices=tuple(dict.fromkeys((*ROWS, *TABLES))))
+    parser.add_argument("--by", choices=tuple(dict.fromkeys((*ROWS, *TABLES, *TIMES))))
     parser.add_argument("--depth", type=int)
     parser.add_argument("--top", type=int)
     parser.add_argument("--convention", default="multiplications")
     parser.add_argument("--format", choices=FORMATS)
-    for name in ("--output", "--explain", "--compare", "--max-flops", "--max-params", "--max-memory", "--optimizer"):
+    for name in (
+        "--output",
+        "--explain",
+        "--compare",
+        "--max-flops",
+        "--max-params",
+        "--max-memory",
+        "--optimizer",
+        "--device",
+    ):
         parser.add_argument(name)
     for name in ("--strict", "--quiet", "--backward", "--memory", "--bytes"):
         parser.add_argument(name, action="store_true")
@@ -143,6 +157,7 @@ def parse_optimizer(text: str) -> MakeOptimizer:
 
 
 VIEWS: Mapping[str, Sequence[str]] = {
+    "device": ("by", "depth", "top", "format"),
     "memory": ("by", "depth", "top", "format"),
     "explain": (),
     "compare": ("depth", "format"),
@@ -154,8 +169,12 @@ VIEWS: Mapping[str, Sequence[str]] = {
 }
 """What can be shown, to the options that say how."""
 
-MEMORY_FORMATS = ("table", "github", "csv", "json")
-"""The formats in which memory is shown."""
+SHOWN_AS: Mapping[str, tuple[str, Sequence[str]]] = {
+    "memory": ("memory", ("table", "github", "csv", "json")),
+    "device": ("a time", ("table", "github", "json")),
+    "compare": ("a comparison", ("table", "github")),
+}
+"""The formats of what is not shown in all of them."""
 
 
 def _view(options: Options) -> str:
@@ -164,14 +183,14 @@ def _view(options: Options) -> str:
     if options.format is None and ending not in (*ENDINGS, *TABLE_ENDINGS):
         raise InputError(f"no format is known by the ending {ending}: name a file {', '.join(ENDINGS)}, or --format")
     written = options.format or ENDINGS.get(ending, "table")
-    asked = [name for name in ("memory", "explain", "compare") if getattr(options, name)]
+    asked = [name for name in ("memory", "device", "explain", "compare") if getattr(options, name)]
     view = next(iter(asked), written)
-    for name, what, shown in (("memory", "memory", MEMORY_FORMATS), ("compare", "a comparison", ("table", "github"))):
+    for name, (what, shown) in SHOWN_AS.items():
         if view == name and written not in shown:
             raise InputError(f"{what} is shown as {', '.join(shown[:-1])} or {shown[-1]}, not as {written}")
     if options.bytes and view not in ("table", "github"):
         raise InputError(f"--bytes does not go with {view}")
-    tables = TABLES if view == "memory" else ROWS
+    tables: Collection[str] = TABLES if view == "memory" else TIMES if view == "device" else ROWS
     if options.by is not None and options.by not in tables:
         raise InputError(f"--by is {', '.join(tables)} here, not {options.by}")
     for name in ("explain", "compare", "by", "depth", "top", "format"):

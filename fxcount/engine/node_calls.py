@@ -23,7 +23,7 @@ from fxcount.cost import OperatorCost
 from fxcount.engine.counter import OperatorCounter
 from fxcount.engine.node_annotation import Annotation, annotation
 from fxcount.engine.refusals import refusals
-from fxcount.engine.repeated_calls import AsShape, key_of, new_or_shared
+from fxcount.engine.repeated_calls import key_of, new_or_shared
 from fxcount.engine.scripts import beside_the_dispatcher
 from fxcount.engine.storage_numbers import StorageNumbers, tensors_of
 from fxcount.engine.with_symbols import WithSymbols
@@ -41,9 +41,10 @@ class Calls:
         self._counter = counter
         self._whole = Calls(WithoutData()) if taken_apart else None
         self._as_shape = counter.as_shape if isinstance(counter, WithoutData) else None
-        self._hashable = counter.hashable if isinstance(counter, WithSymbols) else None
+        in_symbols = isinstance(counter, WithSymbols)
+        self._key_of = self._key_in_symbols if in_symbols else self._key_on_shapes
         self._has_custom = custom_formulas()
-        self._repeats = new_or_shared(own=self._has_custom or self._hashable is not None)
+        self._repeats = new_or_shared(own=self._has_custom or in_symbols)
 
     def run(
         self,
@@ -111,15 +112,15 @@ class Calls:
             return None
         return note if note["operators"] else None
 
-    def _key_of(self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable | None:
-        if self._as_shape is None:
-            return None
-        key = self._key_on_shapes(target, args, kwargs, self._as_shape)
-        return key if self._hashable is None else self._hashable(key, args, kwargs)
+    def _key_in_symbols(self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable | None:
+        """The key of a call where sizes may be symbols."""
+        assert isinstance(self._counter, WithSymbols)
+        return self._counter.hashable(self._key_on_shapes(target, args, kwargs), args, kwargs)
 
-    def _key_on_shapes(
-        self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], as_shape: AsShape
-    ) -> Hashable | None:
+    def _key_on_shapes(self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable | None:
+        as_shape = self._as_shape
+        if as_shape is None:
+            return None
         if not isinstance(target, nn.Module):
             return key_of(_called(target, args), args, kwargs, as_shape)
         configuration = _configuration(target)

@@ -96,7 +96,7 @@ def write_values(storages: Storages) -> None:
     for node, numbers in results.items():
         placed = zip(numbers, described[node], strict=False)
         made = iter([_value(meta, memory[number], place) for (number, place), meta in placed])
-        if described[node]:
+        if described[node] and len(numbers) == len(described[node]):  # a mapping of another class may show more
             node.meta["val"] = _with(node.meta["tensor_meta"], made)
 
 

@@ -49,7 +49,7 @@ def _first_count(network: str, x: str, count: list[str]) -> float:
 
 
 def import_seconds(rounds: int) -> float:
-    """What importing fxcount, all of it, adds to importing torch: the best of ``rounds`` new processes."""
+    """What importing ``count_graph`` adds to importing torch: the best of ``rounds`` new processes."""
     return min(
         _seconds(["import time, torch", "started = time.perf_counter()", "from fxcount import count_graph"])
         for _ in range(rounds)

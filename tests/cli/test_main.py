@@ -374,3 +374,14 @@ def test_budgets_and_memory_at_sizes(capfd: pytest.CaptureFixture[str]) -> None:
     assert main([*arguments, "--max-flops", "96"]) == 0
     assert main([*arguments, "--max-flops", "95"]) == 1
     assert main([*arguments, "--memory"]) == 0
+
+
+def test_the_time_on_a_device(capfd: pytest.CaptureFixture[str]) -> None:
+    arguments = ["torch.nn:Linear(8, 4)", "--input", "2,8", "--device", "h100-sxm"]
+    assert "On H100 SXM no less than" in printed(capfd, *arguments)
+    assert "aten.linear" in printed(capfd, *arguments, "--by", "operator")
+    assert json.loads(printed(capfd, *arguments, "--format", "json"))["device"] == "H100 SXM"
+    assert main(["torch.nn:Linear(8, 4)", "--input", "2,8", "--device", "h1000"]) == 2
+    assert "unknown device 'h1000'; the known ones are H100 SXM" in capfd.readouterr().err
+    assert main([*arguments, "--format", "csv"]) == 2
+    assert "a time is shown as table, github or json, not as csv" in capfd.readouterr().err

@@ -75,7 +75,8 @@ def _transformers(kind: str, tokens: int, **options: Any) -> Maker:
         import transformers
 
         config = getattr(transformers, f"{kind}Config")(**options)
-        model = getattr(transformers, f"{kind}ForCausalLM" if kind != "Bert" else "BertModel")(config)
+        names = {"Bert": "BertModel", "GPT2": "GPT2LMHeadModel"}
+        model = getattr(transformers, names.get(kind, f"{kind}ForCausalLM"))(config)
         return Logits(model), (torch.arange(tokens)[None] % 100,)
 
     return make

@@ -14,7 +14,10 @@ HEAD = """# Times at best, beside measured ones
 
 Written by `python -m tests.roofline`: models in eval mode and single operators in float32, run on a CPU, the fastest of
 the runs of some seconds each; `backward` is both passes. The bound is `cost.roofline(Device.measure())`, call by call:
-a measured time is never below it. No GPU was there when this page was written, so none is on it. """
+a measured time is not to be below it, and what is stands under the tables. A convolution may be by what the measurement
+of the peak is short of it; an LSTM with gradients is counted as its parts, which one kernel computes without
+memory in between. No GPU was there when this page was written, so none is on it.
+"""
 
 
 def page(device: Device, machine: str, results: Sequence[Measured], models: Collection[str]) -> str:

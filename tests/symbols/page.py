@@ -37,7 +37,11 @@ def _summary(results: Sequence[Compared]) -> Iterable[str]:
             ratio = f"{median(each.ratio for each in found):.1f}" if found else ""
             rows.append((family, kind, len(some), len(found), sizes, different, len(some) - len(found), ratio))
     header = ("family", "symbols", "models", "in symbols", "equal sizes", "models that differ", "settle a size", "time")
-    yield tabulate(rows, header, tablefmt="github")
+    yield tabulate(rows, header, tablefmt="github", disable_numparse=True)
+    yield ""
+    names = {(each.family, each.name) for each in results}
+    apart = {(each.family, each.name) for each in results if each.settled or each.different or not each.equal}
+    yield f"Of {len(names)} models {len(names - apart)} are equal at every size, in each kind of symbols."
     yield ""
     yield "The time is that of a count in symbols, with those that it is checked by, over one in numbers (median)."
     different = [each for each in results if each.different]
@@ -49,35 +53,28 @@ def _summary(results: Sequence[Compared]) -> Iterable[str]:
 
 
 def _settled(results: Sequence[Compared]) -> Iterable[str]:
-    yield ""
-    yield "## Models that settle a size"
-    yield ""
+    yield from ("", "## Models that settle a size", "")
     yield "A loop over a size, a size as a key, a value that depends on one, and the like: the error says where."
-    yield ""
-    yield tabulate(
-        [(each.name, each.kind, each.settled) for each in results if each.settled],
-        ("model", "symbols", "error"),
-        "github",
-    )
+    rows = [(each.name, each.kind, shortened(each.settled)) for each in results if each.settled]
+    yield from ("", *_rows(("model", "symbols", "error"), rows))
 
 
 def _conditions(results: Sequence[Compared]) -> Iterable[str]:
-    yield ""
-    yield "## Conditions"
-    yield ""
-    rows = [(each.name, each.kind, "; ".join(each.conditions)) for each in results if each.conditions]
-    yield tabulate(rows, ("model", "symbols", "the costs hold for"), "github")
+    rows = [(each.name, each.kind, shortened("; ".join(each.conditions))) for each in results if each.conditions]
+    yield from ("", "## Conditions", "", *_rows(("model", "symbols", "the costs hold for"), rows))
 
 
 def _formulas(results: Sequence[Compared]) -> Iterable[str]:
-    yield ""
-    yield "## Multiply-accumulates"
-    yield ""
     rows = [(each.name, each.kind, f"`{shortened(each.macs)}`") for each in results if not each.settled]
-    yield tabulate(rows, ("model", "symbols", "macs"), "github")
-    yield ""
+    yield from ("", "## Multiply-accumulates", "", *_rows(("model", "symbols", "macs"), rows), "")
 
 
-def shortened(text: str, longest: int = 200) -> str:
+def _rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterable[str]:
+    """A table whose columns are not aligned, for its rows are of very different lengths."""
+    for row in (header, ["---"] * len(header), *rows):
+        yield f"| {' | '.join(each.replace('|', 'or') for each in row)} |"
+
+
+def shortened(text: str, longest: int = 160) -> str:
     """A text with a sign for what is left out of it."""
     return text if len(text) <= longest else f"{text[:longest]}…"

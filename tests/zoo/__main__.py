@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     done = read(options.results) if options.results else {}
     left = [entry for entry in entries if (entry.family, entry.name) not in done]
     with tqdm(total=len(entries), initial=len(entries) - len(left), unit=" models") as bar:
-        for result in run(left, options.jobs, options.seconds):
+        for result in run(left, options.jobs, options.seconds, backward=not options.forward):
             done[result.family, result.name] = result
             bar.update()
             for problem in result.problems:
@@ -64,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--sample", action="store_true", help="only the sample that the tests run")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="models at a time")
     parser.add_argument("--seconds", type=float, default=300, help="time limit for one model")
+    parser.add_argument("--forward", action="store_true", help="leave out the backward pass")
     parser.add_argument("--results", type=Path, metavar="FILE", help="append results here, and skip what it holds")
     parser.add_argument("--against", type=Path, metavar="FILE", help="results of another run, to be the same")
     parser.add_argument(

@@ -29,7 +29,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         place = (options.environment or Path(own, "environment")).resolve()
         python = environment(place, sys.executable, importlib.metadata.version("torch"), [*PACKAGES])
         found = (options.results or Path(own, "results.jsonl")).resolve()
-        command = [python, "-m", "tests.zoo", "--family", "packages", "--results", found, "--report", Path(own, "page")]
+        command = [
+            python,
+            "-m",
+            "tests.zoo",
+            "--forward",
+            "--family",
+            "packages",
+            "--results",
+            found,
+            "--report",
+            Path(own, "page"),
+        ]
         code = subprocess.run([*command, *others], cwd=ROOT, check=False).returncode
         results, entries = read(found), entries_of("packages")
         listed = subprocess.check_output([python, "-m", "pip", "list", "--format", "json"], text=True)
