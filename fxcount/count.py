@@ -1,5 +1,7 @@
 """`count_graph`: from a model and an example input to the costs of its graph."""
 
+from __future__ import annotations
+
 import contextlib
 import sys
 import traceback
@@ -7,11 +9,10 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from fxcount.checked_sizes import CheckedSizes
 from fxcount.cost import Convention, OptimizerStep
 from fxcount.engine.counting_context import counting
 from fxcount.engine.one_count import one_count
@@ -29,14 +30,15 @@ from fxcount.interpreter import CostInterpreter
 from fxcount.reading import read_cost, trained_parameters
 from fxcount.tracing.autograd_replay import AutogradReplay
 from fxcount.tracing.counted_model import CountedModel
-from fxcount.tracing.dynamic_shapes import DynamicShapes
 from fxcount.tracing.example_call import ExampleCall, refuse_shapes
 from fxcount.tracing.recorder import execute, record
 from fxcount.tracing.restore import unchanged
 from fxcount.tracing.run import TracedRun
-from fxcount.tracing.settled_graph import settle
 from fxcount.tracing.symbolic import trace_symbolically
 from fxcount.tracing.trace import Trace
+
+if TYPE_CHECKING:
+    from fxcount.tracing.dynamic_shapes import DynamicShapes
 
 
 def count_graph(
@@ -113,6 +115,8 @@ def count_graph(
         else:
             if tracer == "executed":
                 raise InputError("a run on data has the sizes of its data: dynamic_shapes needs another tracer")
+            from fxcount.tracing.dynamic_shapes import DynamicShapes  # not above: few ask for symbols
+
             cost = asked.cost_in_symbols(call, DynamicShapes.of(dynamic_shapes, call, counted.forward))
         unused = unused_formulas(custom)
     for name, whole in unused.items():
@@ -153,6 +157,8 @@ class Question:
                 trace, _ = costed_trace(model, call, "executed", backward)
                 step = taken_step(self.optimizer, model, trace)
         if trace.symbols is not None:
+            from fxcount.tracing.settled_graph import settle
+
             settle(trace.module.graph, trace.symbols.sizes)
         return read_cost(model, trace, self.convention, gave_up, step), trace
 
@@ -177,6 +183,8 @@ class Question:
 
     def _found_at(self, sizes: Mapping[str, int], call: ExampleCall, given: DynamicShapes) -> GraphCost:
         """The cost in symbols, found while these are the sizes."""
+        from fxcount.checked_sizes import CheckedSizes
+
         traced = call if sizes == given.example else given.resized(call, sizes)
         cost, trace = self.cost_of(traced, given.at(sizes))
         assert trace.symbols is not None

@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Self
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.sizes.expressions import written
 from fxcount.views.compare import compare
-from fxcount.views.drawing import draw
 from fxcount.views.explain import explain
 from fxcount.views.export import from_json, to_csv, to_dataframe, to_dict, to_json
-from fxcount.views.page import page
-from fxcount.views.plot import figure
-from fxcount.views.scaling import scaling
 from fxcount.views.table import overview, table
 from fxcount.views.terminal import terminal_width
 
 if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
     from fxcount.analyses.device import Device
     from fxcount.roofline import Roofline, Rooflines
 
@@ -48,9 +46,46 @@ class GraphCost(CostedGraph):
     to_json = to_json
     to_csv = to_csv
     to_dataframe = to_dataframe
-    plot = figure
-    draw = draw
-    scaling = scaling
+
+    def plot(self, by: str = "module", value: str = "flops", kind: str = "icicle", over: str | None = None) -> Figure:
+        """An interactive picture, a plotly figure: boxes lie in one another as modules do, as large as what they cost.
+
+        Args:
+            by: ``module`` or ``operator``.
+            value: what makes a box large: ``flops``, ``params`` or ``trainable`` (by module only), a field of `Cost`,
+                ``read`` or ``written`` (bytes), or one of these costs of the backward pass, such as ``backward_flops``.
+            kind: ``icicle`` or ``treemap``.
+            over: a size that is a symbol; the picture is then of the value over that size, the others as in the
+            example, in layers: the modules that the model itself calls, or the operators.
+
+        Raises:
+            InputError: an argument is none of these.
+            FxcountError: plotly is not installed; ``fxcount[plot]`` brings it.
+        """
+        from fxcount.views.plot import figure  # not above: few draw a picture
+
+        return figure(self, by, value, kind, over)
+
+    def draw(self, path: str | PathLike[str]) -> None:
+        """Draws the graph, every node with its shapes, FLOPs and parameters; for graphs of up to some hundred nodes.
+
+        Args:
+            path: the file to write; its ending says how: .svg, .png and .pdf need graphviz, .dot does not.
+
+        Raises:
+            InputError: the path has another ending.
+            FxcountError: pydot or graphviz is not installed; ``fxcount[draw]`` brings pydot, the system graphviz.
+        """
+        from fxcount.views.drawing import draw
+
+        draw(self, path)
+
+    def scaling(self) -> str:
+        """How the FLOPs grow with each size that is a symbol: in which powers, by which parts, and from which size on
+        the part of a higher power is the larger one, the other sizes as in the example."""
+        from fxcount.views.scaling import scaling
+
+        return scaling(self)
 
     def roofline(self, device: str | Device | Sequence[str | Device]) -> Roofline | Rooflines:
         """How long the calls take at best on a device, each no less than its operations at the peak of their dtype and
@@ -95,4 +130,6 @@ class GraphCost(CostedGraph):
         Raises:
             FxcountError: plotly is not installed; ``fxcount[plot]`` brings it.
         """
+        from fxcount.views.page import page  # not above: few write a page
+
         Path(path).write_text(page(self), encoding="utf-8")

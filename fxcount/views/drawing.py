@@ -16,15 +16,7 @@ FORMATS = ("svg", "png", "pdf", "dot")
 
 @in_example
 def draw(cost: CostedGraph, path: str | PathLike[str]) -> None:
-    """Draws the graph, every node with its shapes, FLOPs and parameters; for graphs of up to some hundred nodes.
-
-    Args:
-        path: the file to write; its ending says how: .svg, .png and .pdf need graphviz, .dot does not.
-
-    Raises:
-        InputError: the path has another ending.
-        FxcountError: pydot or graphviz is not installed; ``fxcount[draw]`` brings pydot, the system graphviz.
-    """
+    """What `GraphCost.draw` describes."""
     ending = Path(path).suffix.removeprefix(".")
     if ending not in FORMATS:
         raise InputError(f"a drawing is a file that ends in .{', .'.join(FORMATS)}, not {fspath(path)!r}")

@@ -39,20 +39,7 @@ class Box:
 def figure(
     cost: CostedGraph, by: str = "module", value: str = "flops", kind: str = "icicle", over: str | None = None
 ) -> Figure:
-    """An interactive picture, a plotly figure: boxes lie in one another as modules do, as large as what they cost.
-
-    Args:
-        by: ``module`` or ``operator``.
-        value: what makes a box large: ``flops``, ``params`` or ``trainable`` (by module only), a field of `Cost`,
-            ``read`` or ``written`` (bytes), or one of these costs of the backward pass, such as ``backward_flops``.
-        kind: ``icicle`` or ``treemap``.
-        over: a size that is a symbol; the picture is then of the value over that size, the others as in the example,
-            in layers: the modules that the model itself calls, or the operators.
-
-    Raises:
-        InputError: an argument is none of these.
-        FxcountError: plotly is not installed; ``fxcount[plot]`` brings it.
-    """
+    """What `GraphCost.plot` describes."""
     _check("by", by, BOXES)
     _check("kind", kind, ("icicle", "treemap"))
     if over is not None:

@@ -19,8 +19,7 @@ LARGEST = 2**60
 
 
 def scaling(cost: CostedGraph) -> str:
-    """How the FLOPs grow with each size that is a symbol: in which powers, by which parts, and from which size on the
-    part of a higher power is the larger one, the other sizes as in the example."""
+    """What `GraphCost.scaling` describes."""
     width = min(terminal_width() or WIDTH, WIDTH)
     if not cost.sizes:
         return "No size is a symbol: count with dynamic_shapes to see how the cost grows."
