@@ -1,4 +1,4 @@
-"""`checked`: a count in symbolic sizes, compared with counts in numbers.
+"""`CheckedSizes`: a count in symbolic sizes, compared with counts in numbers.
 
 Torch answers some questions about a size as it is in the example, such as whether an axis has one element, and a model
 may ask for values that depend on sizes. So the costs are compared with those that are counted at other sizes: where
@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from fxcount.errors import SizeError
+from fxcount.fault_origin import origin_of_fault
 from fxcount.graph_cost import GraphCost
 from fxcount.result.at_sizes import reader
 from fxcount.sizes.conditions import Condition, caveat, excluded, more_than_one, solved, tightest
 
 Sizes = Mapping[str, int]
-Bounds = Mapping[str, tuple[int, int | None]]
 
 MOST_EXCEPTIONS = 8
 """So many exceptions are tried; further ones stay conditions."""
@@ -74,8 +74,10 @@ class CheckedSizes:
         if point not in self._agrees:
             try:
                 self._agrees[point] = is_same(self._cost, sizes, self._count(sizes))
-            except Exception:  # the model does not take such an input
-                self._agrees[point] = False
+            except Exception as error:
+                if origin_of_fault(error):
+                    raise
+                self._agrees[point] = False  # the model does not take such an input
         return self._agrees[point]
 
     def _has_right_bytes_at(self, sizes: Sizes) -> bool:

@@ -167,10 +167,13 @@ class Question:
         sizes = given.several()
         try:
             return self._found_at(sizes, call, given)
-        except SizeError:  # perhaps a size is another one by chance
-            with contextlib.suppress(Exception):
+        except SizeError as settled:  # perhaps a size is another one by chance
+            try:
                 return self._found_at(given.elsewhere(sizes), call, given)
-            raise
+            except Exception as error:
+                if origin_of_fault(error):
+                    raise
+                raise settled from None
         except DataNeededError as error:
             error.add_note("with dynamic_shapes nothing runs on data: give numbers for its sizes, and it is executed")
             raise

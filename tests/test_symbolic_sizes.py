@@ -412,6 +412,7 @@ def test_values_that_depend_on_sizes_are_the_examples_and_at_counts_anew() -> No
     assert str(counted.conditions[0]).startswith("a value that depends on sizes is as in the example (")
     assert counted.at(b=999).total == cost(special="7992")
     assert counted.at(b=2000).total == Cost()
+    assert counted.sum_over("b", 999, 3) == cost(special="15992")  # 8 * (999 + 1000), and 1001 rows take the other way
     with pytest.warns(UserWarning, match="without the model it is not known whether a value that depends on sizes"):
         GraphCost.from_json(counted.to_json()).at(b=7)
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from fxcount.cost import Cost, total_cost
 from fxcount.errors import InputError
-from fxcount.result.at_sizes import InSizes, check_sizes, is_exceptional
+from fxcount.result.at_sizes import InSizes, check_sizes, has_caveats, is_exceptional
 from fxcount.sizes.expressions import read, summed
 
 
@@ -34,7 +34,7 @@ def sum_over(cost: CostInSizes, name: str, start: int | str, count: int | str) -
             raise InputError(f"{what} is a whole number of at least {least}, or an expression in names, not {each!r}")
     if isinstance(first, int) and isinstance(times, int):
         steps = range(first, first + times)
-        if any(is_exceptional(cost, {name: size}) for size in steps):
+        if has_caveats(cost) or any(is_exceptional(cost, {name: size}) for size in steps):
             return total_cost(cost.at(**{name: size}).total for size in steps).to_dict()
         for size in steps:
             check_sizes(cost, {name: size})

@@ -157,7 +157,7 @@ def tightest(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
     for condition in conditions:
         relation = condition.relation
         is_bound = isinstance(relation, sympy.Ge | sympy.Le) and relation.rhs.is_Integer
-        key = (relation.func, relation.lhs) if is_bound else relation
+        key = (relation.func, relation.lhs) if is_bound else relation if condition.names else condition.place
         known = kept.get(key)
         if known is None or (
             is_bound and known.relation != relation and bool(relation.func(relation.rhs, known.relation.rhs))

@@ -7,7 +7,7 @@ import sympy
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from fxcount.sizes.conditions import Condition, excluded, isolated, more_than_one, solved, tightest, within
+from fxcount.sizes.conditions import Condition, caveat, excluded, isolated, more_than_one, solved, tightest, within
 from fxcount.sizes.expressions import put_in, read, symbol
 
 N, M = symbol("n"), symbol("m")
@@ -72,6 +72,11 @@ def test_sizes_of_which_an_equality_is_true(text: str) -> None:
 def test_bounds_that_others_imply_are_left_out() -> None:
     some = [Condition(each, "") for each in (N >= 3, N >= 5, M <= 9, N >= 4, M <= 12)]
     assert [str(each) for each in tightest(some)] == ["n >= 5", "m <= 9"]
+
+
+def test_every_caveat_is_kept() -> None:
+    some = [caveat("one"), caveat("other"), caveat("one")]
+    assert [str(each) for each in tightest(some)] == ["one", "other"]
 
 
 def test_the_bounds_of_a_size() -> None:
