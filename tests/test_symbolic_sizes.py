@@ -14,12 +14,12 @@ import sympy
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 from fxcount import Cost, FxcountError, GraphCost, count_graph
 from fxcount.cli.worked_example import worked_example, worked_example_input
 from fxcount.errors import InputError, SizeError
 from fxcount.sizes.expressions import read
+from tests.tracing.test_decoding import HEAD, INNER, KEY_HEADS, LAYERS, VOCABULARY, WIDTH, decoder, filled_cache
 
 
 def cost(**fields: str) -> Cost:
@@ -87,43 +87,24 @@ def test_attention_by_hand() -> None:
     )
 
 
-WIDTH, INNER, LAYERS, HEADS, KEY_HEADS, VOCABULARY = 8, 12, 2, 4, 2, 11
-HEAD = WIDTH // HEADS
-CONFIG = LlamaConfig(
-    vocab_size=VOCABULARY,
-    hidden_size=WIDTH,
-    intermediate_size=INNER,
-    num_hidden_layers=LAYERS,
-    num_attention_heads=HEADS,
-    num_key_value_heads=KEY_HEADS,
-    max_position_embeddings=64,
-    attn_implementation="sdpa",
-)
 PROJECTIONS = WIDTH * (2 * WIDTH + 2 * KEY_HEADS * HEAD) + 3 * WIDTH * INNER
 """The macs of a token in the linear layers of one block."""
-
-
-def decoder() -> LlamaForCausalLM:
-    with torch.device("meta"):
-        return LlamaForCausalLM(CONFIG).eval()
 
 
 def test_a_decoder_in_batch_and_length_by_hand() -> None:
     tokens = torch.ones(1, 7, dtype=torch.int64)
     shapes = {"input_ids": {0: "batch", 1: "length"}}
-    counted = count_graph(decoder(), {"input_ids": tokens}, dynamic_shapes=shapes)
+    counted = count_graph(decoder("meta"), {"input_ids": tokens}, dynamic_shapes=shapes)
     token = LAYERS * PROJECTIONS + VOCABULARY * WIDTH
     assert counted.macs == read(f"{token}*batch*length + {2 * LAYERS * WIDTH}*batch*length**2")
     assert counted.sizes == {"batch": 1, "length": 7}
 
 
 def test_a_step_of_a_decoder_with_a_cache_by_hand() -> None:
-    cache = DynamicCache(config=CONFIG)
-    for layer in range(LAYERS):
-        cache.update(torch.ones(1, KEY_HEADS, 9, HEAD), torch.ones(1, KEY_HEADS, 9, HEAD), layer)
+    cache = filled_cache(9, "cpu")
     example = {"input_ids": torch.ones(1, 1, dtype=torch.int64), "past_key_values": cache}
     shapes = {"input_ids": {0: "batch"}, "past_key_values": {0: "batch", 2: "past"}}
-    counted = count_graph(decoder(), example, dynamic_shapes=shapes)
+    counted = count_graph(decoder("meta"), example, dynamic_shapes=shapes)
     token = LAYERS * PROJECTIONS + VOCABULARY * WIDTH
     assert counted.macs == read(f"{token}*batch + {2 * LAYERS * WIDTH}*batch*(past + 1)").expand()
     assert cache.get_seq_length() == 9

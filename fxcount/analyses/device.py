@@ -54,9 +54,10 @@ class Device:
 
     @classmethod
     def measure(cls, seconds: float = 6.0) -> Self:
-        """This machine's CPU, measured on the spot for about so long: matrix products of several sizes for the peak of
-        each dtype, and a copy, a sum and a fill of several sizes for the bandwidth, the fastest of each. Sizes that fit
-        into a cache are among them, for what a model computes may lie there too: it is no rate of the memory alone."""
+        """This machine's CPU, measured on the spot: matrix products of several sizes for the peak of each dtype, and a
+        copy, a sum and a fill of several sizes for the bandwidth, the fastest of each. It takes about ``seconds``, or
+        as long as it takes to run each a few times. Sizes that fit into a cache are among them, for what a model
+        computes may lie there too: it is no rate of the memory alone."""
         dtypes = (torch.float32, torch.bfloat16, torch.float64)
         each = seconds / (len(dtypes) + 1)
         peak = {dtype: _fastest(_products(dtype), each) for dtype in dtypes}
@@ -99,12 +100,16 @@ def _fastest(works: Iterable[Work], seconds: float) -> float:
     for run, amount in runs:
         end = time.perf_counter() + seconds / len(runs)
         try:
-            run()
-            while time.perf_counter() < end:
-                started = time.perf_counter()
+            run()  # the first one sets up what later ones use
+            now = time.perf_counter()
+            while True:
+                started = now
                 for _ in range(4):
                     run()
-                best = max(best, 4 * amount / (time.perf_counter() - started))
+                now = time.perf_counter()
+                best = max(best, 4 * amount / (now - started))
+                if now > end:
+                    break
         except (RuntimeError, NotImplementedError):
             continue
     return best

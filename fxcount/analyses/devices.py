@@ -7,201 +7,74 @@ from fxcount.errors import InputError
 
 GIGA, TERA, GIB = 10**9, 10**12, 2**30
 
-FLOAT64, FLOAT32, BFLOAT16, FLOAT16, INT8 = torch.float64, torch.float32, torch.bfloat16, torch.float16, torch.int8
-FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 
-
-def _gpu(
+def _device(
     name: str,
-    source: str,
-    *,
     float64: float,
     float32: float,
-    half: float,
+    tf32: float,
+    float16: float,
+    bfloat16: float,
+    float8: float,
+    int8: float,
     bandwidth: float,
     memory: int,
-    bfloat16: float | None = None,
-    float8: float | None = None,
-    int8: float | None = None,
-    tf32: float | None = None,
 ) -> Device:
-    """Rates in 10^12 operations a second, the bandwidth in 10^9 bytes a second, the memory in GiB; ``bfloat16`` as
-    ``half`` unless told otherwise, 0 where there is none."""
-    rates = {FLOAT64: float64, FLOAT32: float32, FLOAT16: half, BFLOAT16: half if bfloat16 is None else bfloat16}
-    rates |= dict.fromkeys(FLOAT8, float8 or 0) | {INT8: int8 or 0}
+    """Rates in 10^12 operations a second, 0 for what a device has no rate of; the bandwidth in 10^9 bytes a second, the
+    memory in GiB."""
+    rates = {
+        torch.float64: float64,
+        torch.float32: float32,
+        torch.float16: float16,
+        torch.bfloat16: bfloat16,
+        torch.float8_e4m3fn: float8,
+        torch.float8_e5m2: float8,
+        torch.int8: int8,
+    }
     peak = {dtype: rate * TERA for dtype, rate in rates.items() if rate}
-    reduced = None if tf32 is None else tf32 * TERA
-    return Device(name, peak, bandwidth * GIGA, memory * GIB, source, reduced)
+    return Device(name, peak, bandwidth * GIGA, memory * GIB, _SOURCES[name], tf32 * TERA or None)
 
 
-_SPARSE = "; rates for sparse weights halved"
+# fmt: off
+_ROWS = (
+    # name             float64  float32     tf32  float16  bfloat16   float8     int8   GB/s   GiB
+    ("H100 SXM",           67,      67,   494.7,   989.4,    989.4,  1978.9,  1978.9,  3350,   80),
+    ("H100 PCIe",          51,      51,     378,   756.5,    756.5,    1513,    1513,  2000,   80),
+    ("H200",               67,      67,   494.7,   989.4,    989.4,  1978.9,  1978.9,  4800,  141),
+    ("B200",               40,      80,    1125,    2250,     2250,    4500,    4500,  8000,  180),
+    ("A100 40",          19.5,    19.5,     156,     312,      312,       0,     624,  1555,   40),
+    ("A100 80",          19.5,    19.5,     156,     312,      312,       0,     624,  2039,   80),
+    ("L4",               0.49,    30.3,      60,     121,      121,   242.5,   242.5,   300,   24),
+    ("L40S",             1.43,    91.6,     183,  362.05,   362.05,     733,     733,   864,   48),
+    ("T4",               0.25,     8.1,       0,      65,      8.1,       0,     130,   320,   16),
+    ("V100",              7.8,    15.7,       0,     125,     15.7,       0,       0,   900,   32),
+    ("RTX 4090",         1.29,    82.6,    82.6,   330.3,    165.2,   660.6,   660.6,  1008,   24),
+    ("MI300X",          163.4,   163.4,   653.7,  1307.4,   1307.4,  2614.9,  2614.9,  5300,  192),
+    ("TPU v5e",             0,       0,       0,       0,      197,       0,     393,   819,   16),
+    ("TPU v5p",             0,       0,       0,       0,      459,       0,     918,  2765,   95),
+    ("Apple M1 Max",        0,    10.4,       0,       0,        0,       0,       0,   400,   64),
+)
+# fmt: on
 
-DEVICES = {
-    device.name: device
-    for device in (
-        _gpu(
-            "H100 SXM",
-            "NVIDIA H100 Tensor Core GPU data sheet" + _SPARSE,
-            float64=67,
-            float32=67,
-            tf32=494.7,
-            half=989.4,
-            float8=1978.9,
-            int8=1978.9,
-            bandwidth=3350,
-            memory=80,
-        ),
-        _gpu(
-            "H100 PCIe",
-            "NVIDIA H100 Tensor Core GPU data sheet" + _SPARSE,
-            float64=51,
-            float32=51,
-            tf32=378,
-            half=756.5,
-            float8=1513,
-            int8=1513,
-            bandwidth=2000,
-            memory=80,
-        ),
-        _gpu(
-            "H200",
-            "NVIDIA H200 Tensor Core GPU data sheet" + _SPARSE,
-            float64=67,
-            float32=67,
-            tf32=494.7,
-            half=989.4,
-            float8=1978.9,
-            int8=1978.9,
-            bandwidth=4800,
-            memory=141,
-        ),
-        _gpu(
-            "B200",
-            "NVIDIA Blackwell data sheet, HGX B200" + _SPARSE,
-            float64=40,
-            float32=80,
-            tf32=1125,
-            half=2250,
-            float8=4500,
-            int8=4500,
-            bandwidth=8000,
-            memory=180,
-        ),
-        _gpu(
-            "A100 40",
-            "NVIDIA A100 Tensor Core GPU data sheet, A100 40GB SXM",
-            float64=19.5,
-            float32=19.5,
-            tf32=156,
-            half=312,
-            int8=624,
-            bandwidth=1555,
-            memory=40,
-        ),
-        _gpu(
-            "A100 80",
-            "NVIDIA A100 Tensor Core GPU data sheet, A100 80GB SXM",
-            float64=19.5,
-            float32=19.5,
-            tf32=156,
-            half=312,
-            int8=624,
-            bandwidth=2039,
-            memory=80,
-        ),
-        _gpu(
-            "L4",
-            "NVIDIA L4 Tensor Core GPU data sheet" + _SPARSE,
-            float64=0.49,
-            float32=30.3,
-            tf32=60,
-            half=121,
-            float8=242.5,
-            int8=242.5,
-            bandwidth=300,
-            memory=24,
-        ),
-        _gpu(
-            "L40S",
-            "NVIDIA L40S GPU data sheet",
-            float64=1.43,
-            float32=91.6,
-            tf32=183,
-            half=362.05,
-            float8=733,
-            int8=733,
-            bandwidth=864,
-            memory=48,
-        ),
-        _gpu(
-            "T4",
-            "NVIDIA T4 Tensor Core GPU data sheet",
-            float64=0.25,
-            float32=8.1,
-            half=65,
-            bfloat16=8.1,
-            int8=130,
-            bandwidth=320,
-            memory=16,
-        ),
-        _gpu(
-            "V100",
-            "NVIDIA V100 Tensor Core GPU data sheet, V100 SXM2 32GB",
-            float64=7.8,
-            float32=15.7,
-            half=125,
-            bfloat16=15.7,
-            bandwidth=900,
-            memory=32,
-        ),
-        _gpu(
-            "RTX 4090",
-            "NVIDIA Ada GPU architecture whitepaper, appendix A; half with sums in half",
-            float64=1.29,
-            float32=82.6,
-            tf32=82.6,
-            half=330.3,
-            bfloat16=165.2,
-            float8=660.6,
-            int8=660.6,
-            bandwidth=1008,
-            memory=24,
-        ),
-        _gpu(
-            "MI300X",
-            "AMD Instinct MI300X accelerator data sheet",
-            float64=163.4,
-            float32=163.4,
-            tf32=653.7,
-            half=1307.4,
-            float8=2614.9,
-            int8=2614.9,
-            bandwidth=5300,
-            memory=192,
-        ),
-        Device(
-            "TPU v5e",
-            {BFLOAT16: 197 * TERA, INT8: 393 * TERA},
-            819 * GIGA,
-            16 * GIB,
-            "Google Cloud TPU documentation, TPU v5e, for each chip",
-        ),
-        Device(
-            "TPU v5p",
-            {BFLOAT16: 459 * TERA, INT8: 918 * TERA},
-            2765 * GIGA,
-            95 * GIB,
-            "Google Cloud TPU documentation, TPU v5p, for each chip",
-        ),
-        Device(
-            "Apple M1 Max",
-            {FLOAT32: 10.4 * TERA},
-            400 * GIGA,
-            64 * GIB,
-            "Apple newsroom, 18 October 2021: 10.4 teraflops of the 32-core GPU, 400 GB/s",
-        ),
-    )
+_SOURCES = {
+    "H100 SXM": "NVIDIA H100 Tensor Core GPU data sheet; rates for sparse weights halved",
+    "H100 PCIe": "NVIDIA H100 Tensor Core GPU data sheet; rates for sparse weights halved",
+    "H200": "NVIDIA H200 Tensor Core GPU data sheet; rates for sparse weights halved",
+    "B200": "NVIDIA Blackwell data sheet, HGX B200; rates for sparse weights halved",
+    "A100 40": "NVIDIA A100 Tensor Core GPU data sheet, A100 40GB SXM",
+    "A100 80": "NVIDIA A100 Tensor Core GPU data sheet, A100 80GB SXM",
+    "L4": "NVIDIA L4 Tensor Core GPU data sheet; rates for sparse weights halved",
+    "L40S": "NVIDIA L40S GPU data sheet",
+    "T4": "NVIDIA T4 Tensor Core GPU data sheet",
+    "V100": "NVIDIA V100 Tensor Core GPU data sheet, V100 SXM2 32GB",
+    "RTX 4090": "NVIDIA Ada GPU architecture whitepaper, appendix A; half with sums in half",
+    "MI300X": "AMD Instinct MI300X accelerator data sheet",
+    "TPU v5e": "Google Cloud TPU documentation, TPU v5e, for each chip",
+    "TPU v5p": "Google Cloud TPU documentation, TPU v5p, for each chip",
+    "Apple M1 Max": "Apple newsroom, 18 October 2021: 10.4 teraflops of the 32-core GPU, 400 GB/s",
 }
+
+DEVICES = {row[0]: _device(*row) for row in _ROWS}
 """By name; upper and lower case, blanks and dashes do not matter."""
 
 

@@ -50,8 +50,8 @@ def test_the_rate_of_a_call() -> None:
     assert device.rate([]) == 40
 
 
-def test_this_machine_is_measured() -> None:
-    device = Device.measure(seconds=0.2)
+def test_this_machine_is_measured_however_little_time_there_is() -> None:
+    device = Device.measure(seconds=0)
     assert device.peak[torch.float32] > 1e8
     assert device.bandwidth > 1e8
     assert "measured" in device.source
