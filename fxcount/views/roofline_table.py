@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from fxcount.analyses.roofline import RooflineRecord, TimeAtBest
 from fxcount.errors import InputError
@@ -52,21 +53,23 @@ def roofline_table(
     Args:
         by: ``module``, the tree in which equal siblings are one row, ``operator``, or ``phase``.
         depth: the levels of the module tree to show; None for all.
-        top: how many operators to show, the longest first; None for all.
+        top: how many rows to show, in the module tree of each module's children, the longest first; the rest is added
+            up in one row. None for all.
         format: any format of ``tabulate``.
         width: shorten names to fit this many characters, and leave out columns.
 
     Raises:
-        InputError: there is no such view or format.
+        InputError: there is no such view or format, or ``top`` is negative.
     """
     if by not in TABLES:
         raise InputError(f"unknown view {by!r}; times are shown by {', '.join(TABLES)}")
-    rows = TABLES[by](roofline, depth)
-    more = [] if top is None or len(rows) <= top else [f"{len(rows) - top:,} more rows are not shown."]
+    if top is not None and top < 0:
+        raise InputError(f"top must not be negative: {top}")
+    rows = TABLES[by](roofline, depth, top)
     names = [Column(by), Column("class", spare=2)] if by == "module" else [Column(by)]
     numbers = ("time", "share", "bound", "intensity", "operations", "bytes")
     columns = [*names, *(Column(each, each != "bound", SPARE.get(each, 0)) for each in numbers)]
-    return text_table(columns, rows[:top], [*more, *notes(roofline)], format=format, width=width)
+    return text_table(columns, rows, notes(roofline), format=format, width=width)
 
 
 SPARE = {"bytes": 3, "operations": 3, "intensity": 1}
@@ -121,27 +124,50 @@ def _tree(roofline: RooflineRecord) -> Branch[Timed]:
     return grow(found, lambda each: False)
 
 
-def _by_module(roofline: RooflineRecord, depth: int | None) -> list[list[str]]:
-    total = roofline.seconds
+Item = TypeVar("Item")
+
+
+def _longest(
+    items: Sequence[Item], time: Callable[[Item], TimeAtBest], top: int | None
+) -> tuple[list[Item], TimeAtBest]:
+    """The ``top`` items of the longest time, and the time of the others together."""
+    longest = sorted(items, key=lambda item: -time(item).seconds)
+    return longest[:top], sum(map(time, longest[len(items) if top is None else top :]), TimeAtBest())
+
+
+def _by_module(roofline: RooflineRecord, depth: int | None, top: int | None) -> list[list[str]]:
+    def arrange(siblings: Sequence[Branch[Timed]]) -> Sequence[Branch[Timed]]:
+        if top is None or len(siblings) <= top:
+            return siblings
+        shown, rest = _longest(siblings, lambda each: each.value.time * each.times, top)
+        return [*shown, Branch(_more(len(siblings) - top), "", Timed("", rest))]
+
     return [
-        ["  " * level + (branch.label or "(model)"), branch.value.kind, *_cells(branch.value.time * times, total)]
-        for branch, level, times in lines(_tree(roofline), depth)
+        ["  " * level + (branch.label or "(model)"), branch.value.kind, *_cells(branch.value.time * times, roofline)]
+        for branch, level, times in lines(_tree(roofline), depth, arrange)
     ]
 
 
-def _by_operator(roofline: RooflineRecord, depth: int | None) -> list[list[str]]:
-    found = sorted(roofline.by_operator().items(), key=lambda item: -item[1].seconds)
-    return [[name, *_cells(time, roofline.seconds)] for name, time in found if time.seconds]
+def _by_operator(roofline: RooflineRecord, depth: int | None, top: int | None) -> list[list[str]]:
+    found = [(name, time) for name, time in roofline.by_operator().items() if time.seconds]
+    shown, rest = _longest(found, lambda each: each[1], top)
+    if len(shown) < len(found):
+        shown.append((_more(len(found) - len(shown)), rest))
+    return [[name, *_cells(time, roofline)] for name, time in shown]
 
 
-def _by_phase(roofline: RooflineRecord, depth: int | None) -> list[list[str]]:
-    return [[phase, *_cells(time, roofline.seconds)] for phase, time in roofline.by_phase().items()]
+def _by_phase(roofline: RooflineRecord, depth: int | None, top: int | None) -> list[list[str]]:
+    return [[phase, *_cells(time, roofline)] for phase, time in roofline.by_phase().items()]
 
 
 TABLES = {"module": _by_module, "operator": _by_operator, "phase": _by_phase}
 
 
-def _cells(time: TimeAtBest, total: float) -> Sequence[str]:
+def _more(number: int) -> str:
+    return f"({number:,} more)"
+
+
+def _cells(time: TimeAtBest, roofline: RooflineRecord) -> Sequence[str]:
     intensity = "" if time.intensity is None else f"{time.intensity:,.2f}"
-    part = share(time.seconds, total)  # type: ignore[arg-type]  # of seconds as of FLOPs
+    part = share(time.seconds, roofline.seconds)  # type: ignore[arg-type]  # of seconds as of FLOPs
     return time_text(time.seconds), part, time.bound, intensity, f"{time.operations:,.0f}", f"{time.bytes:,.0f}"
