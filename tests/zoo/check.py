@@ -143,12 +143,11 @@ def compare_on_data(entry: Entry, cost: GraphCost, result: Result) -> None:
     model, example = entry.make("cpu")
     call = ExampleCall.of(example)
     counts = [count_graph(model, example, tracer=tracer) for tracer in TRACERS[TRACERS.index(cost.tracer) :]]
-    with torch.no_grad():  # after the counts: some models remember what they computed, and compute less the next time
-        expected = tensors_in(model(*call.args, **call.kwargs))
+    # After the counts, for some models remember what they computed, and with gradients as there: some ask for them.
+    expected = tensors_in(model(*call.args, **call.kwargs))
     for real in counts:
         compare_tracers(cost, real, result)
-        with torch.no_grad():
-            computed = tensors_in(real.graph(*call.tensors()))
+        computed = tensors_in(real.graph(*call.tensors()))
         if len(computed) != len(expected) or not all(map(torch.equal, computed, expected)):
             result.problems.append(f"the graph of the tracer {real.tracer!r} does not compute what the model computes")
 

@@ -21,7 +21,9 @@ def encodec() -> nn.Module:
 def whisper() -> nn.Module:
     from whisper.model import ModelDimensions, Whisper
 
-    return Whisper(ModelDimensions(80, 100, 64, 4, 2, 1000, 32, 64, 4, 2))
+    model = Whisper(ModelDimensions(80, 100, 64, 4, 2, 1000, 32, 64, 4, 2))
+    nn.init.normal_(model.decoder.positional_embedding)  # else it is whatever lay in memory
+    return model
 
 
 PACKAGES = {
