@@ -13,7 +13,7 @@ import torch
 
 from fxcount.analyses.device import Device
 from fxcount.cost import CONVENTIONS, OperatorCost, TensorInfo, Traffic
-from fxcount.cost.traffic import SELECTS, bytes_held
+from fxcount.cost.traffic import bytes_held, place_of_table
 from fxcount.errors import InputError
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.module_paths import depth_of, parent_of
@@ -221,9 +221,10 @@ def bytes_given(calls: Iterable[OperatorCost]) -> int:
     given: list[TensorInfo] = []
     selected: dict[int, int] = {}
     for call in calls:
-        read = [each for place, each in enumerate(call.inputs) if place not in call.unread]
-        if call.name in SELECTS and call.inputs:
-            table, *read = read
+        selects = place_of_table(call)
+        read = [each for place, each in enumerate(call.inputs) if place not in (*call.unread, selects)]
+        if selects is not None:
+            table = call.inputs[selects]
             if table.storage not in made:
                 rest = Traffic.of(call).read - bytes_held(read)
                 selected[table.storage] = max(selected.get(table.storage, 0), rest)

@@ -37,9 +37,10 @@ class Traffic:
         if name in NO_VALUES or (call.outputs and not made and not call.written):
             return cls()
         written = [given[place] for place in call.written]
-        if name in SELECTS:
-            table, *places = given
-            return cls(_selected(call, table, places) + bytes_held(places), bytes_held(made[:1]))
+        place = place_of_table(call)
+        if place is not None:
+            table, others = given[place], [*given[:place], *given[place + 1 :]]
+            return cls(_selected(call, table, others) + bytes_held(others), bytes_held(made[:1]))
         if name in FILLS_PLACES and written:
             table, *others = given
             filled = _filled(call, table, others) * table.dtype.itemsize
@@ -92,6 +93,9 @@ SELECTS = _aten(
 )
 """Operators that read as many elements of their first argument as they select."""
 
+SELECTS_GROUPS = _aten("_grouped_mm _scaled_grouped_mm _scaled_grouped_mm_v2")
+"""Products of which each row meets one of the matrices in their second argument, where that holds several."""
+
 FILLS_PLACES = _aten(
     "index_put_ _index_put_impl_ index_copy_ index_add_ index_reduce_ scatter_ scatter_add_ "
     "scatter_reduce_ put_ masked_scatter_"
@@ -114,11 +118,21 @@ def _filled(call: OperatorCost, table: TensorInfo, others: Sequence[TensorInfo])
     return max(sizes, default=0)
 
 
-def _selected(call: OperatorCost, table: TensorInfo, places: Sequence[TensorInfo]) -> int:
+def place_of_table(call: OperatorCost) -> int | None:
+    """The place, among the tensors that a call is given, of the one that it selects from; None where it reads all."""
+    given = call.inputs
+    if call.name in SELECTS_GROUPS and [len(each.shape) for each in given[:2]] == [2, 3]:
+        return 1
+    return 0 if call.name in SELECTS and given else None
+
+
+def _selected(call: OperatorCost, table: TensorInfo, others: Sequence[TensorInfo]) -> int:
     """The bytes of what is selected of ``table``; that each of them is another one, as long as there are as many."""
     selected = call.outputs[0].elements if call.outputs else 0
     if "embedding_bag" in call.name:
-        selected = places[0].elements * table.shape[-1]
+        selected = others[0].elements * table.shape[-1]
+    if call.name in SELECTS_GROUPS:
+        selected = others[0].shape[0] * prod(table.shape[1:])
     return least(selected * table.dtype.itemsize, bytes_held((table,)))
 
 

@@ -74,6 +74,14 @@ CASES: dict[str, Case] = {
         lambda i, w: F.embedding_bag(i, w), (torch.arange(4).view(2, 2), ones(50, 4)),
         8 * (4 + 2) + F4 * 16, F4 * 8 + 8 * 2,
     ),
+    "experts, more than rows": (
+        lambda x, w: torch._grouped_mm(x, w, offs=torch.tensor([1, 1, 3, 3, 3, 3, 3, 3], dtype=torch.int32)),
+        (ones(3, 16).bfloat16(), ones(8, 16, 24).bfloat16()), 2 * (3 * 16 + 3 * 16 * 24) + 4 * 8, 2 * 3 * 24,
+    ),
+    "experts, fewer than rows": (
+        lambda x, w: torch._grouped_mm(x, w, offs=torch.tensor([1, 3], dtype=torch.int32)),
+        (ones(3, 16).bfloat16(), ones(2, 16, 24).bfloat16()), 2 * (3 * 16 + 2 * 16 * 24) + 4 * 2, 2 * 3 * 24,
+    ),
     "scatter": (lambda x, i, y: x.scatter(0, i, y), (ones(9), LONG, ones(3)), F4 * 9 + 8 * 3 + F4 * 3, F4 * 9),
     "scatter in place": (
         lambda x, i, y: x.clone().scatter_(0, i, y), (ones(9), LONG, ones(3)), F4 * 9 + 8 * 3 + F4 * 3, F4 * (9 + 3),
