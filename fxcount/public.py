@@ -26,7 +26,9 @@ from fxcount.sizes.conditions import Condition
 
 if TYPE_CHECKING:
     from fxcount.analyses.device import Device
+    from fxcount.analyses.generation import GenerationPart
     from fxcount.analyses.roofline import CallAtBest, TimeAtBest
+    from fxcount.generation import GenerationCost, count_generation
     from fxcount.memory import count_memory
     from fxcount.memory_cost import MemoryCost
     from fxcount.result.memory_record import Allocation, ModuleMemory, Moment
@@ -40,6 +42,9 @@ LATER = {
     "count_memory": "fxcount.memory",
     "CallAtBest": "fxcount.analyses.roofline",
     "Device": "fxcount.analyses.device",
+    "GenerationCost": "fxcount.generation",
+    "GenerationPart": "fxcount.analyses.generation",
+    "count_generation": "fxcount.generation",
     "Roofline": "fxcount.roofline",
     "TimeAtBest": "fxcount.analyses.roofline",
 }
@@ -65,6 +70,8 @@ __all__ = [
     "Device",
     "FormulaError",
     "FxcountError",
+    "GenerationCost",
+    "GenerationPart",
     "GraphCost",
     "InputError",
     "MemoryCost",
@@ -82,6 +89,7 @@ __all__ = [
     "TimeAtBest",
     "TracingError",
     "UncountedError",
+    "count_generation",
     "count_graph",
     "count_memory",
     "register_formula",

@@ -55,6 +55,14 @@ class TimeAtBest:
     def __mul__(self, times: int) -> TimeAtBest:
         return TimeAtBest(*(getattr(self, each.name) * times for each in fields(self)))
 
+    def fused(self, given: float, device: Device) -> TimeAtBest:
+        """What the calls take at best together if nothing between two of them goes through memory: their operations one
+        after the other at their peaks, or what they are ``given``, in bytes, read once, whichever is longer."""
+        moving = given / device.bandwidth
+        seconds = max(self.computing, moving)
+        compute = seconds if self.computing >= moving else 0.0
+        return TimeAtBest(seconds, compute, self.computing, self.operations, given, 1)
+
     @property
     def bound(self) -> str:
         """What binds the larger share of the time: ``compute``, ``memory``, or nothing."""
@@ -166,21 +174,26 @@ def calls_at_best(cost: CostedGraph, device: Device) -> RooflineRecord:
             calls.append(CallAtBest(node.name, node.owner, operator.name, "backward", time_of(operator, device)))
     if cost.optimizer is not None:
         step = cost.optimizer
-        time = _at_best(ARITHMETIC.read(step.cost), step.traffic.total, device.rate(step.dtypes), device)
+        time = at_best(ARITHMETIC.read(step.cost), step.traffic.total, device.rate(step.dtypes), device)
         calls.append(CallAtBest("", "", step.optimizer, "optimizer", time))
     kinds = {path: module.kind for path, module in cost.modules.items()}
     return RooflineRecord(device, tuple(calls), kinds, _fused(cost, calls, device))
 
 
+def dtypes_of(call: OperatorCost) -> list[torch.dtype]:
+    """Those that a call computes on."""
+    dtypes = [each.dtype for each in call.inputs if each.dtype.is_floating_point or each.dtype.is_complex]
+    return dtypes or [each.dtype for each in call.inputs]
+
+
 def time_of(call: OperatorCost, device: Device) -> TimeAtBest:
     """What one call takes at best."""
-    dtypes = [each.dtype for each in call.inputs if each.dtype.is_floating_point or each.dtype.is_complex]
-    dtypes = dtypes or [each.dtype for each in call.inputs]
-    rate = device.rate(dtypes, reduced=call.cost.macs > 0)
-    return _at_best(operations_of(call), Traffic.of(call).total, rate, device)
+    rate = device.rate(dtypes_of(call), reduced=call.cost.macs > 0)
+    return at_best(operations_of(call), Traffic.of(call).total, rate, device)
 
 
-def _at_best(operations: float, moved: float, rate: float, device: Device) -> TimeAtBest:
+def at_best(operations: float, moved: float, rate: float, device: Device) -> TimeAtBest:
+    """What operations at this rate take at best that move so many bytes."""
     computing, moving = operations / rate, moved / device.bandwidth
     seconds = max(computing, moving)
     compute = seconds if computing >= moving else 0.0
@@ -203,15 +216,10 @@ def _has_mask(inputs: Iterable[TensorInfo]) -> bool:
 
 
 def _fused(cost: CostedGraph, calls: Iterable[CallAtBest], device: Device) -> TimeAtBest:
-    """The bound of the whole: its operations one after the other at their peaks, or all that it is given read once,
-    whichever is longer."""
-    times = [call.time for call in calls]
-    computing, operations = sum(each.computing for each in times), sum(each.operations for each in times)
-    moved = bytes_given(call.operator for call in cost.operator_calls)
-    moved += cost.optimizer.traffic.total if cost.optimizer is not None else 0
-    moving = moved / device.bandwidth
-    seconds = max(computing, moving)
-    return TimeAtBest(seconds, seconds if computing >= moving else 0.0, computing, operations, moved, 1)
+    """The bound of the whole."""
+    given = bytes_given(call.operator for call in cost.operator_calls)
+    given += cost.optimizer.traffic.total if cost.optimizer is not None else 0
+    return sum((call.time for call in calls), TimeAtBest()).fused(given, device)
 
 
 def bytes_given(calls: Iterable[OperatorCost]) -> int:

@@ -13,7 +13,7 @@ import torch
 import fxcount
 from fxcount.cli.budget import excess
 from fxcount.cli.example_inputs import call_with, dynamic_shapes, example_sizes, required_arguments
-from fxcount.cli.named_models import NamedModel, load_model
+from fxcount.cli.named_models import NamedModel, in_dtype, load_model
 from fxcount.cli.options import Options, parse
 from fxcount.cli.progress import progress
 from fxcount.cli.worked_example import worked_example, worked_example_input
@@ -41,16 +41,45 @@ def run(arguments: Sequence[str]) -> int:
         ModelError: the model cannot be built or counted.
     """
     options = parse(arguments)
+    if options.view == "generate":
+        _show(generation_view(options), options)
+        return 0
     memory = count_held(options.model, options) if options.memory or options.memory_budget is not None else None
     costs = not options.memory or options.flops_budget is not None or options.params_budget is not None
     cost = count(options.model, options) if costs else None
     text = memory_view(memory, options) if memory is not None and options.memory else ""
     text = view(cost, options) if cost is not None and not options.memory else text
+    _show(text, options)
+    return check_budgets(cost, memory, options)
+
+
+def _show(text: str, options: Options) -> None:
     if options.output:
         Path(options.output).write_text(text.rstrip("\n") + "\n", encoding="utf-8")
     elif not options.quiet:
         print(text.rstrip("\n"), flush=True)
-    return check_budgets(cost, memory, options)
+
+
+def generation_view(options: Options) -> str:
+    """What a generation costs, as it is asked for.
+
+    Raises:
+        InputError: the model is no language model.
+        ModelError: the model fails.
+    """
+    model = named_model(options.model, options, generates=True).model
+    if not isinstance(model, torch.nn.Module):
+        raise InputError("a saved program has one length: it cannot generate")
+    with working(f"counting {options.model}", options):
+        from fxcount.generation import count_generation  # not above: few ask for it
+
+        assert options.prompt is not None
+        assert options.generate is not None
+        cost = count_generation(
+            model, options.prompt, options.generate, batch=options.batch or 1, device=options.device
+        )
+    style, width = style_and_width(options)
+    return cost.to_json(indent=1) if options.format == "json" else cost.table(style, width)
 
 
 def count(name: str | None, options: Options) -> GraphCost:
@@ -87,9 +116,18 @@ def count_held(name: str | None, options: Options) -> MemoryCost:
 
 def named_call(name: str | None, options: Options) -> tuple[Any, ExampleCall]:
     """The model of that name, the worked example if there is none, and the call that is counted."""
-    with working(f"building {name}", options):
-        named = load_model(name) if name else NamedModel(worked_example(), ExampleCall((worked_example_input(),), {}))
+    named = named_model(name, options)
     return named.model, example_call(named, options)
+
+
+def named_model(name: str | None, options: Options, generates: bool = False) -> NamedModel:
+    """The model of that name, in the dtype that is asked for; the worked example if there is none."""
+    with working(f"building {name}", options):
+        if name is None:
+            named = NamedModel(worked_example(), ExampleCall((worked_example_input(),), {}))
+        else:
+            named = load_model(name, generates)
+        return named if options.own_dtype is None else in_dtype(named, options.own_dtype)
 
 
 @contextlib.contextmanager
@@ -119,8 +157,7 @@ def example_call(named: NamedModel, options: Options) -> ExampleCall:
 
 def view(cost: GraphCost, options: Options) -> str:
     """What the options ask to see of the costs."""
-    style = "github" if options.format == "github" else "simple"
-    width = None if options.output or style == "github" else terminal_width()
+    style, width = style_and_width(options)
     match options.view:
         case "device":
             return time_view(cost.roofline(options.device or ""), options, style, width)  # type: ignore[arg-type]
@@ -147,14 +184,19 @@ def view(cost: GraphCost, options: Options) -> str:
     return text if options.model else f"{WORKED_EXAMPLE}\n\n{text}"
 
 
+def style_and_width(options: Options) -> tuple[str, int | None]:
+    """The format of tables, and the columns that they may take."""
+    style = "github" if options.format == "github" else "simple"
+    return style, None if options.output or style == "github" else terminal_width()
+
+
 def memory_view(memory: MemoryCost, options: Options) -> str:
     """What the options ask to see of the memory."""
     if options.format == "json":
         return memory.to_json(indent=1)
     if options.format == "csv":
         return memory.to_csv(options.by or "module")
-    style = "github" if options.format == "github" else "simple"
-    width = None if options.output or style == "github" else terminal_width()
+    style, width = style_and_width(options)
     if options.by or options.depth is not None or options.top is not None:
         return memory.table(options.by or "module", options.depth, options.top, style, width)
     return memory_overview(memory, style, width)

@@ -27,8 +27,8 @@ class InputShape:
     dtype: torch.dtype
 
     @classmethod
-    def of(cls, text: str) -> Self:
-        """Reads ``[NAME=]SHAPE[:DTYPE]``; the dtype is float32 unless named, a shape without sizes is a scalar's.
+    def of(cls, text: str, dtype: torch.dtype = torch.float32) -> Self:
+        """Reads ``[NAME=]SHAPE[:DTYPE]``; the dtype is this one unless named, a shape without sizes is a scalar's.
 
         Raises:
             InputError: the text is something else.
@@ -36,11 +36,11 @@ class InputShape:
         match = re.fullmatch(rf"(?:(\w+)=)?({SIZE}?(?:,{SIZE})*),?(?::(\w+))?", text.replace(", ", ","), re.ASCII)
         if match is None:
             raise InputError(f"an input is a shape such as 1,3,224,224 or input_ids=1,128:int64, not {text!r}")
-        dtype = getattr(torch, match[3] or "float32", None)
-        if not isinstance(dtype, torch.dtype):
+        named = getattr(torch, match[3], None) if match[3] else dtype
+        if not isinstance(named, torch.dtype):
             raise InputError(f"{match[3]!r} is not a dtype of torch")
         sizes = (int(size) if size.isdecimal() else size for size in match[2].split(",") if size)
-        return cls(match[1] or "", tuple(sizes), dtype)
+        return cls(match[1] or "", tuple(sizes), named)
 
     @property
     def is_continuous(self) -> bool:

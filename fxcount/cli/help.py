@@ -2,21 +2,21 @@
 
 HELP = """\
 usage: fxcount [MODEL] [OPTION ...]      what a PyTorch model costs, and where
-MODEL: torchvision/NAME, timm/NAME, hf/CONFIG.json, FILE.py:NAME, PROGRAM.pt2,
-  MODULE:CALLABLE; arguments go in parentheses; it is built without weights.
-  No MODEL is the worked example of the tutorial.
+MODEL: torchvision/NAME, timm/NAME, hf/CONFIG.json, hf/ORG/NAME, FILE.py:NAME,
+  PROGRAM.pt2, MODULE:CALLABLE; arguments go in parentheses, weights are not
+  loaded. No MODEL is the worked example of the tutorial.
   --input [NAME=]SHAPE[:DTYPE]   1,3,224,224 or ids=1,128:int64; once per input
-  --at NAME=N,...                numbers for names in --input batch,3:int64
+  --at NAME=N,..., --dtype D     numbers for names in --input batch,3; bfloat16
   --by node|module|operator      what a row is; of memory also kind or tensor
   --depth N, --top N             modules to this depth; only the N largest rows
   --convention C                 what FLOPs are: multiplications (macs + mul),
                                  macs, torch, arithmetic, or as macs=2,add=1
-  --format F                     table, github, csv, json or html
-  --output FILE                  write to FILE, in the format of its ending
+  --format F, --output FILE      table, github, csv, json, html; in FILE
   --backward, --optimizer NAME   the backward pass too; a step, as of adamw
   --bytes, --memory, --device D  bytes moved; held; its time at best, on L4
-  --explain NODE                 why a node or a module costs what it costs
-  --compare MODEL                both, module by module; --input is for both
+  --prompt N --generate N, --batch N    a language model that generates, step
+                                 by step; with --device what it serves at best
+  --explain NODE, --compare M    why it costs that; two models side by side
   --max-flops N, --max-params N, --max-memory SIZE    exit 1 above 5G or 24GiB
   --strict, --quiet              exit 1 if any is uncounted; print errors only
   --help, --version              this; which version this is

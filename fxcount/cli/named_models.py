@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import inspect
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +23,7 @@ from fxcount.cli.example_inputs import default_call, image_call
 from fxcount.errors import InputError
 from fxcount.tracing.example_call import ExampleCall
 
-KINDS = "torchvision/NAME, timm/NAME, hf/CONFIG, FILE.py:NAME, PROGRAM.pt2 or MODULE:CALLABLE"
+KINDS = "torchvision/NAME, timm/NAME, hf/CONFIG, hf/ORG/NAME, FILE.py:NAME, PROGRAM.pt2 or MODULE:CALLABLE"
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,14 @@ class Arguments:
     kwargs: dict[str, Any]
 
 
-def load_model(text: str) -> NamedModel:
+def load_model(text: str, generates: bool = False) -> NamedModel:
     """The model that ``text`` names, on the meta device, or with weights if it cannot be built without.
 
-    ``torchvision/NAME`` and ``timm/NAME``; ``hf/PATH`` with the path of a configuration or of its directory;
+    ``torchvision/NAME`` and ``timm/NAME``; ``hf/PATH`` with the path of a configuration or of its directory, or
+    ``hf/ORG/NAME`` for one in the cache of transformers;
     ``FILE.py:NAME`` and ``MODULE:CALLABLE`` for a model or what returns one; the path of a saved program, which ends in
-    ``.pt2``. All but the last take arguments, Python literals: ``timm/resnet50(num_classes=10)``.
+    ``.pt2``. All but the last take arguments, Python literals: ``timm/resnet50(num_classes=10)``. Of a configuration
+    that names no architecture it is the bare model, or, if it ``generates``, the one with a head for that.
 
     Raises:
         InputError: the text names no model. An error of the model itself is raised as it is.
@@ -60,6 +63,8 @@ def load_model(text: str) -> NamedModel:
         family, _, rest = name.partition("/")
         if ":" in name:
             return _from_python(name, arguments)
+        if family == "hf" and rest:
+            return _transformers(rest, arguments, generates)
         if family in FAMILIES and rest:
             return FAMILIES[family](rest, arguments)
     raise InputError(f"{text!r} names no model; a model is {KINDS}")
@@ -143,26 +148,47 @@ def _timm(name: str, arguments: Arguments) -> NamedModel:
     return NamedModel(model, default_call(model))
 
 
-def _transformers(path: str, arguments: Arguments) -> NamedModel:
+def _transformers(path: str, arguments: Arguments, generates: bool) -> NamedModel:
     """The architecture that a configuration names, else the bare model; nothing is downloaded."""
     transformers = _installed("transformers")
-    if not Path(path).exists():
-        raise InputError(f"{path} does not exist; hf/ takes the path of a config.json or of its directory")
     try:
         config = transformers.AutoConfig.from_pretrained(path, local_files_only=True, **arguments.kwargs)
     except (OSError, ValueError, KeyError) as error:
+        if not Path(path).exists():
+            raise InputError(f"{path} does not exist, {_how_to_get(path)}") from error
         raise InputError(f"{path} is no configuration that transformers knows: {error}") from error
     named = (getattr(transformers, name, None) for name in config.architectures or ())
-    architecture = next((found for found in named if found is not None), None)
-    model = build(lambda: architecture(config) if architecture else transformers.AutoModel.from_config(config), path)
+    bare = transformers.AutoModelForCausalLM if generates else transformers.AutoModel
+    make = next((found for found in named if found is not None), bare.from_config)
+    model = build(lambda: make(config), path)
     return NamedModel(model, default_call(model))
 
 
-FAMILIES: dict[str, Callable[[str, Arguments], NamedModel]] = {
-    "torchvision": _torchvision,
-    "timm": _timm,
-    "hf": _transformers,
-}
+def _how_to_get(path: str) -> str:
+    """What to do for a configuration that is not there."""
+    takes = "hf/ takes a config.json, its directory, or ORG/NAME from the cache of transformers"
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", path) is None:
+        return f"and no configuration of that name is in the cache; {takes}"
+    return f"and its configuration is not in the cache of transformers; get it by: hf download {path} config.json"
+
+
+def in_dtype(named: NamedModel, dtype: torch.dtype) -> NamedModel:
+    """The model with parameters, buffers and a default input of that dtype, as far as they are no integers.
+
+    Raises:
+        InputError: it is a saved program.
+    """
+    if not isinstance(named.model, nn.Module):
+        raise InputError("a saved program has the dtypes that it was saved with: --dtype is for models")
+    model, example = named.model.to(dtype), named.example
+    if example is not None:
+        example = example.replace_tensors(
+            lambda name, tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor, model.forward
+        )
+    return NamedModel(model, example)
+
+
+FAMILIES: dict[str, Callable[[str, Arguments], NamedModel]] = {"torchvision": _torchvision, "timm": _timm}
 """What stands before the slash in a name, to how such a model is built."""
 
 

@@ -44,6 +44,10 @@ class Options(argparse.Namespace):
     max_memory: str | None
     memory: bool
     device: str | None
+    prompt: int | None
+    generate: int | None
+    batch: int | None
+    dtype: str | None
     bytes: bool
     backward: bool
     optimizer: str | None
@@ -53,6 +57,7 @@ class Options(argparse.Namespace):
     inputs: list[InputShape]
     sizes: dict[str, int]
     view: str
+    own_dtype: torch.dtype | None
     reading: Convention
     flops_budget: int | None
     params_budget: int | None
@@ -70,7 +75,8 @@ def parse(argv: Sequence[str] | None = None) -> Options:
     options = _parser().parse_args(argv, namespace=Options())
     if options.model == "":
         raise InputError("MODEL is empty: name a model, or leave it out for the worked example")
-    options.inputs = [InputShape.of(text) for text in options.input]
+    options.own_dtype = None if options.dtype is None else parse_dtype(options.dtype)
+    options.inputs = [InputShape.of(text, options.own_dtype or torch.float32) for text in options.input]
     options.sizes = {} if options.at is None else parse_sizes(options.at)
     example_sizes(options.inputs, options.sizes)
     options.reading = parse_convention(options.convention)
@@ -103,8 +109,11 @@ def _parser() -> argparse.ArgumentParser:
         "--max-memory",
         "--optimizer",
         "--device",
+        "--dtype",
     ):
         parser.add_argument(name)
+    for name in GENERATION:
+        parser.add_argument(f"--{name}", type=int)
     for name in ("--strict", "--quiet", "--backward", "--memory", "--bytes"):
         parser.add_argument(name, action="store_true")
     return parser
@@ -141,6 +150,18 @@ def parse_sizes(text: str) -> dict[str, int]:
     return {name: int(size) for name, _, size in pairs}
 
 
+def parse_dtype(text: str) -> torch.dtype:
+    """A floating-point dtype by its name in torch.
+
+    Raises:
+        InputError: there is none.
+    """
+    found = getattr(torch, text, None)
+    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+        raise InputError(f"--dtype is one of torch for numbers with a point, such as bfloat16, not {text!r}")
+    return found
+
+
 def parse_optimizer(text: str) -> MakeOptimizer:
     """The class of ``torch.optim`` of that name, in upper or lower case.
 
@@ -156,7 +177,11 @@ def parse_optimizer(text: str) -> MakeOptimizer:
     return found
 
 
+GENERATION = ("prompt", "generate", "batch")
+"""The options that ask for a generation."""
+
 VIEWS: Mapping[str, Sequence[str]] = {
+    "generate": ("format", "device"),
     "device": ("by", "depth", "top", "format"),
     "memory": ("by", "depth", "top", "format"),
     "explain": (),
@@ -170,6 +195,7 @@ VIEWS: Mapping[str, Sequence[str]] = {
 """What can be shown, to the options that say how."""
 
 SHOWN_AS: Mapping[str, tuple[str, Sequence[str]]] = {
+    "generate": ("a generation", ("table", "github", "json")),
     "memory": ("memory", ("table", "github", "csv", "json")),
     "device": ("a time", ("table", "github", "json")),
     "compare": ("a comparison", ("table", "github")),
@@ -183,7 +209,9 @@ def _view(options: Options) -> str:
     if options.format is None and ending not in (*ENDINGS, *TABLE_ENDINGS):
         raise InputError(f"no format is known by the ending {ending}: name a file {', '.join(ENDINGS)}, or --format")
     written = options.format or ENDINGS.get(ending, "table")
-    asked = [name for name in ("memory", "device", "explain", "compare") if getattr(options, name)]
+    if any(getattr(options, name) is not None for name in GENERATION):
+        _check_generation(options)
+    asked = [name for name in ("generate", "memory", "device", "explain", "compare") if getattr(options, name)]
     view = next(iter(asked), written)
     for name, (what, shown) in SHOWN_AS.items():
         if view == name and written not in shown:
@@ -203,3 +231,24 @@ def _view(options: Options) -> str:
         raise InputError(f"--depth is for --by module, not for --by {options.by}")
     options.format = written
     return view
+
+
+def _check_generation(options: Options) -> None:
+    """
+    Raises:
+        InputError: a number is missing or not positive, or an option asks for something else.
+    """
+    if options.prompt is None or options.generate is None:
+        raise InputError("a generation is asked for by both --prompt N and --generate N, numbers of tokens")
+    for name in GENERATION:
+        if (number := getattr(options, name)) is not None and number < 1:
+            raise InputError(f"--{name} must be positive, not {number}")
+    if options.model is None:
+        raise InputError("--generate needs the MODEL that generates")
+    others = ("input", "at", "backward", "optimizer", "memory", "bytes", "strict", *BUDGETS)
+    other = next((name for name in others if getattr(options, name)), None)
+    if other is not None:
+        raise InputError(f"--{other.replace('_', '-')} does not go with --generate")
+
+
+BUDGETS = ("max_flops", "max_params", "max_memory")

@@ -183,8 +183,8 @@ class MemoryRun:
     def _leave(self, module: nn.Module, args: Any, result: Any) -> None:
         self._running.leave()
         path = self._inside.pop()
-        for tensor in tensors((self._shown.hide(result),)):
-            life = self.lives.find(tensor)
+        for tensor in returned_tensors(result):
+            life = self.lives.find(self._shown.hide(tensor))
             if life is not None:
                 self.outputs[path][id(life)] = life
 

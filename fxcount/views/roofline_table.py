@@ -101,9 +101,14 @@ def notes(roofline: RooflineRecord) -> list[str]:
     return [
         f"On {device.name} no less than {time_text(total.seconds)}, call by call{parts}; {share_of(total)} of it is "
         f"bound by compute. However the calls are fused, no less than {time_text(roofline.fused_seconds)}.",
-        "A call takes at best the longer of its operations (2 macs + mul + add + div + special) at the peak of their "
-        "dtype and its bytes at the bandwidth; what launches it, and whether all fits, is not in it.",
+        f"{BOUNDS}; what launches it, and whether all fits, is not in it.",
     ]
+
+
+BOUNDS = (  # what a time at best is
+    "A call takes at best the longer of its operations (2 macs + mul + add + div + special) at the peak of their dtype "
+    "and its bytes at the bandwidth"
+)
 
 
 def share_of(time: TimeAtBest) -> str:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from torch import nn
 
-from fxcount import GraphCost, count_graph
+from fxcount import GraphCost, count_generation, count_graph
 from fxcount.cli.help import HELP
 from fxcount.cli.main import main
 from fxcount.cli.options import VIEWS
@@ -219,7 +220,18 @@ def test_budgets_that_are_exceeded(budget: str, line: str, capfd: pytest.Capture
         ("--compare torch.nn:ReLU --format csv", "a comparison is shown as table or github, not as csv"),
         ("--explain _7", "no node or module is called '_7'"),
         ("--output /no/such/directory/file", "No such file or directory"),
-        ("hf/no/such/file", "no/such/file does not exist"),
+        ("hf/no/such/file", "no/such/file does not exist, and no configuration of that name is in the cache"),
+        ("hf/nobody/nothing", "get it by: hf download nobody/nothing config.json"),
+        ("--dtype int8", "--dtype is one of torch for numbers with a point, such as bfloat16, not 'int8'"),
+        ("torch.nn:ReLU --prompt 3", "by both --prompt N and --generate N"),
+        ("torch.nn:ReLU --batch 3", "by both --prompt N and --generate N"),
+        ("torch.nn:ReLU --prompt 3 --generate 0", "--generate must be positive, not 0"),
+        ("--prompt 3 --generate 4", "--generate needs the MODEL that generates"),
+        ("torch.nn:ReLU --prompt 3 --generate 4 --memory", "--memory does not go with --generate"),
+        ("torch.nn:ReLU --prompt 3 --generate 4 --max-flops 1", "--max-flops does not go with --generate"),
+        ("torch.nn:ReLU --prompt 3 --generate 4 --by node", "--by does not go with generate"),
+        ("torch.nn:ReLU --prompt 3 --generate 4 --format csv", "a generation is shown as table, github or json"),
+        ("torch.nn:ReLU --prompt 3 --generate 4", "a language model takes input_ids, and ReLU does not"),
     ],
 )
 def test_bad_usage_is_one_line(arguments: str, message: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -374,6 +386,28 @@ def test_budgets_and_memory_at_sizes(capfd: pytest.CaptureFixture[str]) -> None:
     assert main([*arguments, "--max-flops", "96"]) == 0
     assert main([*arguments, "--max-flops", "95"]) == 1
     assert main([*arguments, "--memory"]) == 0
+
+
+def test_what_a_generation_costs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    GPT2.save_pretrained(tmp_path)
+    name = f"hf/{tmp_path}"
+    asked = [name, "--prompt", "5", "--generate", "4", "--batch", "2", "--dtype", "bfloat16", "--device", "L4"]
+    out = printed(capfd, *asked, "--format", "json")
+    with torch.device("meta"):
+        model = transformers.GPT2LMHeadModel(GPT2).eval().to(torch.bfloat16)
+    expected = count_generation(model, 5, 4, batch=2, device="L4")
+    assert json.loads(out) == expected.to_dict()
+    assert printed(capfd, *asked).split("\n")[:6] == expected.table().split("\n")[:6]
+
+
+GPT2 = transformers.GPT2Config(n_embd=32, n_layer=2, n_head=4, vocab_size=97)
+
+
+def test_inputs_of_another_dtype(capfd: pytest.CaptureFixture[str]) -> None:
+    out = printed(
+        capfd, "torch.nn:Linear(4, 3)", "--input", "2,4", "--dtype", "float64", "--bytes", "--format", "github"
+    )
+    assert f"| {8 * (2 * 4 + 3 * 4 + 3)} B |" in " ".join(out.split())
 
 
 def test_the_time_on_a_device(capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,7 @@
 """The models that names mean, and the calls that they are counted on."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import transformers
 from torch import nn
 
 from fxcount import InputError, count_graph
-from fxcount.cli.named_models import Arguments, NamedModel, load_model, parse_call
+from fxcount.cli.named_models import Arguments, NamedModel, in_dtype, load_model, parse_call
 
 MODEL_FILE = """
 import torch
@@ -167,6 +169,39 @@ def test_the_architecture_that_a_configuration_names(directory: Path) -> None:
     named = load_model("hf/own.json")
     assert type(named.model).__name__ == "LlamaForCausalLM"
     assert parameters(named) == LLAMA_PARAMS + 100 * 64
+
+
+def test_a_bare_configuration_gets_a_head_where_it_is_to_generate(directory: Path) -> None:
+    LLAMA.save_pretrained(directory / "llama")
+    named = load_model("hf/llama", generates=True)
+    assert type(named.model).__name__ == "LlamaForCausalLM"
+    assert parameters(named) == LLAMA_PARAMS + 100 * 64
+
+
+def test_a_name_in_the_cache_of_transformers(directory: Path) -> None:
+    revision = directory / "hub" / "models--own--llama" / "snapshots" / ("0" * 40)
+    LLAMA.save_pretrained(revision)
+    (revision.parent.parent / "refs").mkdir()
+    (revision.parent.parent / "refs" / "main").write_text("0" * 40)
+    command = (
+        "from fxcount.cli.named_models import load_model\nprint(load_model('hf/own/llama').model.config.hidden_size)"
+    )
+    surroundings = {**os.environ, "HF_HOME": str(directory)}
+    done = subprocess.run([sys.executable, "-c", command], env=surroundings, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["64"]
+
+
+def test_another_dtype(directory: Path) -> None:
+    LLAMA.save_pretrained(directory / "llama")
+    named = in_dtype(load_model("hf/llama"), torch.bfloat16)
+    assert isinstance(named.model, nn.Module)
+    assert {each.dtype for each in named.model.parameters()} == {torch.bfloat16}
+    vision = in_dtype(load_model("torchvision/alexnet"), torch.float64)
+    assert vision.example is not None
+    assert [each.dtype for each in vision.example.tensors()] == [torch.float64]
+    program = torch.export.export(nn.Linear(4, 3), (torch.ones(2, 4),))
+    with pytest.raises(InputError, match="a saved program has the dtypes that it was saved with"):
+        in_dtype(NamedModel(program, None), torch.bfloat16)
 
 
 def test_arguments_of_transformers_change_the_configuration(directory: Path) -> None:
