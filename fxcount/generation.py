@@ -21,6 +21,7 @@ from fxcount.errors import InputError
 from fxcount.memory import count_memory
 from fxcount.memory_cost import MemoryCost
 from fxcount.result.operator_calls import OperatorCall
+from fxcount.step import dtype_of
 from fxcount.views.generation_table import generation_table, generation_to_dict, generation_to_json
 from fxcount.views.terminal import terminal_width
 
@@ -113,10 +114,9 @@ def count_generation(
 
     last = prompt + generate - 2  # of the cache before the last step
     has_steps = generate > 1
-    tensors = [*model.parameters(), *model.buffers()]
     return GenerationCost(
         model=type(model).__name__,
-        dtype=next((each.dtype for each in tensors if each.is_floating_point()), torch.get_default_dtype()),
+        dtype=dtype_of(model),
         parameters=sum(held(prompt).before.get(kind, 0) for kind in ("parameters", "buffers")),
         batch=batch,
         prompt=prompt,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fxcount.memory_cost import MemoryCost
     from fxcount.result.memory_record import Allocation, ModuleMemory, Moment
     from fxcount.roofline import Roofline
+    from fxcount.step import StepCost, count_step
 
 LATER = {
     "Allocation": "fxcount.result.memory_record",
@@ -46,6 +47,8 @@ LATER = {
     "GenerationPart": "fxcount.analyses.generation",
     "count_generation": "fxcount.generation",
     "Roofline": "fxcount.roofline",
+    "StepCost": "fxcount.step",
+    "count_step": "fxcount.step",
     "TimeAtBest": "fxcount.analyses.roofline",
 }
 """The names that are loaded when they are asked for, for who only counts need not wait for them."""
@@ -85,6 +88,7 @@ __all__ = [
     "OptimizerStep",
     "Roofline",
     "SizeError",
+    "StepCost",
     "TensorInfo",
     "TimeAtBest",
     "TracingError",
@@ -92,5 +96,6 @@ __all__ = [
     "count_generation",
     "count_graph",
     "count_memory",
+    "count_step",
     "register_formula",
 ]

@@ -6,7 +6,7 @@ from typing import Any
 
 from fxcount.analyses.device import Device
 from fxcount.analyses.devices import device_named
-from fxcount.analyses.roofline import RooflineRecord, TimeAtBest, calls_at_best
+from fxcount.analyses.roofline import RooflineRecord, TimeAtBest, calls_at_best, contractions_at_peak
 from fxcount.errors import InputError
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.views.roofline_plot import roofline_figure
@@ -80,9 +80,4 @@ def mfu(cost: CostedGraph, seconds: float, device: str | Device) -> float:
         raise InputError(f"a measured time is positive, not {seconds}")
     if cost.sizes:
         raise InputError(f"a share is one of numbers: put them in with cost.at({'=..., '.join(cost.sizes)}=...)")
-    known = device_named(device)
-    operators = [
-        each for node in cost.nodes for each in (*node.operators, *(node.backward_operators or ())) if each.cost.macs
-    ]
-    at_peak = sum(2 * each.cost.macs / known.rate([tensor.dtype for tensor in each.inputs]) for each in operators)
-    return at_peak / seconds
+    return contractions_at_peak(cost, device_named(device)) / seconds

@@ -5,7 +5,7 @@ one binds it. (Williams, Waterman and Patterson, 2009, Roofline: an insightful v
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 
@@ -17,6 +17,7 @@ from fxcount.cost.traffic import bytes_held, place_of_table
 from fxcount.errors import InputError
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.module_paths import depth_of, parent_of
+from fxcount.result.node_cost import NodeCost
 
 ARITHMETIC = CONVENTIONS["arithmetic"]
 """The operations that count against the peak: two for a multiply-accumulate, and multiplications, additions, divisions
@@ -170,14 +171,33 @@ def calls_at_best(cost: CostedGraph, device: Device) -> RooflineRecord:
         for call in cost.operator_calls
     ]
     for node in cost.nodes:
-        for operator in node.backward_operators or ():
-            calls.append(CallAtBest(node.name, node.owner, operator.name, "backward", time_of(operator, device)))
+        for name, time in _of_gradient(node, device):
+            calls.append(CallAtBest(node.name, node.owner, name, "backward", time))
     if cost.optimizer is not None:
         step = cost.optimizer
         time = at_best(ARITHMETIC.read(step.cost), step.traffic.total, device.rate(step.dtypes), device)
         calls.append(CallAtBest("", "", step.optimizer, "optimizer", time))
     kinds = {path: module.kind for path, module in cost.modules.items()}
     return RooflineRecord(device, tuple(calls), kinds, _fused(cost, calls, device))
+
+
+GRADIENT_IN_ONE = tuple(
+    f"aten.{name}" for name in ("scaled_dot_product_attention", "lstm", "gru", "rnn_tanh", "rnn_relu", "rms_norm")
+)
+"""Operators whose gradient is counted in parts, and for which there are kernels that compute it as one."""
+
+
+def _of_gradient(node: NodeCost, device: Device) -> Iterator[tuple[str, TimeAtBest]]:
+    """The operators of a node's gradient and their times. Where one kernel may compute it all, it reads no less than
+    what the forward call read, and a gradient of what that returned."""
+    times = [(each.name, time_of(each, device)) for each in node.backward_operators or ()]
+    whole = [each.name for each in node.operators if each.name in GRADIENT_IN_ONE]
+    if not whole:
+        yield from times
+    elif times:
+        parts = sum((time for _, time in times), TimeAtBest())
+        given = sum(Traffic.of(each).total for each in node.operators)
+        yield f"{whole[0]} (gradient)", parts.fused(min(given, parts.bytes), device)
 
 
 def dtypes_of(call: OperatorCost) -> list[torch.dtype]:
@@ -190,6 +210,15 @@ def time_of(call: OperatorCost, device: Device) -> TimeAtBest:
     """What one call takes at best."""
     rate = device.rate(dtypes_of(call), reduced=call.cost.macs > 0)
     return at_best(operations_of(call), Traffic.of(call).total, rate, device)
+
+
+def contractions_at_peak(cost: CostedGraph, device: Device) -> float:
+    """The seconds that the multiply-accumulates of contractions take, forward and backward, at the peak of their
+    dtypes."""
+    operators = [
+        each for node in cost.nodes for each in (*node.operators, *(node.backward_operators or ())) if each.cost.macs
+    ]
+    return sum(2 * each.cost.macs / device.rate([tensor.dtype for tensor in each.inputs]) for each in operators)
 
 
 def at_best(operations: float, moved: float, rate: float, device: Device) -> TimeAtBest:

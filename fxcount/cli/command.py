@@ -23,6 +23,7 @@ from fxcount.fault_origin import REPORT
 from fxcount.graph_cost import GraphCost
 from fxcount.memory import count_memory
 from fxcount.memory_cost import MemoryCost
+from fxcount.result.memory_record import MemoryRecord
 from fxcount.roofline import Roofline
 from fxcount.tracing.example_call import ExampleCall
 from fxcount.views.memory_table import memory_overview
@@ -44,6 +45,8 @@ def run(arguments: Sequence[str]) -> int:
     if options.view == "generate":
         _show(generation_view(options), options)
         return 0
+    if options.view == "step":
+        return show_step(options)
     memory = count_held(options.model, options) if options.memory or options.memory_budget is not None else None
     costs = not options.memory or options.flops_budget is not None or options.params_budget is not None
     cost = count(options.model, options) if costs else None
@@ -82,6 +85,27 @@ def generation_view(options: Options) -> str:
     return cost.to_json(indent=1) if options.format == "json" else cost.table(style, width)
 
 
+def show_step(options: Options) -> int:
+    """Shows what a step takes on a device, and holds its memory against the budget; the exit status."""
+    from fxcount.step import count_step  # not above: few ask for it
+
+    check_numbers(options)
+    model, call = named_call(options.model, options)
+    with working(f"counting {options.model}", options):
+        step = count_step(
+            model,
+            call.args,
+            call.kwargs,
+            device=options.device or "",
+            backward=options.backward,
+            optimizer=options.make_optimizer,
+            measured=options.seconds,
+        )
+    style, width = style_and_width(options)
+    _show(step.to_json(indent=1) if options.format == "json" else step.table(style, width), options)
+    return check_budgets(None, step.memory, options)
+
+
 def count(name: str | None, options: Options) -> GraphCost:
     """The costs of the model of that name, of the worked example if there is none.
 
@@ -106,12 +130,20 @@ def count(name: str | None, options: Options) -> GraphCost:
 
 def count_held(name: str | None, options: Options) -> MemoryCost:
     """The memory of that model, as ``count`` its costs."""
-    missing = example_sizes(options.inputs, {}).keys() - options.sizes
-    if missing:
-        raise InputError(f"memory is counted at sizes in numbers: give --at {'=..., '.join(sorted(missing))}=...")
+    check_numbers(options)
     model, call = named_call(name, options)
     with working(f"counting {name}", options):
         return count_memory(model, call.args, call.kwargs, backward=options.backward, optimizer=options.make_optimizer)
+
+
+def check_numbers(options: Options) -> None:
+    """
+    Raises:
+        InputError: a size is a name without a number.
+    """
+    missing = example_sizes(options.inputs, {}).keys() - options.sizes
+    if missing:
+        raise InputError(f"memory is counted at sizes in numbers: give --at {'=..., '.join(sorted(missing))}=...")
 
 
 def named_call(name: str | None, options: Options) -> tuple[Any, ExampleCall]:
@@ -221,7 +253,7 @@ BYTES = {
 WORKED_EXAMPLE = "The worked example: a convolution, a batch norm and a Hardtanh on [1, 1, 130, 40]."
 
 
-def check_budgets(cost: GraphCost | None, memory: MemoryCost | None, options: Options) -> int:
+def check_budgets(cost: GraphCost | None, memory: MemoryRecord | None, options: Options) -> int:
     """0, or 1 and a line that says which budget is exceeded by how much."""
     excesses = []
     if cost is not None and options.flops_budget is not None and cost.sizes:

@@ -14,14 +14,14 @@ MODEL: torchvision/NAME, timm/NAME, hf/CONFIG.json, hf/ORG/NAME, FILE.py:NAME,
   --format F, --output FILE      table, github, csv, json, html; in FILE
   --backward, --optimizer NAME   the backward pass too; a step, as of adamw
   --bytes, --memory, --device D  bytes moved; held; its time at best, on L4
+  --memory --device D --seconds S    together: a step, its rate, and its share
+                                 of the peak if it was measured to take S
   --prompt N --generate N, --batch N    a language model that generates, step
                                  by step; with --device what it serves at best
   --explain NODE, --compare M    why it costs that; two models side by side
   --max-flops N, --max-params N, --max-memory SIZE    exit 1 above 5G or 24GiB
-  --strict, --quiet              exit 1 if any is uncounted; print errors only
-  --help, --version              this; which version this is
+  --strict, --quiet, --version   exit 1 if any is uncounted; print errors only
 examples:
   fxcount torchvision/resnet18 --by module --depth 2
-  fxcount 'torch.nn:Linear(4, 3)' --input 2,4 --explain linear
   fxcount timm/vit_tiny_patch16_224 --max-flops 2G --max-params 30M --quiet
 """

@@ -48,6 +48,7 @@ class Options(argparse.Namespace):
     generate: int | None
     batch: int | None
     dtype: str | None
+    seconds: float | None
     bytes: bool
     backward: bool
     optimizer: str | None
@@ -114,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(name)
     for name in GENERATION:
         parser.add_argument(f"--{name}", type=int)
+    parser.add_argument("--seconds", type=float)
     for name in ("--strict", "--quiet", "--backward", "--memory", "--bytes"):
         parser.add_argument(name, action="store_true")
     return parser
@@ -182,6 +184,7 @@ GENERATION = ("prompt", "generate", "batch")
 
 VIEWS: Mapping[str, Sequence[str]] = {
     "generate": ("format", "device"),
+    "step": ("format", "memory", "device", "seconds"),
     "device": ("by", "depth", "top", "format"),
     "memory": ("by", "depth", "top", "format"),
     "explain": (),
@@ -196,6 +199,7 @@ VIEWS: Mapping[str, Sequence[str]] = {
 
 SHOWN_AS: Mapping[str, tuple[str, Sequence[str]]] = {
     "generate": ("a generation", ("table", "github", "json")),
+    "step": ("a step", ("table", "github", "json")),
     "memory": ("memory", ("table", "github", "csv", "json")),
     "device": ("a time", ("table", "github", "json")),
     "compare": ("a comparison", ("table", "github")),
@@ -213,6 +217,13 @@ def _view(options: Options) -> str:
         _check_generation(options)
     asked = [name for name in ("generate", "memory", "device", "explain", "compare") if getattr(options, name)]
     view = next(iter(asked), written)
+    view = "step" if view == "memory" and options.device is not None else view
+    if view == "step":
+        for name in ("by", "depth", "top", "max_flops", "max_params"):
+            if getattr(options, name) is not None:
+                raise InputError(f"--{name.replace('_', '-')} does not go with --memory and --device together")
+    if options.seconds is not None and (view != "step" or not options.seconds > 0):
+        raise InputError("--seconds is what a step took, a positive number, beside --memory and --device")
     for name, (what, shown) in SHOWN_AS.items():
         if view == name and written not in shown:
             raise InputError(f"{what} is shown as {', '.join(shown[:-1])} or {shown[-1]}, not as {written}")

@@ -7,6 +7,7 @@ from typing import Any
 
 from fxcount.analyses.generation import GenerationPart, GenerationRecord
 from fxcount.views.roofline_table import BOUNDS, time_text
+from fxcount.views.step_table import fit_text
 from fxcount.views.text_table import Column, text_table
 from fxcount.views.units import count_text, size_text
 
@@ -58,15 +59,7 @@ def _notes(generation: GenerationRecord) -> list[str]:
         notes.append(f"The model was made for {generation.positions:,} positions.")
     if device is None:
         return notes
-    if device.memory is None:
-        notes.append(f"The memory of {device.name} is not known.")
-    elif generation.missing:
-        notes.append(
-            f"It does not fit: {device.name} has {size_text(device.memory)}, {size_text(generation.missing)} too "
-            "little, so no rate is given."
-        )
-    else:
-        notes.append(f"It fits into the {size_text(device.memory)} of {device.name}.")
+    notes.append(fit_text(device, generation.missing))
     if not generation.missing:
         notes.append(
             "tokens/s: of all sequences, at best, call by call; fused: at best if nothing but parameters, inputs and "

@@ -109,6 +109,20 @@ def test_parts_are_the_whole(peak: float, bandwidth: float) -> None:
     assert roof.by_module()[""].seconds == pytest.approx(roof.seconds)
 
 
+def test_a_gradient_that_one_kernel_computes_holds_no_scores() -> None:
+    """Attention's gradient is four products of 2 * 64 * 64 * 8 operations and what the softmax adds; it reads query,
+    key, value and the gradient of the output, and no matrix of scores."""
+    given = [torch.ones(1, 2, 64, 8, requires_grad=True) for _ in range(3)]
+    cost = count_graph(nn.functional.scaled_dot_product_attention, tuple(given), backward=True)
+    fast = Device("fast", {torch.float32: 1e30}, 1e9)
+    calls = [each for each in cost.roofline(fast).calls if each.phase == "backward"]
+    (call,) = (each for each in calls if each.operator == "aten.scaled_dot_product_attention (gradient)")
+    assert call.time.seconds == pytest.approx(4 * 4 * 2 * 64 * 8 / 1e9)
+    assert call.time.operations >= 4 * 2 * 2 * 64 * 64 * 8
+    assert cost.backward is not None
+    assert sum(each.time.operations for each in calls) == cost.backward.under("arithmetic")
+
+
 def test_the_share_of_the_peak() -> None:
     """2 * 4 * 8 * 16 operations of the forward, twice as many of the backward pass."""
     cost = count_graph(nn.Linear(8, 16), torch.ones(4, 8, requires_grad=True), backward=True)

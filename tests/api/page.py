@@ -23,7 +23,7 @@ a `Cost`, and a `Convention` makes one number of it, the FLOPs. The [tutorial](t
 and the [cost model](cost-model.md) says what counts."""
 
 GROUPS = {
-    "Counting": ("", ["count_graph", "count_memory", "count_generation"]),
+    "Counting": ("", ["count_graph", "count_memory", "count_step", "count_generation"]),
     "The result": (
         "A `Shape` is a `tuple[int, ...]`. A `CostedGraph` is a `GraphCost` without the views, and a `Submodule` the "
         "class name and the calls of a module.",
@@ -48,9 +48,9 @@ GROUPS = {
         "A `RooflineRecord` is a `Roofline` without the views, and `Rooflines` are those of several devices.",
         ["Device", "Roofline", "TimeAtBest", "CallAtBest"],
     ),
-    "Generation": (
-        "A `GenerationRecord` is a `GenerationCost` without the views.",
-        ["GenerationCost", "GenerationPart"],
+    "Steps and generations": (
+        "A `StepRecord` is a `StepCost` without the views, and a `GenerationRecord` a `GenerationCost`.",
+        ["StepCost", "GenerationCost", "GenerationPart"],
     ),
     "Costs and conventions": (
         "The [cost model](cost-model.md) says what each field counts and who uses which convention.",

@@ -15,7 +15,7 @@ import torch
 import transformers
 from torch import nn
 
-from fxcount import GraphCost, count_generation, count_graph
+from fxcount import GraphCost, count_generation, count_graph, count_step
 from fxcount.cli.help import HELP
 from fxcount.cli.main import main
 from fxcount.cli.options import VIEWS
@@ -223,6 +223,11 @@ def test_budgets_that_are_exceeded(budget: str, line: str, capfd: pytest.Capture
         ("hf/no/such/file", "no/such/file does not exist, and no configuration of that name is in the cache"),
         ("hf/nobody/nothing", "get it by: hf download nobody/nothing config.json"),
         ("--dtype int8", "--dtype is one of torch for numbers with a point, such as bfloat16, not 'int8'"),
+        ("--memory --device L4 --by node", "--by does not go with --memory and --device together"),
+        ("--memory --device L4 --max-flops 3", "--max-flops does not go with --memory and --device together"),
+        ("--memory --device L4 --format csv", "a step is shown as table, github or json, not as csv"),
+        ("--memory --device L4 --seconds 0", "--seconds is what a step took, a positive number"),
+        ("--device L4 --seconds 3", "--seconds is what a step took, a positive number, beside --memory and --device"),
         ("torch.nn:ReLU --prompt 3", "by both --prompt N and --generate N"),
         ("torch.nn:ReLU --batch 3", "by both --prompt N and --generate N"),
         ("torch.nn:ReLU --prompt 3 --generate 0", "--generate must be positive, not 0"),
@@ -386,6 +391,17 @@ def test_budgets_and_memory_at_sizes(capfd: pytest.CaptureFixture[str]) -> None:
     assert main([*arguments, "--max-flops", "96"]) == 0
     assert main([*arguments, "--max-flops", "95"]) == 1
     assert main([*arguments, "--memory"]) == 0
+
+
+def test_a_step_on_a_device(capfd: pytest.CaptureFixture[str]) -> None:
+    asked = ["torch.nn:Linear(8, 4)", "--input", "2,8", "--optimizer", "adamw", "--memory", "--device", "L4"]
+    layer, given = nn.Linear(8, 4, device="meta"), torch.ones(2, 8, device="meta")
+    step = count_step(layer, given, device="L4", optimizer=torch.optim.AdamW, measured=0.5)
+    assert json.loads(printed(capfd, *asked, "--seconds", "0.5", "--format", "json")) == step.to_dict()
+    assert printed(capfd, *asked, "--seconds", "0.5") == f"{step.table()}\n"
+    assert main([*asked, "--max-memory", str(step.peak)]) == 0
+    assert main([*asked, "--max-memory", str(step.peak - 1)]) == 1
+    assert "bytes at the peak" in capfd.readouterr().err
 
 
 def test_what_a_generation_costs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

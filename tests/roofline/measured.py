@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from fxcount import count_graph
+from fxcount import GraphCost, count_graph
 from fxcount.analyses.device import Device
 
 SECONDS = 2.5
@@ -123,8 +123,28 @@ OPERATORS: dict[str, Maker] = {
 }
 
 
-def measured(device: Device, match: str = "") -> Iterator[Measured]:
-    """Every model and operator, forward and with the backward pass."""
+@dataclass(frozen=True)
+class Run:
+    """What was run, and counted."""
+
+    name: str
+    cost: GraphCost
+    forward: float
+    """The seconds of the fastest run without gradients."""
+    trained: float
+    """Those of both passes."""
+
+    def on(self, device: Device) -> Iterator[Measured]:
+        """The measured times beside the bounds on that device."""
+        nodes = tuple(node._replace(backward_operators=None) for node in self.cost.nodes)
+        alone = replace(self.cost, has_backward=False, nodes=nodes).roofline(device)
+        whole = self.cost.roofline(device)
+        yield Measured(self.name, "forward", alone.seconds, alone.fused_seconds, self.forward, alone.bound)
+        yield Measured(self.name, "backward", whole.seconds, whole.fused_seconds, self.trained, whole.bound)
+
+
+def measured(match: str = "") -> Iterator[Run]:
+    """Every model and operator, without gradients and with the backward pass."""
     for name, make in {**MODELS, **OPERATORS}.items():
         if match not in name:
             continue
@@ -133,13 +153,14 @@ def measured(device: Device, match: str = "") -> Iterator[Measured]:
         if isinstance(model, nn.Module):
             model.eval()
         cost = count_graph(model, inputs, backward=True)
-        whole, forward = cost.roofline(device), replace(cost, has_backward=False)
-        nodes = tuple(node._replace(backward_operators=None) for node in cost.nodes)
-        alone = replace(forward, nodes=nodes).roofline(device)
-        yield Measured(name, "forward", alone.seconds, alone.fused_seconds, best(_forward(model, inputs)), alone.bound)
-        trained = best(_trained(model, inputs))
-        yield Measured(name, "backward", whole.seconds, whole.fused_seconds, trained, whole.bound)
+        yield Run(name, cost, best(_forward(model, inputs)), best(_trained(model, inputs)))
         gc.collect()
+
+
+def fastest(one: Device, other: Device) -> Device:
+    """The higher rates of two measurements of the same machine."""
+    peak = {dtype: max(rate, other.peak[dtype]) for dtype, rate in one.peak.items()}
+    return replace(one, peak=peak, bandwidth=max(one.bandwidth, other.bandwidth))
 
 
 def _forward(model: Callable[..., Any], inputs: tuple[Any, ...]) -> Callable[[], object]:

@@ -13,10 +13,9 @@ from tests.roofline.measured import Measured, rank_correlation
 HEAD = """# Times at best, beside measured ones
 
 Written by `python -m tests.roofline`: models in eval mode and single operators in float32, run on a CPU, the fastest of
-the runs of some seconds each; `backward` is both passes. The bound is `cost.roofline(Device.measure())`, call by call:
-a measured time is not to be below it, and what is stands under the tables. A convolution may be by what the measurement
-of the peak is short of it; an LSTM with gradients is counted as its parts, which one kernel computes without
-memory in between. No GPU was there when this page was written, so none is on it.
+the runs of some seconds each; `backward` is both passes. The bound is `cost.roofline(Device.measure())`, call by call,
+with the higher rates of a measurement before and one after the runs: a measured time is not to be below it, and what is
+stands under the tables. No GPU was there when this page was written, so none is on it.
 """
 
 

@@ -3,7 +3,7 @@
 import torch
 
 from fxcount import Device
-from tests.roofline.measured import Measured, rank_correlation
+from tests.roofline.measured import Measured, fastest, rank_correlation
 from tests.roofline.page import page
 
 
@@ -23,3 +23,8 @@ def test_the_page_says_what_is_below_its_bound() -> None:
     assert "float32 200 · 10⁹ operations a second, 100 · 10⁹ bytes a second" in text
     assert "Below their bound: two." in text
     assert "Spearman's rank correlation over the 3 models: 0.500." in text
+
+
+def test_the_higher_rates_of_two_measurements() -> None:
+    one, other = (Device("mine", {torch.float32: a, torch.float64: 1e9}, b) for a, b in ((2e9, 3e9), (1e9, 4e9)))
+    assert fastest(one, other) == Device("mine", {torch.float32: 2e9, torch.float64: 1e9}, 4e9)
