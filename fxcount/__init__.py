@@ -8,10 +8,10 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from fxcount.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from fxcount.public import *  # noqa: F403
-
-__version__ = "0.2.0"
 
 
 def __getattr__(name: str) -> Any:

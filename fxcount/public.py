@@ -18,6 +18,7 @@ from fxcount.errors import (
 from fxcount.formulas import register_formula
 from fxcount.graph_cost import GraphCost
 from fxcount.result.costed_graph import OperatorTotal
+from fxcount.result.counted_call import CountedCall
 from fxcount.result.counts import Counts
 from fxcount.result.module_cost import ModuleCost
 from fxcount.result.node_cost import NodeCost
@@ -68,6 +69,7 @@ __all__ = [
     "Convention",
     "ConventionError",
     "Cost",
+    "CountedCall",
     "Counts",
     "DataNeededError",
     "Device",

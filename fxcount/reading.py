@@ -12,6 +12,7 @@ from torch import fx, nn
 from fxcount._torch import parameters_of
 from fxcount.cost import Convention, OptimizerStep, Traffic
 from fxcount.graph_cost import GraphCost
+from fxcount.result.counted_call import CountedCall
 from fxcount.result.module_cost import Submodule
 from fxcount.result.module_paths import holder_of, leaf_paths, parent_of
 from fxcount.result.moves import Moves
@@ -20,6 +21,7 @@ from fxcount.result.operator_calls import Storages
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.packed_weights import packed_weights
 from fxcount.tracing.trace import Trace, TracedModule
+from fxcount.version import __version__
 
 
 def read_cost(
@@ -50,11 +52,24 @@ def read_cost(
         make_graph=trace.module.graph_module,
         make_storages=storages,
         gave_up=gave_up,
+        call=_read_call(model, trace.module),
         packed=packed_weights(model.modules, trace.module.named),
         frozen=tuple(name for name in parameters if not used.names[name].requires_grad),
         has_backward=backward,
         optimizer=optimizer,
         moves=moves,
+    )
+
+
+def _read_call(model: CountedModel, traced: TracedModule) -> CountedCall:
+    """What is counted, as far as the nodes do not tell."""
+    modes = {getattr(each, "training", None) for each in model.modules.values()}  # a frozen script has no mode
+    inputs = (node for node in traced.graph.nodes if node.op == "placeholder" and node.meta["shapes"])
+    return CountedCall(
+        model=_kind(model.run) or _function_name(model.run),
+        mode=" and ".join(name for name, mode in {"train": True, "eval": False}.items() if mode in modes),
+        dtypes={node.name: str(node.meta["tensor_meta"].dtype).removeprefix("torch.") for node in inputs},
+        versions={"fxcount": __version__, "torch": torch.__version__.partition("+")[0]},
     )
 
 

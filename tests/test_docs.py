@@ -26,6 +26,8 @@ def printed(run: Any) -> str:
 
 
 def stripped(text: str) -> list[str]:
+    """The lines, whatever the versions are."""
+    text = re.sub(r"; fxcount [\d.]+, torch [\w.]+\.", "; fxcount, torch.", text)
     return [line.rstrip() for line in text.strip("\n").split("\n")]
 
 

@@ -5,6 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,8 @@ def count(name: str | None, options: Options) -> GraphCost:
             strict=options.strict,
             dynamic_shapes=dynamic_shapes(options.inputs),
         )
+    if cost.call is not None and name is not None and not options.inputs:
+        cost = replace(cost, call=replace(cost.call, is_default=True))
     return cost.at(**options.sizes) if options.sizes else cost
 
 

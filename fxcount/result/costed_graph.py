@@ -14,6 +14,7 @@ from torch import fx
 from fxcount.cost import Convention, Cost, OperatorCost, OptimizerStep, Traffic, total_cost, total_traffic
 from fxcount.errors import InputError
 from fxcount.result.at_sizes import at_sizes, check_sizes, has_caveats, is_exceptional
+from fxcount.result.counted_call import CountedCall
 from fxcount.result.counts import Counts, ReadsAndWrites, intensity
 from fxcount.result.module_cost import ModuleCost, Submodule
 from fxcount.result.module_paths import depth_of, holder_of, leaf_paths, parent_of
@@ -88,6 +89,8 @@ class CostedGraph(ReadsAndWrites):
     """By path: the modules that hold weights which are no parameters, packed for a kernel or constants of a script, to
     how many elements they have, None where that cannot be read. ``params`` does not count them."""
 
+    call: CountedCall | None = None
+    """Which call of which model it is of; None of a count that an earlier version saved."""
     frozen: tuple[str, ...] = ()
     """The names of the parameters that require no gradient."""
     has_backward: bool = False

@@ -8,6 +8,7 @@ from fxcount.errors import InputError
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.module_paths import parent_of
 from fxcount.views.folding import grow, lines
+from fxcount.views.head import head
 from fxcount.views.in_example import in_example, with_example
 from fxcount.views.legend import backward, other_conventions, uncounted
 from fxcount.views.text_table import Column, text_table
@@ -84,7 +85,8 @@ def compare(
             gradients = map(_number, _backward(branch.value, times, cost.convention)) if has_backward else ()
             rows.append((name, branch.value.kind, *_both(*flops), _relative(*flops), *_both(*params), *gradients))
     columns = (*COLUMNS, *BACKWARD) if has_backward else COLUMNS
-    return text_table(columns, rows, _legend(cost, other), format=format, width=width)
+    above = [f"{name}: {line}" for name, each in {"This": cost, "Other": other}.items() for line in head(each)]
+    return text_table(columns, rows, _legend(cost, other), head=above, format=format, width=width)
 
 
 def _pairs(cost: CostedGraph, other: CostedGraph) -> dict[str, Pair]:

@@ -8,8 +8,8 @@ from fxcount._torch import METHOD_OF_LABEL
 from fxcount.errors import FxcountError, InputError
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.node_cost import NodeCost
+from fxcount.views.head import shapes_text
 from fxcount.views.in_example import in_example
-from fxcount.views.table import shapes_text
 
 FORMATS = ("svg", "png", "pdf", "dot")
 

@@ -14,8 +14,9 @@ from fxcount.formulas.number_kinds import Arithmetic
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.counts import Counts, intensity
 from fxcount.result.node_cost import NodeCost, Shape
+from fxcount.views.head import head, shapes_text
 from fxcount.views.in_example import in_example
-from fxcount.views.table import branch_rows, rendered, shapes_text, shown_columns
+from fxcount.views.table import branch_rows, rendered, shown_columns
 from fxcount.views.terminal import terminal_width
 from fxcount.views.tree import module_tree
 from fxcount.views.units import size_text
@@ -56,7 +57,8 @@ def explain(cost: CostedGraph, name: str) -> str:
         parts.append(_explain_module(cost, name, width))
     if not parts:
         raise InputError(_unknown(cost, name))
-    return "\n\n".join("\n".join(lines) for lines in parts)
+    above = ["\n".join(textwrap.wrap(line, width)) for line in head(cost)]
+    return "\n\n".join((*above, *("\n".join(lines) for lines in parts)))
 
 
 def _unknown(cost: CostedGraph, name: str) -> str:

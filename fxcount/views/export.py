@@ -5,6 +5,7 @@ import importlib
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import partial
 from typing import Any, NoReturn, TypeVar
 
@@ -13,6 +14,7 @@ import torch
 from fxcount.cost import FIELDS, Convention, Cost, OperatorCost, OptimizerStep, TensorInfo, Traffic
 from fxcount.errors import FxcountError
 from fxcount.result.costed_graph import CostedGraph
+from fxcount.result.counted_call import CountedCall
 from fxcount.result.counts import BACKWARD_COUNTS, COUNTS
 from fxcount.result.module_cost import Submodule
 from fxcount.result.moves import Moves
@@ -20,11 +22,15 @@ from fxcount.result.node_cost import NodeCost
 from fxcount.sizes.conditions import Condition
 from fxcount.sizes.example_numbers import several
 from fxcount.sizes.expressions import mapped, read
+from fxcount.views.head import shapes_text
 from fxcount.views.rows import Row, columns, module_rows, node_rows, operator_rows, rows_by
-from fxcount.views.table import shapes_text
 
-SCHEMA = 1
-"""The version of what `to_dict` returns: it grows by one when a key changes its name or its meaning."""
+SCHEMA = 2
+"""The version of what `to_dict` returns: it grows by one when a key changes its name or its meaning, or a new
+one is looked for."""
+
+READ = (1, SCHEMA)
+"""The versions that are read; the first lacks ``call``."""
 
 AnyCostedGraph = TypeVar("AnyCostedGraph", bound=CostedGraph)
 
@@ -49,6 +55,7 @@ def texts(value: Any) -> Any:
 def _as_dict(cost: CostedGraph) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
+        "call": None if cost.call is None else asdict(cost.call),
         "tracer": cost.tracer,
         "gave_up": dict(cost.gave_up),
         "convention": {"name": cost.convention.name, "weights": dict(cost.convention.weights)},
@@ -128,8 +135,8 @@ def from_json(kind: type[AnyCostedGraph], text: str) -> AnyCostedGraph:
     except (json.JSONDecodeError, TypeError) as error:
         raise FxcountError(f"not the JSON of a count: {error}") from error
     schema = saved.get("schema") if isinstance(saved, Mapping) else None
-    if schema != SCHEMA:
-        raise FxcountError(f"the JSON of a count has schema {SCHEMA}; this one has {schema!r}")
+    if schema not in READ:
+        raise FxcountError(f"the JSON of a count has schema {' or '.join(map(str, READ))}; this one has {schema!r}")
     if saved.get("sizes"):
         saved = with_expressions(saved)
     convention = Convention(saved["convention"]["name"], saved["convention"]["weights"])
@@ -148,6 +155,7 @@ def from_json(kind: type[AnyCostedGraph], text: str) -> AnyCostedGraph:
         make_graph=_no_graph,
         make_storages=_no_graph,
         moves=moves,
+        call=CountedCall(**saved["call"]) if saved.get("call") else None,
         gave_up=saved.get("gave_up", {}),  # which files of earlier versions lack, and what follows
         unregistered=tuple(saved.get("unregistered", ())),
         packed=saved.get("packed", {}),

@@ -10,6 +10,7 @@ from fxcount.cost import CONVENTIONS, Convention
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.counts import Counts
 from fxcount.views.folding import lines
+from fxcount.views.head import head
 from fxcount.views.in_example import in_example
 from fxcount.views.legend import legend
 from fxcount.views.plot import figure
@@ -33,6 +34,7 @@ def page(cost: CostedGraph) -> str:
     return template.substitute(
         title=html.escape(f"{cost.modules[''].kind or 'Model'}: what it costs"),
         conventions="".join(_option(convention) for convention in conventions.values()),
+        head="".join(f"<p>{html.escape(line)}</p>" for line in head(cost)),
         legends="\n".join(_legend(name, legend(reading)) for name, reading in readings.items()),
         modules=_modules(cost, conventions),
         operators=_operators(cost, conventions),

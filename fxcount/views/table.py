@@ -8,9 +8,9 @@ from fxcount.cost import CONVENTIONS, FIELDS, Cost
 from fxcount.errors import InputError
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.counts import BACKWARD_COUNTS, COUNTS, Counts
-from fxcount.result.node_cost import Shape
 from fxcount.sizes.example_numbers import ExampleNumber
 from fxcount.views.folding import FOLDED, Branch
+from fxcount.views.head import head, shapes_text
 from fxcount.views.in_example import in_example
 from fxcount.views.legend import legend
 from fxcount.views.rows import UNUSED, Row, check_view, rows_by
@@ -100,7 +100,7 @@ def table(
     else:
         rows = _arranged(rows_by(cost, by), lambda row: row, _sum_of_rows, top, sort)
         rows.append({"name": "total", **cost.counts.numbers(cost.convention)})
-    return rendered(rows, by, chosen, cost.flops, legend(cost), format, width)
+    return rendered(rows, by, chosen, cost.flops, legend(cost), format, width, head(cost))
 
 
 @in_example
@@ -115,7 +115,8 @@ def overview(cost: CostedGraph, format: str = "simple", width: int | None = None
     if depth < deepest:
         modules = f"Modules are shown to depth {depth} of {deepest}, by print(cost.table('module')) all of them"
     note = f"{modules}; print(cost.table()) shows all {len(cost.nodes):,} nodes."
-    return rendered(rows, "module", shown_columns(cost, "module"), cost.flops, (note, *legend(cost)), format, width)
+    notes, columns = (note, *legend(cost)), shown_columns(cost, "module")
+    return rendered(rows, "module", columns, cost.flops, notes, format, width, head(cost))
 
 
 def known_columns(cost: CostedGraph, by: str) -> tuple[str, ...]:
@@ -202,16 +203,17 @@ def rendered(
     notes: Iterable[str],
     format: str = "simple",
     width: int | None = None,
+    above: Sequence[str] = (),
 ) -> str:
-    """The rows as text; shares are of ``total`` FLOPs. Expressions in sizes that do not fit the width are left out for
-    the numbers of the example."""
+    """The rows as text, ``above`` them what they are of; shares are of ``total`` FLOPs. Expressions in sizes that do
+    not fit the width are left out for the numbers of the example."""
     columns, notes = [_column(name, by) for name in chosen], (*_signs(rows), *notes)
     cells = [[_text(name, row, total) for name in chosen] for row in rows]
-    text = text_table(columns, cells, notes, format=format, width=width)
+    text = text_table(columns, cells, notes, head=above, format=format, width=width)
     if width is None or max(map(len, text.split("\n"))) <= width or not any(map(_has_expressions, rows)):
         return text
     cells = [[_text(name, _numbers(row), total) for name in chosen] for row in rows]
-    return text_table(columns, cells, (IN_NUMBERS.format(width), *notes), format=format, width=width)
+    return text_table(columns, cells, (IN_NUMBERS.format(width), *notes), head=above, format=format, width=width)
 
 
 IN_NUMBERS = "The rows are numbers of the example, for expressions in the sizes do not fit {} columns."
@@ -266,11 +268,6 @@ def _text(name: str, row: Row, total: int) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return value if isinstance(value, str) else shapes_text(value)
-
-
-def shapes_text(shapes: Iterable[Shape]) -> str:
-    """Shapes as people write them: ``[1, 3, 224, 224], [8]``."""
-    return ", ".join(f"[{', '.join(map(str, shape))}]" for shape in shapes)
 
 
 def share(part: int, whole: int) -> str:

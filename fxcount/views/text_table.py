@@ -28,10 +28,11 @@ def text_table(
     rows: Sequence[Sequence[str]],
     notes: Sequence[str] = (),
     *,
+    head: Sequence[str] = (),
     format: str = "simple",
     width: int | None = None,
 ) -> str:
-    """The table, and under it what its numbers mean.
+    """The table, above it what it is of, and under it what its numbers mean.
 
     Long texts are shortened to fit ``width``, then spare columns are left out and named in a note; a number is always
     whole, so that a table of numbers alone may be wider.
@@ -56,7 +57,7 @@ def text_table(
         left_out += [column.header for column in chosen if column.spare == spare]
     if left_out:
         notes = [*notes, f"Left out to fit {width} columns: {', '.join(left_out)}."]
-    return "\n".join((text, *_noted(notes, format, width)))
+    return "\n".join((*_above(head, format, width), text, *_noted(notes, format, width)))
 
 
 def _fitted(
@@ -109,6 +110,12 @@ def _kept_indentation(cell: str) -> str:
 
 def _width(text: str) -> int:
     return max(map(len, text.split("\n")))
+
+
+def _above(head: Sequence[str], format: str, width: int | None) -> list[str]:
+    """The lines above a table."""
+    lines = _noted(head, format, width)
+    return lines if not lines or lines[0] else [*lines[1:], ""]
 
 
 def _noted(notes: Sequence[str], format: str, width: int | None) -> list[str]:

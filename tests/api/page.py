@@ -36,6 +36,7 @@ GROUPS = {
             "OperatorCall",
             "TensorInfo",
             "Condition",
+            "CountedCall",
             "Counts",
             "OptimizerStep",
         ],

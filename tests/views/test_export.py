@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+import fxcount
 from fxcount import FxcountError, GraphCost, count_graph
 from tests.views import tower
 from tests.views.tower import Tower, tower_cost
@@ -54,6 +55,16 @@ def test_data_frame_of_numbers_beyond_64_bits_is_exact() -> None:
     assert huge.to_dataframe("operator").macs[0] == 2**66
 
 
+def test_what_an_earlier_version_saved_is_read_without_what_it_lacks() -> None:
+    saved = tower_cost().to_dict()
+    del saved["call"]
+    restored = GraphCost.from_json(json.dumps({**saved, "schema": 1}))
+    assert restored.call is None
+    assert restored.total == tower_cost().total
+    assert restored.table().startswith("name ")
+    assert restored.explain("").startswith("the model: Tower")
+
+
 def test_without_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(FxcountError, match="needs pandas: pip install pandas"):
@@ -62,7 +73,11 @@ def test_without_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_dict() -> None:
     found = tower_cost().to_dict()
-    assert found["schema"] == 1
+    assert found["schema"] == 2
+    assert found["call"] == {
+        "model": "Tower", "mode": "train", "dtypes": {"x": "float32"}, "is_default": False,
+        "versions": {"fxcount": fxcount.__version__, "torch": torch.__version__.partition("+")[0]},
+    }  # fmt: skip
     assert found["convention"] == {"name": "multiplications", "weights": {"macs": 1, "mul": 1}}
     assert found["total"] == {
         "params": tower.PARAMS, "trainable": tower.PARAMS, "macs": tower.MACS, "mul": 24, "add": 24, "div": 0,
@@ -101,7 +116,7 @@ def test_everything_but_the_graph_comes_back(convention: str | dict[str, int]) -
         _ = restored.graph
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 2}', "no json"])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 3}', "no json"])
 def test_what_is_not_a_count(text: str) -> None:
     with pytest.raises(FxcountError, match=r"JSON of a count"):
         GraphCost.from_json(text)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from fxcount import GraphCost, InputError, count_graph
+from tests.views.tower import body
 
 MODEL = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten(2), nn.Linear(64, 4))
 
@@ -28,7 +29,7 @@ def of_attention() -> GraphCost:
 
 
 def test_a_table_of_expressions() -> None:
-    lines = counted().table("module").splitlines()
+    lines = body(counted().table("module")).splitlines()
     assert [line.split() for line in lines[2:6]] == [
         ["(model)", "Sequential", "1", "212", "192*batch", "192*batch", "100.0%"],
         ["0", "Linear", "1", "144", "128*batch", "128*batch", "66.7%"],
@@ -51,7 +52,7 @@ def test_what_does_not_fit_is_numbers_of_the_example() -> None:
 
 
 def test_rows_are_sorted_as_in_the_example() -> None:
-    first = [line.split()[0] for line in counted().table("node", sort="macs").splitlines()[2:4]]
+    first = [line.split()[0] for line in body(counted().table("node", sort="macs")).splitlines()[2:4]]
     assert first == ["_0", "_1_0"]
 
 

@@ -1,0 +1,40 @@
+"""What a table, an explanation or a page is of: the model, its input, the mode, the tracer and the versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fxcount.result.costed_graph import CostedGraph
+from fxcount.result.node_cost import Shape
+
+AT_MOST = 4
+"""So many inputs are named."""
+
+
+def head(cost: CostedGraph) -> list[str]:
+    """A line on what was counted; none of a count that an earlier version has saved."""
+    call = cost.call
+    if call is None:
+        return []
+    mode = f", {call.mode} mode" if call.mode else ""
+    versions = ", ".join(f"{name} {version}" for name, version in call.versions.items())
+    return [f"{call.model}{mode}. {_inputs(cost)} Tracer: {cost.tracer}; {versions}."]
+
+
+def _inputs(cost: CostedGraph) -> str:
+    assert cost.call is not None
+    given = [
+        f"{node.target} {shapes_text(node.output_shapes)} {cost.call.dtypes[node.name]}"
+        for node in cost.nodes
+        if node.name in cost.call.dtypes
+    ]
+    if not given:
+        return "No input."
+    more = f" and {len(given) - AT_MOST:,} more" if len(given) > AT_MOST else ""
+    chosen = " (by default)" if cost.call.is_default else ""
+    return f"Input: {', '.join(given[:AT_MOST])}{more}{chosen}."
+
+
+def shapes_text(shapes: Iterable[Shape]) -> str:
+    """Shapes as people write them: ``[1, 3, 224, 224], [8]``."""
+    return ", ".join(f"[{', '.join(map(str, shape))}]" for shape in shapes)
