@@ -12,7 +12,8 @@ from fxcount.sizes.expressions import written
 from fxcount.views.compare import compare
 from fxcount.views.explain import explain
 from fxcount.views.export import from_json, to_csv, to_dataframe, to_dict, to_json
-from fxcount.views.table import overview, table
+from fxcount.views.overview import overview
+from fxcount.views.table import table
 from fxcount.views.terminal import terminal_width
 
 if TYPE_CHECKING:

@@ -28,9 +28,9 @@ from fxcount.result.memory_record import MemoryRecord
 from fxcount.roofline import Roofline
 from fxcount.tracing.example_call import ExampleCall
 from fxcount.views.memory_table import memory_overview
+from fxcount.views.overview import overview
 from fxcount.views.page import page
 from fxcount.views.roofline_table import roofline_overview
-from fxcount.views.table import overview
 from fxcount.views.terminal import terminal_width
 from fxcount.views.units import size_text
 
@@ -211,11 +211,11 @@ def view(cost: GraphCost, options: Options) -> str:
         chosen = BYTES[shown]
         if cost.has_backward:
             chosen = (*(each for each in chosen if each != "share"), "backward_read", "backward_written")
-        return cost.table(shown, options.depth, options.top, None, chosen, style, width)
+        return cost.table(shown, options.depth, options.top, None, chosen, style, width, options.units)
     by = options.by or ("module" if options.depth is not None else "node" if options.top is not None else None)
     if by:
-        return cost.table(by, options.depth, options.top, format=style, width=width)
-    text = overview(cost, style, width)
+        return cost.table(by, options.depth, options.top, format=style, width=width, units=options.units)
+    text = overview(cost, style, width, options.units, on_command_line=True)
     return text if options.model else f"{WORKED_EXAMPLE}\n\n{text}"
 
 

@@ -8,9 +8,9 @@ MODEL: torchvision/NAME, timm/NAME, hf/CONFIG.json, hf/ORG/NAME, FILE.py:NAME,
   --input [NAME=]SHAPE[:DTYPE]   1,3,224,224 or ids=1,128:int64; once per input
   --at NAME=N,..., --dtype D     numbers for names in --input batch,3; bfloat16
   --by node|module|operator      what a row is; of memory also kind or tensor
-  --depth N, --top N             modules to this depth; only the N largest rows
-  --convention C                 what FLOPs are: multiplications (macs + mul),
-                                 macs, torch, arithmetic, or as macs=2,add=1
+  --depth N, --top N, --all      modules to this depth; the N largest rows; all
+  --convention C, --units U      what FLOPs are: multiplications (macs + mul),
+                                 macs, torch, arithmetic, macs=2; exact, G
   --format F, --output FILE      table, github, csv, json, html; in FILE
   --backward, --optimizer NAME   the backward pass too; a step, as of adamw
   --bytes, --memory, --device D  bytes moved; held; its time at best, on L4

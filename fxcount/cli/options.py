@@ -16,6 +16,7 @@ from fxcount.errors import InputError
 from fxcount.views.memory_table import TABLES
 from fxcount.views.roofline_table import TABLES as TIMES
 from fxcount.views.rows import ROWS
+from fxcount.views.units import UNITS_OF_COUNTS
 
 FORMATS = ("table", "github", "csv", "json", "html")
 ENDINGS = {".md": "github", ".csv": "csv", ".json": "json", ".html": "html"}
@@ -49,6 +50,8 @@ class Options(argparse.Namespace):
     batch: int | None
     dtype: str | None
     seconds: float | None
+    units: str
+    all: bool
     bytes: bool
     backward: bool
     optimizer: str | None
@@ -116,7 +119,8 @@ def _parser() -> argparse.ArgumentParser:
     for name in GENERATION:
         parser.add_argument(f"--{name}", type=int)
     parser.add_argument("--seconds", type=float)
-    for name in ("--strict", "--quiet", "--backward", "--memory", "--bytes"):
+    parser.add_argument("--units", choices=UNITS_OF_COUNTS, default="auto")
+    for name in ("--strict", "--quiet", "--backward", "--memory", "--bytes", "--all"):
         parser.add_argument(name, action="store_true")
     return parser
 
@@ -227,6 +231,12 @@ def _view(options: Options) -> str:
     for name, (what, shown) in SHOWN_AS.items():
         if view == name and written not in shown:
             raise InputError(f"{what} is shown as {', '.join(shown[:-1])} or {shown[-1]}, not as {written}")
+    if options.units != "auto" and view not in ("table", "github"):
+        raise InputError(f"--units does not go with {view}")
+    if options.all:
+        if view not in ("table", "github") or options.by not in (None, "module") or options.depth is not None:
+            raise InputError("--all is for the table of modules, and not for a depth")
+        options.by = "module"
     if options.bytes and view not in ("table", "github"):
         raise InputError(f"--bytes does not go with {view}")
     tables: Collection[str] = TABLES if view == "memory" else TIMES if view == "device" else ROWS

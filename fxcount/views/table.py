@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from fxcount.cost import CONVENTIONS, FIELDS, Cost
 from fxcount.errors import InputError
 from fxcount.result.costed_graph import CostedGraph
-from fxcount.result.counts import BACKWARD_COUNTS, COUNTS, Counts
+from fxcount.result.counts import BACKWARD_COUNTS, COUNTS
 from fxcount.sizes.example_numbers import ExampleNumber
 from fxcount.views.folding import FOLDED, Branch
 from fxcount.views.head import head, shapes_text
@@ -15,11 +15,10 @@ from fxcount.views.in_example import in_example
 from fxcount.views.legend import legend
 from fxcount.views.rows import UNUSED, Row, check_view, rows_by
 from fxcount.views.rows import columns as columns_of
-from fxcount.views.text_table import Column, text_table
-from fxcount.views.tree import OWN, Amount, depth_that_fits, module_tree, tree_rows
-from fxcount.views.units import size_text
+from fxcount.views.text_table import Column, fits, text_table
+from fxcount.views.tree import OWN, Amount, module_tree, together, tree_rows
+from fxcount.views.units import check_units, count_text, size_text
 
-ROWS_THAT_FIT = 100
 """A table that is printed as a whole has about this many rows at most."""
 
 SHOWN = {
@@ -46,10 +45,10 @@ SPARE = {
     "target": 4,
     "module": 4,
     "input_shapes": 3,
-    "kind": 2,
+    "kind": 1,
     "nodes": 2,
     "output_shapes": 1,
-    "calls": 1,
+    "calls": 2,
     "backward_calls": 1,
 }
 """The columns that a narrow table can do without, those with the largest number first."""
@@ -65,6 +64,7 @@ def table(
     columns: Sequence[str] | None = None,
     format: str = "simple",
     width: int | None = None,
+    units: str = "auto",
 ) -> str:
     """The costs as a table of text, its rows adding up to the total, and what its numbers mean.
 
@@ -80,11 +80,14 @@ def table(
         format: any format of ``tabulate``, such as ``github`` or ``html``.
         width: shorten names and shapes to fit this many characters, and leave out columns, with a sign for all
             that is missing; None for as wide as it is.
+        units: how counts are written: ``exact``, in ``K``, ``M``, ``G``, ``T`` or ``P``, or ``auto`` for exact ones
+            where they fit the width, and else three digits in the unit that each has.
 
     Raises:
-        InputError: a view, column or format is unknown, or a number negative.
+        InputError: a view, column, format or unit is unknown, or a number negative.
     """
     check_view(by)
+    check_units(units)
     if depth is not None and by != "module":
         raise InputError(f"depth is for the tree of modules, by='module', not for by={by!r}")
     for name, number in (("depth", depth), ("top", top)):
@@ -100,23 +103,7 @@ def table(
     else:
         rows = _arranged(rows_by(cost, by), lambda row: row, _sum_of_rows, top, sort)
         rows.append({"name": "total", **cost.counts.numbers(cost.convention)})
-    return rendered(rows, by, chosen, cost.flops, legend(cost), format, width, head(cost))
-
-
-@in_example
-def overview(cost: CostedGraph, format: str = "simple", width: int | None = None) -> str:
-    """A row per node while they fit, else the module tree to the depth that fits, and how to see all."""
-    if len(cost.nodes) <= ROWS_THAT_FIT:
-        return table(cost, format=format, width=width)
-    tree = module_tree(cost)
-    depth, deepest = depth_that_fits(tree, ROWS_THAT_FIT)
-    rows = branch_rows(cost, tree, depth, top=ROWS_THAT_FIT if depth <= 1 else None)
-    modules = "All modules are shown"
-    if depth < deepest:
-        modules = f"Modules are shown to depth {depth} of {deepest}, by print(cost.table('module')) all of them"
-    note = f"{modules}; print(cost.table()) shows all {len(cost.nodes):,} nodes."
-    notes, columns = (note, *legend(cost)), shown_columns(cost, "module")
-    return rendered(rows, "module", columns, cost.flops, notes, format, width, head(cost))
+    return rendered(rows, by, chosen, cost.flops, legend(cost), format, width, head(cost), units)
 
 
 def known_columns(cost: CostedGraph, by: str) -> tuple[str, ...]:
@@ -183,10 +170,6 @@ def branch_rows(
         row = {"name": branch.label, "kind": amount.kind, "calls": amount.calls, "nodes": amount.nodes}
         return row | amount.counts.numbers(cost.convention)
 
-    def together(branches: Sequence[Branch[Amount]]) -> Branch[Amount]:
-        total = sum((branch.value * branch.times for branch in branches), Amount("", 0, 0, Counts()))
-        return Branch(f"({len(branches):,} more)", "", total)
-
     def arrange(siblings: Sequence[Branch[Amount]]) -> Sequence[Branch[Amount]]:
         return _arranged(siblings, row_of, together, top, sort)
 
@@ -204,15 +187,19 @@ def rendered(
     format: str = "simple",
     width: int | None = None,
     above: Sequence[str] = (),
+    units: str = "auto",
 ) -> str:
     """The rows as text, ``above`` them what they are of; shares are of ``total`` FLOPs. Expressions in sizes that do
     not fit the width are left out for the numbers of the example."""
     columns, notes = [_column(name, by) for name in chosen], (*_signs(rows), *notes)
-    cells = [[_text(name, row, total) for name in chosen] for row in rows]
+    cells = [[_text(name, row, total, "exact" if units == "auto" else units) for name in chosen] for row in rows]
+    has_expressions = any(map(_has_expressions, rows))
+    if units == "auto" and width is not None and not has_expressions and not fits(columns, cells, format, width):
+        cells = [[_text(name, row, total, units) for name in chosen] for row in rows]
     text = text_table(columns, cells, notes, head=above, format=format, width=width)
-    if width is None or max(map(len, text.split("\n"))) <= width or not any(map(_has_expressions, rows)):
+    if width is None or max(map(len, text.split("\n"))) <= width or not has_expressions:
         return text
-    cells = [[_text(name, _numbers(row), total) for name in chosen] for row in rows]
+    cells = [[_text(name, _numbers(row), total, "auto") for name in chosen] for row in rows]
     return text_table(columns, cells, (IN_NUMBERS.format(width), *notes), head=above, format=format, width=width)
 
 
@@ -248,13 +235,15 @@ def _column(name: str, by: str) -> Column:
 
 _NUMERIC = frozenset({*COUNTS, *BACKWARD_COUNTS, "calls", "backward_calls", "nodes", "intensity", "share"})
 
+_COUNTS = frozenset({*COUNTS, *BACKWARD_COUNTS})
+
 _ARITHMETIC = CONVENTIONS["arithmetic"]
 
 SIZES = frozenset({"read", "written", "backward_read", "backward_written"})
 """The columns that are bytes."""
 
 
-def _text(name: str, row: Row, total: int) -> str:
+def _text(name: str, row: Row, total: int, units: str) -> str:
     if name == "share":
         return share(row["flops"], total)
     if name == "intensity":
@@ -266,7 +255,7 @@ def _text(name: str, row: Row, total: int) -> str:
     if value is None:
         return ""
     if isinstance(value, int):
-        return f"{value:,}"
+        return count_text(value, units) if name in _COUNTS else f"{value:,}"
     return value if isinstance(value, str) else shapes_text(value)
 
 

@@ -60,6 +60,11 @@ def text_table(
     return "\n".join((*_above(head, format, width), text, *_noted(notes, format, width)))
 
 
+def fits(columns: Sequence[Column], rows: Sequence[Sequence[str]], format: str, width: int) -> bool:
+    """Whether a table needs to leave no column out; texts may be shortened."""
+    return _fitted(columns, rows, format, width)[1]
+
+
 def _fitted(
     columns: Sequence[Column], rows: Sequence[Sequence[str]], format: str, width: int | None
 ) -> tuple[str, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -79,6 +80,34 @@ def tree_rows(
             }
         )
     return rows
+
+
+def together(branches: Sequence[Branch[Amount]]) -> Branch[Amount]:
+    """Several branches as one without children, which says how many they are."""
+    total = sum((branch.value * branch.times for branch in branches), Amount("", 0, 0, Counts()))
+    return Branch(f"({sum(branch.times for branch in branches):,} more)", "", total)
+
+
+def size_of(branch: Branch[Amount]) -> int:
+    """Its macs of both passes, and its parameters: what sorts those with the least of either first."""
+    counts = branch.value.counts * branch.times
+    return counts.cost.macs + (0 if counts.backward is None else counts.backward.macs) + counts.params
+
+
+def gathered(tree: Branch[Amount], is_small: Callable[[Amount], bool], times: int = 1) -> Branch[Amount]:
+    """The tree with the least of each branch's children as one, as many as are small together; the tree itself if there
+    are none. It stands for ``times`` modules."""
+    times *= tree.times
+    few: list[Branch[Amount]] = []
+    for each in sorted(tree.children, key=size_of):
+        if not is_small(together([*few, each]).value * times):
+            break
+        few.append(each)
+    few = few if len(few) > 1 else []
+    children = tuple(gathered(each, is_small, times) for each in tree.children if each not in few)
+    if not few and all(map(operator.is_, children, tree.children)):
+        return tree
+    return replace(tree, children=(*children, *([together(few)] if few else ())))
 
 
 def depth_that_fits(tree: Branch[Amount], rows: int) -> tuple[int, int]:

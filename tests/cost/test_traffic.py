@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from fxcount import GraphCost, TensorInfo, count_graph
 from fxcount.cost.traffic import bytes_held
+from tests.views.tower import body
 
 F4 = 4  # the bytes of a float32
 TRACERS = ("symbolic", "recorded", "executed")
@@ -170,7 +171,7 @@ def test_the_backward_pass_of_a_product() -> None:
 def test_it_is_shown() -> None:
     cost = count_graph(nn.Linear(256, 512, bias=False), ones(64, 256))
     text = cost.table("operator", columns=("name", "read", "written", "intensity"))
-    assert text.split("\n")[2].split() == ["aten.linear", "576.0", "KiB", "128.0", "KiB", "23.27"]
+    assert body(text).split("\n")[2].split() == ["aten.linear", "576.0", "KiB", "128.0", "KiB", "23.27"]
     assert "moved: 589,824 bytes read, 131,072 written (704.0 KiB), 23.27 floating-point" in cost.explain("linear")
 
 

@@ -46,7 +46,7 @@ def test_what_does_not_fit_is_numbers_of_the_example() -> None:
     cost = count_graph(model, torch.ones(2, 3, 9, 9), dynamic_shapes=shapes)
     text = cost.table("module", width=80)
     assert max(map(len, text.splitlines())) <= 80
-    assert f"{216 * 2 * 5 * 5:,}" in text
+    assert "10.8 K" in text  # 216 * 2 * 5 * 5
     assert "numbers of the example" in text
     assert "216*batch_of_images*ceiling(height/2)*ceiling(width/2)" in cost.table("module")
 

@@ -5,11 +5,13 @@ import sys
 
 import pytest
 import torch
+import transformers
 from tabulate import tabulate_formats
 from torch import nn
 from torchvision import models
 
-from fxcount import FxcountError, GraphCost, count_graph
+from fxcount import FxcountError, GraphCost, InputError, count_graph
+from fxcount.views.overview import overview
 from fxcount.views.terminal import shorten
 from tests.views import tower
 from tests.views.tower import body, mystery, rows_of, tower_cost
@@ -110,11 +112,58 @@ def test_uncounted_operators_are_named() -> None:
     assert str(cost).split("\n")[-1] == "Not counted: fxcount_views.mystery (2 calls)."
 
 
-def test_printed_whole_while_it_fits(resnet: GraphCost) -> None:
+def test_printed_whole_while_it_fits() -> None:
     assert str(tower_cost()) == tower_cost().table()
-    assert str(resnet) == resnet.table("module").replace(
-        "FLOPs here", "All modules are shown; print(cost.table()) shows all 177 nodes.\nFLOPs here"
-    )
+
+
+def screens() -> dict[str, GraphCost]:
+    """Three models that people count first, each with a line of its own that is not small."""
+    config = transformers.LlamaConfig(num_hidden_layers=32)
+    with torch.device("meta"):
+        llama = transformers.LlamaForCausalLM(config).eval()
+        vision = {name: getattr(models, name)().eval() for name in ("resnet50", "vit_b_16")}
+        image = torch.empty(1, 3, 224, 224)
+    costs = {name: count_graph(model, image) for name, model in vision.items()}
+    return {**costs, "Llama": count_graph(llama, (), {"input_ids": torch.ones(1, 128, dtype=torch.int64)})}
+
+
+def test_it_fits_a_screen_and_nothing_is_cut_without_a_sign() -> None:
+    """45 lines at 80 and 120 columns; the class and the share stay, and what is small adds up in one row."""
+    for name, cost in screens().items():
+        for width in (80, 120):
+            text = overview(cost, width=width, on_command_line=True)
+            assert max(map(len, text.split("\n"))) <= width
+            assert len(text.split("\n")) <= 45, name
+            header = body(text).split("\n")[0].split()
+            assert {"module", "class", "params", "share"} <= {*header}
+            assert "in one row those that make up less than 1%; --all shows all of them" in " ".join(text.split())
+        rows = rows_of(overview(cost, format="simple"))
+        top = [row for row in rows[1:] if not row[0].startswith("   ")]
+        assert sum(number(row[-2]) for row in top) == number(rows[0][-2]) == cost.flops
+        small = [row for row in rows if "more)" in row[0]]
+        assert small
+        assert all(number(row[-2]) < cost.flops / 100 for row in small)
+
+
+def number(cell: str) -> int:
+    return int(cell.replace(",", ""))
+
+
+def test_units() -> None:
+    cost = count_graph(nn.Linear(1000, 2000, bias=False), torch.empty(3, 1000))
+    cells = {units: rows_of(cost.table("module", units=units))[0][3:6] for units in ("auto", "exact", "K", "G")}
+    assert cells == {
+        "auto": ["2,000,000", "6,000,000", "6,000,000"],
+        "exact": ["2,000,000", "6,000,000", "6,000,000"],
+        "K": ["2,000.00 K", "6,000.00 K", "6,000.00 K"],
+        "G": ["0.00 G", "0.01 G", "0.01 G"],
+    }
+    columns = ["name", "params", "macs"]
+    assert rows_of(cost.table("module", columns=columns, width=36))[0] == ["(model)", "2,000,000", "6,000,000"]
+    assert rows_of(cost.table("module", columns=columns, width=26))[0] == ["(model)", "2.00 M", "6.00 M"]
+    assert rows_of(cost.table("module", columns=columns, width=26, units="exact"))[0][1] == "2,000,000"
+    with pytest.raises(InputError, match="unknown units 'k'; counts are written auto, exact, K, M, G, T, P, E"):
+        cost.table(units="k")
 
 
 def test_printed_to_the_depth_that_fits() -> None:
@@ -128,19 +177,16 @@ def test_printed_to_the_depth_that_fits() -> None:
 
     size = 0
     cost = count_graph(nest(4, 3), torch.empty(2, 3))
-    # 1 + 4 + 16 + 64 modules, and 128 leaves, which would be more than a hundred rows
-    lines = str(cost).split("\n")
-    assert len(rows_of(str(cost))) == 1 + 4 + 16 + 64
-    assert any(
-        line.startswith("Modules are shown to depth 3 of 4, by print(cost.table('module')) all") for line in lines
-    )
+    # 1 + 4 + 16 modules, and 64 inside them, which would be more than thirty rows
+    assert len(rows_of(str(cost))) == 1 + 4 + 16
+    assert "Modules are shown to depth 2 of 4; print(cost.table('module')) shows all of them" in str(cost)
 
 
 def test_printed_with_the_largest_where_no_depth_fits() -> None:
     wide = nn.Sequential(*(nn.Linear(1 + k % 2, 2 - k % 2) for k in range(300)))
     rows = rows_of(str(count_graph(wide, torch.empty(2, 1))))
-    assert len(rows) == 1 + 100 + 1
-    assert rows[-1][0] == "  (200 more)"
+    assert len(rows) == 1 + 30 + 1
+    assert rows[-1][0] == "  (270 more)"
 
 
 @pytest.mark.parametrize("by", ["node", "module", "operator"])

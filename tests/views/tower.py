@@ -67,7 +67,7 @@ def tower_cost(blocks: int = 3, batch: int = 2) -> GraphCost:
 def body(table: str) -> str:
     """The table without the line above it, which says what it is of."""
     above, _, rest = table.partition("\n\n")
-    return rest if "Tracer: " in above else table  # a count that an earlier version saved has none
+    return rest if "Tracer:" in above else table  # a count that an earlier version saved has none
 
 
 def rows_of(table: str) -> list[list[str]]:
