@@ -9,12 +9,12 @@ FACTORS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
 
 
 def parse_count(text: str) -> int:
-    """The exact number that is written with a factor: ``4.1G`` is 4,100,000,000.
+    """The exact number that is written with a factor or a power of ten: ``4.1G`` and ``4.1e9`` are 4,100,000,000.
 
     Raises:
         InputError: the text is no number, or no whole one.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGTP]?)", text.upper(), re.ASCII)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?(?:E\+?\d{1,2})?)([KMGTP]?)", text.upper(), re.ASCII)
     if match is None:
         raise InputError(f"a budget is a number such as 5G or 30M, not {text!r}")
     number = Decimal(match[1]) * FACTORS[match[2]]

@@ -51,10 +51,20 @@ def run(arguments: Sequence[str]) -> int:
     memory = count_held(options.model, options) if options.memory or options.memory_budget is not None else None
     costs = not options.memory or options.flops_budget is not None or options.params_budget is not None
     cost = count(options.model, options) if costs else None
+    other = other_count(options) if options.view == "compare" else None
     text = memory_view(memory, options) if memory is not None and options.memory else ""
-    text = view(cost, options) if cost is not None and not options.memory else text
+    text = view(cost, options, other) if cost is not None and not options.memory else text
     _show(text, options)
-    return check_budgets(cost, memory, options)
+    of_other = 0 if other is None else check_budgets(other, None, options)
+    return max(check_budgets(cost, memory, options), of_other)
+
+
+def other_count(options: Options) -> GraphCost:
+    """The count that the first one is compared with: of a model, or one that was saved as JSON."""
+    name = options.compare or ""
+    if not name.endswith(".json"):
+        return count(name, options)
+    return GraphCost.from_json(Path(name).read_text(encoding="utf-8"))
 
 
 def _show(text: str, options: Options) -> None:
@@ -190,8 +200,8 @@ def example_call(named: NamedModel, options: Options) -> ExampleCall:
     return named.example
 
 
-def view(cost: GraphCost, options: Options) -> str:
-    """What the options ask to see of the costs."""
+def view(cost: GraphCost, options: Options, other: GraphCost | None = None) -> str:
+    """What the options ask to see of the costs, beside those of another model."""
     style, width = style_and_width(options)
     match options.view:
         case "device":
@@ -199,7 +209,8 @@ def view(cost: GraphCost, options: Options) -> str:
         case "explain":
             return cost.explain(options.explain or "")
         case "compare":
-            return cost.compare(count(options.compare, options), options.depth, style, width)
+            assert other is not None
+            return cost.compare(other, options.depth, style, width)
         case "json":
             return cost.to_json(indent=1)
         case "csv":

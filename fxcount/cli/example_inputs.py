@@ -115,23 +115,36 @@ def default_call(model: nn.Module) -> ExampleCall | None:
     if image_size:
         return image_call(*image_size)
     if hasattr(model, "main_input_name") and hasattr(model, "config"):
-        return _transformers_call(model.main_input_name, model.config)
+        return _transformers_call(model, model.main_input_name, model.config)
     return None if required_arguments(model) else ExampleCall((), {})
 
 
-def _transformers_call(input_name: Any, config: Any) -> ExampleCall | None:
-    """Token ids of length 128 or what the model can take, also for a decoder, or an image."""
-    if input_name == "input_ids":
-        longest = getattr(config.get_text_config(), "max_position_embeddings", None) or TOKENS
-        tokens = torch.ones(1, min(TOKENS, longest), dtype=torch.int64)
-        names = ("input_ids", "decoder_input_ids") if config.is_encoder_decoder else ("input_ids",)
-        return ExampleCall((), dict.fromkeys(names, tokens))
+def _transformers_call(model: Any, input_name: Any, config: Any) -> ExampleCall | None:
+    """Token ids of length 128 or what the model can take, an image, or sound; what a decoder takes beside it, and both
+    of a model that compares texts with images."""
+    longest = getattr(config.get_text_config(), "max_position_embeddings", None) or TOKENS
+    tokens = torch.ones(1, min(TOKENS, longest), dtype=torch.int64)
     vision = getattr(config, "vision_config", config)
-    size = getattr(vision, "image_size", None)
-    if input_name == "pixel_values" and size:
+    size, mels = getattr(vision, "image_size", None), getattr(config, "num_mel_bins", None)
+    found: dict[str, torch.Tensor] = {}
+    if input_name == "input_ids":
+        found["input_ids"] = tokens
+    if size and (input_name == "pixel_values" or hasattr(model, "get_text_features")):
         height, width = (size, size) if isinstance(size, int) else size
-        return ExampleCall((), {"pixel_values": image_call(vision.num_channels, height, width).args[0]})
-    return None
+        found["pixel_values"] = image_call(getattr(vision, "num_channels", 3), height, width).args[0]
+    if input_name == "input_features" and mels and hasattr(config, "max_source_positions"):
+        found["input_features"] = torch.empty(1, mels, 2 * config.max_source_positions, device="meta")
+    if input_name == "input_values" and mels and hasattr(config, "max_length"):
+        found["input_values"] = torch.empty(1, config.max_length, mels, device="meta")
+    elif input_name == "input_values":
+        found["input_values"] = torch.empty(1, SECOND_OF_SOUND, device="meta")
+    if found and config.is_encoder_decoder:
+        found["decoder_input_ids"] = tokens
+    return ExampleCall((), found) if found else None
+
+
+SECOND_OF_SOUND = 16_000
+"""Samples at the rate that models of speech take."""
 
 
 TOKENS = 128
@@ -141,6 +154,26 @@ TOKENS = 128
 def image_call(channels: int, height: int, width: int) -> ExampleCall:
     """The call of a model on a batch of one image."""
     return ExampleCall((torch.empty(1, channels, height, width, device="meta"),), {})
+
+
+def vision_call(kind: str, preset: Any, meta: Mapping[str, Any]) -> ExampleCall:
+    """The call of a model of torchvision: a list of one image with data for a detector, a clip, two images between
+    which things move, or a batch of one image; in the size that the published weights are for."""
+    if kind == "detection":
+        return ExampleCall(([torch.zeros(3, 800, 800)],), {})
+    if kind == "optical_flow":
+        return ExampleCall(tuple(torch.empty(1, 3, 520, 960, device="meta") for _ in range(2)), {})
+    sizes = getattr(preset, "crop_size", None) or preset.resize_size
+    height, width = sizes if len(sizes) == 2 else (*sizes, *sizes)
+    if kind == "video":
+        return ExampleCall(
+            (torch.empty(1, 3, max(meta.get("min_temporal_size", 0), CLIP), height, width, device="meta"),), {}
+        )
+    return image_call(3, height, width)
+
+
+CLIP = 16
+"""Frames of a video, unless a model needs more."""
 
 
 def required_arguments(model: Any) -> list[str]:

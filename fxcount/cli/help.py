@@ -20,7 +20,7 @@ MODEL: torchvision/NAME, timm/NAME, hf/CONFIG.json, hf/ORG/NAME, FILE.py:NAME,
                                  by step; with --device what it serves at best
   --explain NODE, --compare M    why it costs that; two models side by side
   --max-flops N, --max-params N, --max-memory SIZE    exit 1 above 5G or 24GiB
-  --strict, --quiet, --version   exit 1 if any is uncounted; print errors only
+  --strict, --quiet, --version   exit 3 if any is uncounted; print errors only
 examples:
   fxcount torchvision/resnet18 --by module --depth 2
   fxcount timm/vit_tiny_patch16_224 --max-flops 2G --max-params 30M --quiet

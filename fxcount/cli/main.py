@@ -13,7 +13,8 @@ from fxcount.errors import FxcountError, ModelError
 def main(argv: Sequence[str] | None = None) -> int:
     """Counts the model that the arguments name and shows its costs.
 
-    Returns the exit status: 0 for success, 1 where the model fails or exceeds a budget, 2 for bad usage.
+    Returns the exit status: 0 for success, 1 where a budget is exceeded, 2 for bad usage, 3 where the model cannot be
+    counted.
     """
     arguments = sys.argv[1:] if argv is None else argv
     try:
@@ -29,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run(arguments)
     except ModelError as error:
         print(f"fxcount: {error}", file=sys.stderr)
-        return 1
+        return 3
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough
         return 0

@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import difflib
+import functools
 import importlib
 import importlib.util
 import inspect
@@ -19,7 +20,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from fxcount.cli.example_inputs import default_call, image_call
+from fxcount.cli.example_inputs import default_call, image_call, vision_call
 from fxcount.errors import InputError
 from fxcount.tracing.example_call import ExampleCall
 
@@ -67,7 +68,40 @@ def load_model(text: str, generates: bool = False) -> NamedModel:
             return _transformers(rest, arguments, generates)
         if family in FAMILIES and rest:
             return FAMILIES[family](rest, arguments)
-    raise InputError(f"{text!r} names no model; a model is {KINDS}")
+    raise InputError(f"{text!r} names no model; {_meant(name)}")
+
+
+def _meant(name: str) -> str:
+    """What may be meant by a name that is none: what a file has, or a model of that name in a library."""
+    file = Path(name)
+    if file.suffix == ".py" and file.is_file():
+        found = [f"{name}:{each}" for each in _models_in(file)]
+        return f"it has {', '.join(found)}" if found else "it has no model, and nothing that may return one"
+    homes = {"torchvision": "torchvision.models", "timm": "timm"}
+    found = [f"{home}/{name}" for home, module in homes.items() if _is_installed(module) and _has_model(module, name)]
+    return f"did you mean {' or '.join(found)}?" if found else f"a model is {KINDS}"
+
+
+def _models_in(file: Path) -> list[str]:
+    """The classes, functions and variables at the top of a file that may be a model or return one, without running
+    it."""
+    try:
+        body = ast.parse(file.read_text(encoding="utf-8")).body
+    except (SyntaxError, UnicodeDecodeError):
+        return []
+    names = [each.name for each in body if isinstance(each, ast.ClassDef | ast.FunctionDef)]
+    for each in body:
+        if isinstance(each, ast.Assign) and isinstance(each.value, ast.Call):
+            names += [target.id for target in each.targets if isinstance(target, ast.Name)]
+    return [each for each in names if not each.startswith("_")]
+
+
+def _is_installed(module: str) -> bool:
+    return importlib.util.find_spec(module.partition(".")[0]) is not None
+
+
+def _has_model(module: str, name: str) -> bool:
+    return name in importlib.import_module(module).list_models()
 
 
 def parse_call(text: str) -> tuple[str, Arguments]:
@@ -91,16 +125,19 @@ def parse_call(text: str) -> tuple[str, Arguments]:
         raise InputError(f"arguments are Python literals, such as (num_classes=10), not {opening}{rest}") from error
 
 
-def build(builder: Callable[[], Any], name: str) -> Any:
-    """What ``builder`` returns on the meta device, in eval mode; with data if it needs data to be built.
+def build(builder: Callable[[], Any], name: str, on_data: bool = False) -> Any:
+    """What ``builder`` returns on the meta device, in eval mode; with data, random weights that is, if it needs data to
+    be built or, ``on_data``, to run.
 
     Raises:
         InputError: it does not return a model.
     """
     try:
-        with torch.device("meta"):
+        with torch.device("cpu" if on_data else "meta"):
             model = builder()
     except Exception:
+        if on_data:
+            raise
         model = builder()
     if not isinstance(model, nn.Module):
         raise InputError(f"{name} returned {type(model).__name__}, not a torch.nn.Module")
@@ -128,24 +165,26 @@ def _torchvision(name: str, arguments: Arguments) -> NamedModel:
     builder = models.get_model_builder(name)
     without_weights = {"weights": None, "weights_backbone": None}
     options = {key: None for key in without_weights if key in inspect.signature(builder).parameters}
-    model = build(lambda: builder(*arguments.args, **{**options, **arguments.kwargs}), name)
-    images = [name for module in IMAGE_MODULES for name in models.list_models(module=getattr(models, module, models))]
-    if name not in images:
-        return NamedModel(model, default_call(model))
-    preset = models.get_model_weights(name).DEFAULT.transforms()
-    (size,) = getattr(preset, "crop_size", None) or preset.resize_size
-    return NamedModel(model, image_call(3, size, size))
+    kind = next(each for each in KINDS_OF_VISION if name in models.list_models(module=getattr(models, each, models)))
+    make = functools.partial(builder, *arguments.args, **{**options, **arguments.kwargs})
+    model = build(make, name, on_data=kind == "detection")  # which boxes there are is a matter of values
+    weights = models.get_model_weights(name).DEFAULT
+    return NamedModel(model, vision_call(kind, weights.transforms(), weights.meta))
 
 
-IMAGE_MODULES = ("", "quantization", "segmentation")
-"""The parts of torchvision.models whose models take a batch of images, "" for classification."""
+KINDS_OF_VISION = ("detection", "video", "optical_flow", "quantization", "segmentation", "")
+"""The parts of torchvision.models, "" for classification."""
 
 
 def _timm(name: str, arguments: Arguments) -> NamedModel:
     timm = _installed("timm")
     _check_name(name.partition(".")[0], timm.list_models(), "timm")
     model = build(lambda: timm.create_model(name, *arguments.args, **arguments.kwargs), name)
-    return NamedModel(model, default_call(model))
+    size = arguments.kwargs.get("img_size")
+    if size is None:
+        return NamedModel(model, default_call(model))
+    height, width = (size, size) if isinstance(size, int) else size
+    return NamedModel(model, image_call(model.default_cfg["input_size"][0], height, width))
 
 
 def _transformers(path: str, arguments: Arguments, generates: bool) -> NamedModel:

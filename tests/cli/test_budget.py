@@ -7,13 +7,13 @@ from fxcount.cli.budget import excess, parse_count, parse_size
 @pytest.mark.parametrize(
     ("text", "number"),
     [("0", 0), ("1344", 1344), ("5G", 5 * 10**9), ("30m", 30 * 10**6), ("4.1G", 4_100_000_000), ("1.5k", 1500),
-     ("2T", 2 * 10**12), ("0.3P", 3 * 10**14)],
+     ("2T", 2 * 10**12), ("1.9e9", 1_900_000_000), ("1E+3", 1000), ("0.3P", 3 * 10**14)],
 )  # fmt: skip
 def test_a_number_with_a_factor(text: str, number: int) -> None:
     assert parse_count(text) == number
 
 
-@pytest.mark.parametrize("text", ["", "G", "5B", "5 G", "-1", "1e9", "1.5", "0.0001K", "٣"])
+@pytest.mark.parametrize("text", ["", "G", "5B", "5 G", "-1", "1e", "1e-3", "1e999", "1.5", "0.0001K", "٣"])
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="a budget is"):
         parse_count(text)

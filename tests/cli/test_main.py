@@ -155,6 +155,17 @@ def test_compare(capfd: pytest.CaptureFixture[str]) -> None:
     assert out != printed(capfd, *LINEAR, "--compare", "torch.nn:Linear(4, 5)", "--format", "github")
 
 
+def test_compare_with_a_saved_count_and_hold_both_to_a_budget(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    saved = str(tmp_path / "larger.json")
+    printed(capfd, "torch.nn:Linear(4, 5)", "--input", "2,4", "--output", saved)
+    assert printed(capfd, *LINEAR, "--compare", saved) == printed(capfd, *LINEAR, "--compare", "torch.nn:Linear(4, 5)")
+    assert main([*LINEAR, "--quiet", "--compare", saved, "--max-flops", "40"]) == 0
+    assert main([*LINEAR, "--quiet", "--compare", saved, "--max-flops", "39"]) == 1
+    assert "40 FLOPs (multiplications: macs + mul) exceed the budget of 39 by 1" in capfd.readouterr().err
+
+
 def test_inputs_by_name(capfd: pytest.CaptureFixture[str]) -> None:
     attention = (
         "torch.nn:MultiheadAttention(8, 2)",
@@ -292,7 +303,7 @@ def test_a_model_that_fails(
     (tmp_path / "broken_model.py").write_text(BROKEN)
     (tmp_path / "broken_syntax.py").write_text("class Net(\n")
     monkeypatch.chdir(tmp_path)
-    assert main(arguments.split()) == 1
+    assert main(arguments.split()) == 3
     out, err = capfd.readouterr()
     assert out == ""
     assert err.startswith("fxcount: ")

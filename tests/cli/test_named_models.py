@@ -127,7 +127,6 @@ def test_torchvision(name: str, params: int, size: int) -> None:
 
 def test_torchvision_for_more_than_classes() -> None:
     assert shapes(load_model("torchvision/fcn_resnet50")) == ([(1, 3, 520, 520)], {})
-    assert load_model("torchvision/r3d_18").example is None
 
 
 def test_arguments_of_torchvision_and_timm() -> None:
@@ -227,6 +226,63 @@ def test_inputs_of_transformers(config: Any, inputs: dict[str, Any], directory: 
     assert count_graph(named.model, named.example.args, named.example.kwargs).macs > 0
 
 
+@pytest.mark.parametrize(
+    ("config", "inputs"),
+    [
+        (transformers.CLIPConfig(), {"input_ids": (1, 77), "pixel_values": (1, 3, 224, 224)}),
+        (
+            transformers.WhisperConfig(encoder_layers=1, decoder_layers=1),
+            {"input_features": (1, 80, 3000), "decoder_input_ids": (1, 128)},
+        ),
+        (transformers.Wav2Vec2Config(num_hidden_layers=1), {"input_values": (1, 16000)}),
+        (transformers.ASTConfig(num_hidden_layers=1), {"input_values": (1, 1024, 128)}),
+    ],
+    ids=lambda value: getattr(value, "model_type", ""),
+)
+def test_inputs_of_models_of_sound_and_of_two_kinds(config: Any, inputs: dict[str, Any], directory: Path) -> None:
+    config.save_pretrained(directory)
+    named = load_model(f"hf/{directory}")
+    assert shapes(named) == ([], inputs)
+    assert named.example is not None
+    assert count_graph(named.model, named.example.args, named.example.kwargs).macs > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "published"),
+    [
+        ("torchvision/r3d_18", [(1, 3, 16, 112, 112)], 40.697),
+        ("torchvision/mvit_v2_s", [(1, 3, 16, 224, 224)], 64.224),
+        ("torchvision/raft_small", [(1, 3, 520, 960)] * 2, None),
+        ("torchvision/fasterrcnn_mobilenet_v3_large_320_fpn", [(3, 800, 800)], None),
+        ("torchvision/retinanet_resnet50_fpn", [(3, 800, 800)], 151.54),
+    ],
+)
+def test_clips_flows_and_detectors(name: str, inputs: list[Any], published: float | None) -> None:
+    """The macs are those that torchvision publishes, where it does so for this size."""
+    named = load_model(name)
+    assert named.example is not None
+    assert [tuple(each.shape) for each in named.example.tensors()] == inputs
+    cost = count_graph(named.model, named.example.args)
+    assert cost.macs > 0
+    if published is not None:
+        assert round(cost.macs / 1e9, len(str(published).partition(".")[2])) == published
+
+
+def test_the_size_that_arguments_choose() -> None:
+    assert shapes(load_model("timm/vit_tiny_patch16_224(img_size=384)")) == ([(1, 3, 384, 384)], {})
+    assert shapes(load_model("timm/vit_tiny_patch16_224(img_size=(64, 96))")) == ([(1, 3, 64, 96)], {})
+
+
+def test_what_may_be_meant(directory: Path) -> None:
+    with pytest.raises(InputError, match=r"it has own_model\.py:Net, own_model\.py:Measured, .*own_model\.py:net$"):
+        load_model("own_model.py")
+    (directory / "empty.py").write_text("WIDTH = 4\n")
+    with pytest.raises(InputError, match="it has no model, and nothing that may return one"):
+        load_model("empty.py")
+    with pytest.raises(InputError, match=r"did you mean torchvision/resnet50 or timm/resnet50\?"):
+        load_model("resnet50")
+
+
 def test_a_saved_program(directory: Path) -> None:
     program = torch.export.export(nn.Linear(4, 3), (torch.ones(2, 4),))
     torch.export.save(program, directory / "linear.pt2")
@@ -239,7 +295,7 @@ def test_a_saved_program(directory: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("resnet50", "names no model"),
+        ("resnet50x", "names no model; a model is torchvision/NAME"),
         ("timm/", "names no model"),
         ("own_model.py", "names no model"),
         ("linear.pt2(1)", "names no model"),
