@@ -15,6 +15,9 @@ from fxcount.analyses.roofline import TimeAtBest, at_best, bytes_given, dtypes_o
 from fxcount.cost import FIELDS, Cost, Traffic
 from fxcount.result.operator_calls import OperatorCall
 
+NUMBERS = (*FIELDS, "read", "written")
+"""The numbers of a call: the fields of its cost, and bytes."""
+
 
 class StepCall(NamedTuple):
     """What one call of an operator takes."""
@@ -105,6 +108,17 @@ class Stretch:
             sums = [times * self.steps * (a + b) // 2 for a, b in zip(one.numbers, other.numbers, strict=True)]
             cost, traffic = cost + Cost(*sums[: len(FIELDS)]), traffic + Traffic(*sums[len(FIELDS) :])
         return cost, traffic
+
+    @property
+    def lines(self) -> dict[str, tuple[int, int]]:
+        """Each field of the cost of a step, and the bytes that it reads and writes, as a line in the length of the
+        cache: what there would be without any tokens in it, and what each adds."""
+        ends = [[0] * len(NUMBERS), [0] * len(NUMBERS)]
+        for pair, times in self.calls.items():
+            for total, call in zip(ends, pair, strict=True):
+                total[:] = [sum_ + times * number for sum_, number in zip(total, call.numbers, strict=True)]
+        more = [(b - a) // max(self.last - self.first, 1) for a, b in zip(*ends, strict=True)]
+        return {name: (a - self.first * b, b) for name, a, b in zip(NUMBERS, ends[0], more, strict=True)}
 
     def at(self, past: int) -> tuple[dict[StepCall, int], int]:
         """The calls of one step, each with how often it is made, and the bytes that the step is given."""

@@ -55,6 +55,11 @@ def _notes(generation: GenerationRecord) -> list[str]:
     if first is not None and last is not None and steps > 1:
         more = (last.cache - first.cache) / (steps - 1) / batch
         notes.append(f"The cache grows by {more:,.0f} bytes for each token of a sequence.")
+    for each in generation.stretches[:AT_MOST]:
+        line = _line(*each.lines["macs"])
+        notes.append(f"With n tokens in the cache, from {each.first:,} to {each.last:,}, a step takes {line} MACs.")
+    if len(generation.stretches) > AT_MOST:
+        notes.append(f"And so on, in {len(generation.stretches) - AT_MOST:,} further lines of `stretches`.")
     if generation.positions is not None and generation.positions < generation.prompt + generation.generate:
         notes.append(f"The model was made for {generation.positions:,} positions.")
     if device is None:
@@ -66,6 +71,15 @@ def _notes(generation: GenerationRecord) -> list[str]:
             "cache went through memory."
         )
     return [*notes, f"{BOUNDS}; what launches it is not in it."]
+
+
+AT_MOST = 3
+"""So many stretches are told as lines."""
+
+
+def _line(start: int, slope: int) -> str:
+    """A line in n."""
+    return f"{start:,}" if not slope else f"{start:,} {'+' if slope > 0 else '-'} {abs(slope):,} n"
 
 
 def generation_to_dict(generation: GenerationRecord) -> dict[str, Any]:
@@ -81,6 +95,10 @@ def generation_to_dict(generation: GenerationRecord) -> dict[str, Any]:
         "generate": generation.generate,
         "device": None if device is None else device.name,
         "missing": generation.missing,
+        "stretches": [
+            {"first": each.first, "last": each.last, **{name: [*line] for name, line in each.lines.items()}}
+            for each in generation.stretches
+        ],
         "parts": {name: _plain(generation, name, part) for name, part in generation.parts.items()},
     }
 

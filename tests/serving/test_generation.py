@@ -50,6 +50,13 @@ def test_a_decoder_by_hand() -> None:
     assert (counted.first.cost.macs, counted.last.cost.macs) == (steps[0], steps[-1])
     assert counted.whole.cost.macs == counted.prefill.cost.macs + sum(steps)
     assert (counted.steps, counted.whole.calls, counted.whole.tokens) == (3, 4, 4)
+    (stretch,) = counted.stretches
+    assert stretch.lines["macs"] == (3 * (layers + pair + head), 3 * pair)
+    text = (
+        f"With n tokens in the cache, from 10 to 12, a step takes {3 * (layers + pair + head):,} + {3 * pair} n MACs."
+    )
+    assert text in counted.table()
+    assert counted.to_dict()["stretches"][0]["macs"] == [3 * (layers + pair + head), 3 * pair]
 
 
 def llama(**others: Any) -> dict[str, Any]:
