@@ -106,6 +106,8 @@ class RooflineRecord:
     fused: TimeAtBest = field(default_factory=TimeAtBest)
     """What the whole takes at best if nothing between two calls goes through memory: each input, parameter and output
     once."""
+    cost: CostedGraph | None = field(default=None, repr=False, compare=False)
+    """The count that it is of."""
 
     @cached_property
     def total(self) -> TimeAtBest:
@@ -178,7 +180,7 @@ def calls_at_best(cost: CostedGraph, device: Device) -> RooflineRecord:
         time = at_best(ARITHMETIC.read(step.cost), step.traffic.total, device.rate(step.dtypes), device)
         calls.append(CallAtBest("", "", step.optimizer, "optimizer", time))
     kinds = {path: module.kind for path, module in cost.modules.items()}
-    return RooflineRecord(device, tuple(calls), kinds, _fused(cost, calls, device))
+    return RooflineRecord(device, tuple(calls), kinds, _fused(cost, calls, device), cost)
 
 
 GRADIENT_IN_ONE = tuple(

@@ -10,6 +10,7 @@ from fxcount.analyses.roofline import RooflineRecord, TimeAtBest
 from fxcount.errors import InputError
 from fxcount.result.module_paths import parent_of
 from fxcount.views.folding import Branch, grow, lines
+from fxcount.views.head import head
 from fxcount.views.table import share
 from fxcount.views.text_table import Column, text_table
 from fxcount.views.tree import OWN
@@ -69,7 +70,7 @@ def roofline_table(
     names = [Column(by), Column("class", spare=2)] if by == "module" else [Column(by)]
     numbers = ("time", "share", "bound", "intensity", "operations", "bytes")
     columns = [*names, *(Column(each, each != "bound", SPARE.get(each, 0)) for each in numbers)]
-    return text_table(columns, rows, notes(roofline), format=format, width=width)
+    return text_table(columns, rows, notes(roofline), head=_head(roofline), format=format, width=width)
 
 
 SPARE = {"bytes": 3, "operations": 3, "intensity": 1}
@@ -90,7 +91,11 @@ def rooflines_table(several: Sequence[RooflineRecord], format: str = "simple", w
         for each in several
     ]
     note = "Times at best: call by call, and however the calls are fused."
-    return text_table(columns, rows, [note], format=format, width=width)
+    return text_table(columns, rows, [note], head=_head(several[0]), format=format, width=width)
+
+
+def _head(roofline: RooflineRecord) -> list[str]:
+    return [] if roofline.cost is None else head(roofline.cost)
 
 
 def notes(roofline: RooflineRecord) -> list[str]:

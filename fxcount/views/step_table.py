@@ -7,6 +7,7 @@ from typing import Any
 
 from fxcount.analyses.device import Device
 from fxcount.analyses.step import StepRecord
+from fxcount.views.head import head
 from fxcount.views.roofline_table import BOUNDS, time_text
 from fxcount.views.table import share
 from fxcount.views.text_table import Column, text_table
@@ -38,7 +39,7 @@ def step_table(step: StepRecord, format: str = "simple", width: int | None = Non
         for name, part in step.parts.items()
     ]
     rows = rows if len(rows) > 2 else rows[:1]  # one pass is the whole
-    return text_table(columns, rows, _notes(step), format=format, width=width)
+    return text_table(columns, rows, _notes(step), head=head(step.cost), format=format, width=width)
 
 
 def _notes(step: StepRecord) -> list[str]:
