@@ -116,6 +116,7 @@ def count_generation(
     has_steps = generate > 1
     return GenerationCost(
         model=type(model).__name__,
+        training=model.training,
         dtype=dtype_of(model),
         parameters=sum(held(prompt).before.get(kind, 0) for kind in ("parameters", "buffers")),
         batch=batch,
@@ -155,6 +156,8 @@ class CachedCalls(nn.Module):
         super().__init__()
         if not isinstance(model, nn.Module) or "input_ids" not in inspect.signature(model.forward).parameters:
             raise InputError(f"a language model takes input_ids, and {type(model).__name__} does not")
+        if getattr(getattr(model, "config", None), "is_encoder_decoder", False):
+            raise InputError(f"a generation is counted of decoders, and {type(model).__name__} has an encoder too")
         self.prefill, self.step, self.later_step = CachedCall(model), CachedCall(model), CachedCall(model)
 
     def forward(self, prompt: torch.Tensor, token: torch.Tensor) -> dict[str, Any]:

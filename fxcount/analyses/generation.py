@@ -182,6 +182,8 @@ class GenerationRecord:
 
     model: str
     """The class of the model."""
+    training: bool
+    """Whether it is in train mode."""
     dtype: torch.dtype
     """That of its parameters, of the first one if they differ."""
     parameters: int

@@ -45,9 +45,9 @@ def _notes(generation: GenerationRecord) -> list[str]:
     """What the numbers mean."""
     batch, steps, device = generation.batch, generation.steps, generation.device
     sequences = f"{batch:,} sequences" if batch > 1 else "One sequence"
-    dtype = str(generation.dtype).removeprefix("torch.")
+    dtype, mode = str(generation.dtype).removeprefix("torch."), "train" if generation.training else "eval"
     notes = [
-        f"{sequences} of {generation.model} in {dtype}: a prompt of {generation.prompt:,} tokens and "
+        f"{sequences} of {generation.model} in {dtype}, {mode} mode: a prompt of {generation.prompt:,} tokens and "
         f"{generation.generate:,} more, the first by the prefill, each other by one of {steps:,} steps. "
         f"Parameters and buffers take {size_text(generation.parameters)}."
     ]
@@ -88,6 +88,7 @@ def generation_to_dict(generation: GenerationRecord) -> dict[str, Any]:
     return {
         "schema": 1,
         "model": generation.model,
+        "mode": "train" if generation.training else "eval",
         "dtype": str(generation.dtype).removeprefix("torch."),
         "parameters": generation.parameters,
         "batch": generation.batch,

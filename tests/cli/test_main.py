@@ -415,7 +415,7 @@ def test_budgets_and_memory_at_sizes(capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_a_step_on_a_device(capfd: pytest.CaptureFixture[str]) -> None:
     asked = ["torch.nn:Linear(8, 4)", "--input", "2,8", "--optimizer", "adamw", "--memory", "--device", "L4"]
-    layer, given = nn.Linear(8, 4, device="meta"), torch.ones(2, 8, device="meta")
+    layer, given = nn.Linear(8, 4, device="meta").eval(), torch.ones(2, 8, device="meta")
     step = count_step(layer, given, device="L4", optimizer=torch.optim.AdamW, measured=0.5)
     assert json.loads(printed(capfd, *asked, "--seconds", "0.5", "--format", "json")) == step.to_dict()
     assert printed(capfd, *asked, "--seconds", "0.5") == f"{step.table()}\n"

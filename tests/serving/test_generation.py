@@ -184,6 +184,14 @@ def test_what_cannot_be_counted_is_said(model: Any, numbers: Any, message: str) 
         count_generation(model, *numbers)
 
 
+def test_an_encoder_is_refused_and_train_mode_is_said() -> None:
+    sizes = {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 1, "num_heads": 4, "vocab_size": VOCABULARY}
+    model = transformers.T5ForConditionalGeneration(transformers.T5Config(**sizes))
+    with pytest.raises(InputError, match="of decoders, and T5ForConditionalGeneration has an encoder too"):
+        count_generation(model, 9, 4)
+    assert "of GPT2LMHeadModel in float32, train mode" in count_generation(model_of("gpt2").train(), 9, 4).table()
+
+
 def test_unknown_devices_are_refused_before_anything_is_counted() -> None:
     with pytest.raises(InputError, match="unknown device 'H1000'"):
         count_generation(Stateless(), 9, 4, device="H1000")
@@ -194,7 +202,7 @@ def test_the_table_fits_and_says_what_it_is_of() -> None:
     for width in (80, 120):
         assert max(map(len, counted.table(width=width).splitlines())) <= width
     text = " ".join(counted.table().split())
-    assert "2 sequences of LlamaForCausalLM in float32: a prompt of 9 tokens and 14 more" in text
+    assert "2 sequences of LlamaForCausalLM in float32, eval mode: a prompt of 9 tokens and 14 more" in text
     assert f"The cache grows by {F4 * 2 * 2 * 2 * 8} bytes for each token of a sequence." in text
     assert json.loads(counted.to_json())["parts"]["whole"]["macs"] == counted.whole.cost.macs
 
