@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -24,6 +24,7 @@ from fxcount.fault_origin import REPORT
 from fxcount.graph_cost import GraphCost
 from fxcount.memory import count_memory
 from fxcount.memory_cost import MemoryCost
+from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.memory_record import MemoryRecord
 from fxcount.roofline import Roofline
 from fxcount.tracing.example_call import ExampleCall
@@ -33,6 +34,8 @@ from fxcount.views.page import page
 from fxcount.views.roofline_table import roofline_overview
 from fxcount.views.terminal import terminal_width
 from fxcount.views.units import size_text
+
+AnyCost = TypeVar("AnyCost", bound=CostedGraph)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -112,6 +115,8 @@ def show_step(options: Options) -> int:
             optimizer=options.make_optimizer,
             measured=options.seconds,
         )
+    if options.model is not None and not options.inputs:
+        step = replace(step, cost=chosen_by_default(step.cost))
     style, width = style_and_width(options)
     _show(step.to_json(indent=1) if options.format == "json" else step.table(style, width), options)
     return check_budgets(None, step.memory, options)
@@ -136,9 +141,14 @@ def count(name: str | None, options: Options) -> GraphCost:
             strict=options.strict,
             dynamic_shapes=dynamic_shapes(options.inputs),
         )
-    if cost.call is not None and name is not None and not options.inputs:
-        cost = replace(cost, call=replace(cost.call, is_default=True))
+    if name is not None and not options.inputs:
+        cost = chosen_by_default(cost)
     return cost.at(**options.sizes) if options.sizes else cost
+
+
+def chosen_by_default(cost: AnyCost) -> AnyCost:
+    """The count, of an input that was chosen for the model."""
+    return cost if cost.call is None else replace(cost, call=replace(cost.call, is_default=True))
 
 
 def count_held(name: str | None, options: Options) -> MemoryCost:

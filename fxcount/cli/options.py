@@ -1,6 +1,7 @@
 """What can be asked for on the command line, and how it is asked for."""
 
 import argparse
+import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -223,10 +224,10 @@ def _view(options: Options) -> str:
     view = next(iter(asked), written)
     view = "step" if view == "memory" and options.device is not None else view
     if view == "step":
-        for name in ("by", "depth", "top", "max_flops", "max_params"):
-            if getattr(options, name) is not None:
+        for name in ("by", "depth", "top", "max_flops", "max_params", "explain", "compare", "strict", "bytes"):
+            if getattr(options, name) not in (None, False):
                 raise InputError(f"--{name.replace('_', '-')} does not go with --memory and --device together")
-    if options.seconds is not None and (view != "step" or not options.seconds > 0):
+    if options.seconds is not None and (view != "step" or not 0 < options.seconds < math.inf):
         raise InputError("--seconds is what a step took, a positive number, beside --memory and --device")
     for name, (what, shown) in SHOWN_AS.items():
         if view == name and written not in shown:

@@ -98,6 +98,7 @@ def test_an_input_that_was_chosen_is_said(capfd: pytest.CaptureFixture[str]) -> 
     out = printed(capfd, "torchvision/alexnet", "--depth", "0")
     assert out.startswith("AlexNet, eval mode. Input: x [1, 3, 224, 224] float32 (by default). Tracer: symbolic; ")
     assert "(by default)" not in printed(capfd, "torchvision/alexnet", "--depth", "0", "--input", "1,3,224,224")
+    assert "float32 (by default)" in printed(capfd, "torchvision/alexnet", "--memory", "--device", "L4")
 
 
 def test_depth_and_top(capfd: pytest.CaptureFixture[str]) -> None:
@@ -246,6 +247,9 @@ def test_budgets_that_are_exceeded(budget: str, line: str, capfd: pytest.Capture
         ("--memory --device L4 --by node", "--by does not go with --memory and --device together"),
         ("--memory --device L4 --max-flops 3", "--max-flops does not go with --memory and --device together"),
         ("--memory --device L4 --format csv", "a step is shown as table, github or json, not as csv"),
+        ("--memory --device L4 --strict", "--strict does not go with --memory and --device together"),
+        ("--memory --device L4 --explain _0", "--explain does not go with --memory and --device together"),
+        ("--memory --device L4 --seconds inf", "--seconds is what a step took, a positive number"),
         ("--memory --device L4 --seconds 0", "--seconds is what a step took, a positive number"),
         ("--device L4 --seconds 3", "--seconds is what a step took, a positive number, beside --memory and --device"),
         ("torch.nn:ReLU --prompt 3", "by both --prompt N and --generate N"),
