@@ -78,9 +78,12 @@ def count_generation(
     calls, known = CachedCalls(model), None if device is None else device_named(device)
     example = functools.partial(calls.example, batch)
 
+    unknown: dict[str, None] = {}
+
     @functools.cache
     def counted(read: int) -> dict[str, Sequence[OperatorCall]]:
         cost = count_graph(calls, example(read))
+        unknown.update(dict.fromkeys(cost.uncounted))
         owners = {node.name: node.owner for node in cost.nodes}
         return _in_parts(cost.operator_calls, lambda call: owners[call.node])
 
@@ -114,6 +117,8 @@ def count_generation(
 
     last = prompt + generate - 2  # of the cache before the last step
     has_steps = generate > 1
+    first_call = part("prefill", prompt)
+    found = tuple(stretches(step, prompt, last)) if has_steps else ()
     return GenerationCost(
         model=type(model).__name__,
         training=model.training,
@@ -123,10 +128,11 @@ def count_generation(
         prompt=prompt,
         generate=generate,
         device=known,
-        prefill=part("prefill", prompt),
+        prefill=first_call,
         first=part(*place_of_step(prompt)) if has_steps else None,
         last=part(*place_of_step(last)) if has_steps else None,
-        stretches=tuple(stretches(step, prompt, last)) if has_steps else (),
+        stretches=found,
+        uncounted=tuple(unknown),
         positions=getattr(getattr(model, "config", None), "max_position_embeddings", None),
     )
 
@@ -189,6 +195,8 @@ class CachedCall(nn.Module):
         given = {"input_ids": ids, **{name: value for name, value in wanted.items() if name in self._takes}, **cache}
         result = self.model(**given)
         items = result.items() if isinstance(result, Mapping) else ()
+        if isinstance(result, Mapping) and "logits" not in result:
+            raise InputError(f"{type(self.model).__name__} returns no logits: take the model that has a head for them")
         kept = {name: value for name, value in items if name in self._takes and value is not None}
         if not kept:
             raise InputError(

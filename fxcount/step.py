@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -70,21 +71,21 @@ def count_step(
     What `count_graph` and `count_memory` raise is raised here too, and an error of the model itself as it is.
     """
     known = device_named(device)
-    if measured is not None and not measured > 0:
+    if measured is not None and not 0 < measured < math.inf:
         raise InputError(f"a measured time is positive, not {measured}")
     backward = backward or optimizer is not None
     cost = count_graph(model, example_input, example_kwargs, backward=backward, optimizer=optimizer)
     memory = count_memory(model, example_input, example_kwargs, backward=backward, optimizer=optimizer)
     given = ExampleCall.of(example_input, example_kwargs).tensors()
-    ids = next((each for each in given if each.dim() and not each.is_floating_point()), None)
     first = next((each for each in given if each.dim()), None)
+    is_ids = first is not None and first.dtype in (torch.int64, torch.int32)
     return StepCost(
         cost=cost,
         memory=memory,
         device=known,
         dtype=dtype_of(model),
-        items=ids.numel() if ids is not None else 1 if first is None else first.shape[0],
-        item="samples" if ids is None else "tokens",
+        items=1 if first is None else first.numel() if is_ids else first.shape[0],
+        item="tokens" if is_ids else "samples",
         measured=measured,
     )
 

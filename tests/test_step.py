@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from fxcount import Device, InputError, count_graph, count_memory, count_step
-from tests.views.tower import body
+from fxcount.views.units import size_text
+from tests.views.tower import body, mystery
 
 SLOW = Device("slow", {torch.float32: 1e9}, bandwidth=1e9, memory=10**5)
 
@@ -56,12 +57,32 @@ def test_what_does_not_fit_has_no_rate() -> None:
     assert fits.per_second() is not None
 
 
+class Masked(nn.Module):
+    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return x.masked_fill(mask, 0.0)
+
+
+def test_what_is_not_counted_is_named() -> None:
+    step = count_step(lambda x: mystery(mystery(x)), torch.empty(3), device=SLOW)
+    assert "Not counted: fxcount_views.mystery (2 calls)." in step.table()
+    assert step.to_dict()["uncounted"] == {"fxcount_views.mystery": 2}
+
+
+def test_a_later_step_may_hold_more() -> None:
+    layers = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64))
+    step = count_step(layers, torch.ones(2048, 64), device="L4", optimizer=torch.optim.AdamW)
+    assert step.peak == step.memory.later_peak > step.memory.peak
+    assert f"{size_text(step.peak)} in later steps; in the first one {size_text(step.memory.peak)} (" in step.table()
+    assert sum(step.memory.at_peak.values()) == step.memory.peak == step.to_dict()["peak_of_the_first"]
+
+
 @pytest.mark.parametrize(
     ("model", "given", "items"),
     [
         (nn.Embedding(9, 4), torch.ones(3, 5, dtype=torch.int64), "15 tokens"),
         (nn.Linear(4, 2), torch.ones(3, 4), "3 samples"),
         (nn.Linear(4, 2), torch.ones(1, 4), "1 sample"),
+        (Masked(), (torch.ones(3, 4), torch.ones(3, 4, dtype=torch.bool)), "3 samples"),
     ],
 )
 def test_what_is_counted_a_second(model: nn.Module, given: torch.Tensor, items: str) -> None:

@@ -204,6 +204,8 @@ class GenerationRecord:
     """The last step."""
     stretches: tuple[Stretch, ...]
     """All steps."""
+    uncounted: tuple[str, ...] = ()
+    """The operators that have no formula, and are in no number."""
     positions: int | None = None
     """The positions that the model was made for, where its configuration says."""
 

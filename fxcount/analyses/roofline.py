@@ -190,16 +190,23 @@ GRADIENT_IN_ONE = tuple(
 
 
 def _of_gradient(node: NodeCost, device: Device) -> Iterator[tuple[str, TimeAtBest]]:
-    """The operators of a node's gradient and their times. Where one kernel may compute it all, it reads no less than
-    what the forward call read, and a gradient of what that returned."""
-    times = [(each.name, time_of(each, device)) for each in node.backward_operators or ()]
-    whole = [each.name for each in node.operators if each.name in GRADIENT_IN_ONE]
-    if not whole:
-        yield from times
-    elif times:
-        parts = sum((time for _, time in times), TimeAtBest())
-        given = sum(Traffic.of(each).total for each in node.operators)
-        yield f"{whole[0]} (gradient)", parts.fused(min(given, parts.bytes), device)
+    """The operators of a node's gradient and their times. Where one kernel may compute it all, it does so in the dtype
+    of the forward call, without twice what a mask leaves out there, and reads no less than that call read, and a
+    gradient of what that returned."""
+    operators, whole = node.backward_operators or (), _in_one(node)
+    if whole is None:
+        yield from ((each.name, time_of(each, device)) for each in operators)
+    elif operators:
+        left_out = sum(ARITHMETIC.read(each.cost) - operations_of(each) for each in node.operators)
+        operations = max(sum(ARITHMETIC.read(each.cost) for each in operators) - 2 * left_out, 0)
+        moved = min(sum(Traffic.of(each).total for each in some) for some in (node.operators, operators))
+        rate = device.rate(dtypes_of(whole), reduced=True)
+        yield f"{whole.name} (gradient)", at_best(operations, moved, rate, device)
+
+
+def _in_one(node: NodeCost) -> OperatorCost | None:
+    """The operator of a node whose gradient may be one call."""
+    return next((each for each in node.operators if each.name in GRADIENT_IN_ONE), None)
 
 
 def dtypes_of(call: OperatorCost) -> list[torch.dtype]:
@@ -217,10 +224,14 @@ def time_of(call: OperatorCost, device: Device) -> TimeAtBest:
 def contractions_at_peak(cost: CostedGraph, device: Device) -> float:
     """The seconds that the multiply-accumulates of contractions take, forward and backward, at the peak of their
     dtypes."""
-    operators = [
-        each for node in cost.nodes for each in (*node.operators, *(node.backward_operators or ())) if each.cost.macs
-    ]
-    return sum(2 * each.cost.macs / device.rate([tensor.dtype for tensor in each.inputs]) for each in operators)
+    seconds = 0.0
+    for node in cost.nodes:
+        whole = _in_one(node)
+        for each in (*node.operators, *(node.backward_operators or ())):
+            if each.cost.macs:
+                alike = each if whole is None or each in node.operators else whole
+                seconds += 2 * each.cost.macs / device.rate(dtypes_of(alike))
+    return seconds
 
 
 def at_best(operations: float, moved: float, rate: float, device: Device) -> TimeAtBest:

@@ -28,7 +28,7 @@ class StepRecord:
     items: int
     """How many tokens or samples the model is given."""
     item: str
-    """``tokens`` where it is given ids, else ``samples``."""
+    """``tokens`` where the first of its tensors are ids, else ``samples``."""
     measured: float | None = None
     """The seconds that a step took; None where none was measured."""
 

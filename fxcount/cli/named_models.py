@@ -196,9 +196,10 @@ def _transformers(path: str, arguments: Arguments, generates: bool) -> NamedMode
         if not Path(path).exists():
             raise InputError(f"{path} does not exist, {_how_to_get(path)}") from error
         raise InputError(f"{path} is no configuration that transformers knows: {error}") from error
-    named = (getattr(transformers, name, None) for name in config.architectures or ())
+    named = [found for name in config.architectures or () if (found := getattr(transformers, name, None)) is not None]
+    named = [each for each in named if not generates or each.can_generate()]
     bare = transformers.AutoModelForCausalLM if generates else transformers.AutoModel
-    make = next((found for found in named if found is not None), bare.from_config)
+    make = named[0] if named else bare.from_config
     model = build(lambda: make(config), path)
     return NamedModel(model, default_call(model))
 

@@ -227,6 +227,8 @@ def _view(options: Options) -> str:
         for name in ("by", "depth", "top", "max_flops", "max_params", "explain", "compare", "strict", "bytes"):
             if getattr(options, name) not in (None, False):
                 raise InputError(f"--{name.replace('_', '-')} does not go with --memory and --device together")
+    if options.convention != "multiplications" and view in ("step", "generate"):
+        raise InputError("--convention does not go with times: operations are those of the convention arithmetic")
     if options.seconds is not None and (view != "step" or not 0 < options.seconds < math.inf):
         raise InputError("--seconds is what a step took, a positive number, beside --memory and --device")
     for name, (what, shown) in SHOWN_AS.items():

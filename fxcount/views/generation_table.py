@@ -62,6 +62,8 @@ def _notes(generation: GenerationRecord) -> list[str]:
         notes.append(f"And so on, in {len(generation.stretches) - AT_MOST:,} further lines of `stretches`.")
     if generation.positions is not None and generation.positions < generation.prompt + generation.generate:
         notes.append(f"The model was made for {generation.positions:,} positions.")
+    if generation.uncounted:
+        notes.append(f"Not counted: {', '.join(generation.uncounted)}.")
     if device is None:
         return notes
     notes.append(fit_text(device, generation.missing))
@@ -96,6 +98,7 @@ def generation_to_dict(generation: GenerationRecord) -> dict[str, Any]:
         "generate": generation.generate,
         "device": None if device is None else device.name,
         "missing": generation.missing,
+        "uncounted": [*generation.uncounted],
         "stretches": [
             {"first": each.first, "last": each.last, **{name: [*line] for name, line in each.lines.items()}}
             for each in generation.stretches

@@ -8,6 +8,7 @@ from typing import Any
 from fxcount.analyses.device import Device
 from fxcount.analyses.step import StepRecord
 from fxcount.views.head import head
+from fxcount.views.legend import uncounted
 from fxcount.views.roofline_table import BOUNDS, time_text
 from fxcount.views.table import share
 from fxcount.views.text_table import Column, text_table
@@ -45,13 +46,14 @@ def step_table(step: StepRecord, format: str = "simple", width: int | None = Non
 def _notes(step: StepRecord) -> list[str]:
     """What the numbers mean."""
     held = ", ".join(f"{kind} {size_text(size)}" for kind, size in step.memory.at_peak.items())
+    first = "" if step.peak == step.memory.peak else f" in later steps; in the first one {size_text(step.memory.peak)}"
     dtype = str(step.dtype).removeprefix("torch.")
     given = f"{step.items:,} {step.item if step.items != 1 else step.item[:-1]}"
     notes = [
         f"{given} of {_model(step)} in {dtype} on {step.device.name}: {count_text(step.macs)} MACs, no less than "
         f"{time_text(step.roofline.seconds)} call by call, and {time_text(step.roofline.fused_seconds)} however calls "
         "are fused.",
-        f"At the peak it holds {size_text(step.peak)} ({held}). {fit_text(step.device, step.missing)}",
+        f"At the peak it holds {size_text(step.peak)}{first} ({held}). {fit_text(step.device, step.missing)}",
     ]
     rates = step.per_second(), step.per_second(fused=True)
     if rates[0] is not None and rates[1] is not None:
@@ -61,7 +63,7 @@ def _notes(step: StepRecord) -> list[str]:
             f"Measured were {time_text(step.measured)}, {step.items / step.measured:,.0f} {step.item} a second: "
             f"{step.mfu:.1%} of the peak (model FLOPs utilisation)."
         )
-    return [*notes, f"{BOUNDS}; what launches it is not in it."]
+    return [*notes, f"{BOUNDS}; what launches it is not in it.", *uncounted(step.cost)]
 
 
 def _model(step: StepRecord) -> str:
@@ -94,7 +96,9 @@ def step_to_dict(step: StepRecord) -> dict[str, Any]:
         "fused_seconds": step.roofline.fused_seconds,
         f"{step.item}_per_second": step.per_second(),
         f"fused_{step.item}_per_second": step.per_second(fused=True),
+        "uncounted": step.cost.uncounted,
         "peak": step.peak,
+        "peak_of_the_first": step.memory.peak,
         "at_peak": step.memory.at_peak,
         "missing": step.missing,
         "measured": step.measured,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from functools import cache
 
@@ -122,6 +123,19 @@ def test_a_gradient_that_one_kernel_computes_holds_no_scores() -> None:
     assert call.time.operations >= 4 * 2 * 2 * 64 * 64 * 8
     assert cost.backward is not None
     assert sum(each.time.operations for each in calls) == cost.backward.under("arithmetic")
+
+
+def test_the_gradient_of_causal_attention_has_the_dtype_and_the_mask_of_the_call() -> None:
+    """Torch takes it apart in float32, a kernel does not: it takes about twice as long as the call at the same peak."""
+    given = [torch.empty(1, 2, 1024, 64, dtype=torch.bfloat16, device="meta", requires_grad=True) for _ in range(3)]
+    attention = functools.partial(nn.functional.scaled_dot_product_attention, is_causal=True)
+    device = Device("d", {torch.float32: 1e9, torch.bfloat16: 1e12}, 1e30)
+    cost = count_graph(attention, tuple(given), backward=True)
+    times = {each.operator: each.time.seconds for each in cost.roofline(device).calls}
+    ratio = times["aten.scaled_dot_product_attention (gradient)"] / times["aten.scaled_dot_product_attention"]
+    assert 1.8 < ratio < 2.1
+    products = 2 * 2 * 1024 * 1024 * 64 * 2  # of queries with keys, and of scores with values, for two heads
+    assert cost.mfu(1.0, device) == pytest.approx(3 * products / 1e12)
 
 
 def test_the_share_of_the_peak() -> None:

@@ -18,6 +18,7 @@ from fxcount.cost import FIELDS
 from fxcount.generation import CachedCall
 from tests.serving.families import CONFIGURATIONS, VOCABULARY, model_of
 from tests.serving.held import BATCH, GENERATE, PROMPT, counted_steps, in_closed_form, real_macs
+from tests.views.tower import mystery
 
 LAYERS, KEY_HEADS, WIDTH, INNER = 2, 2, 32, 48
 
@@ -173,6 +174,7 @@ class Stateless(nn.Module):
 @pytest.mark.parametrize(
     ("model", "numbers", "message"),
     [
+        (model_of("llama").model, (9, 4), "LlamaModel returns no logits: take the model that has a head for them"),
         (nn.Linear(3, 4), (9, 4), "a language model takes input_ids, and Linear does not"),
         (Stateless(), (9, 4), "Stateless returns no cache by the name of an argument"),
         (Stateless(), (0, 4), "prompt is a positive number of tokens or sequences, not 0"),
@@ -182,6 +184,24 @@ class Stateless(nn.Module):
 def test_what_cannot_be_counted_is_said(model: Any, numbers: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         count_generation(model, *numbers)
+
+
+class Mysterious(nn.Module):
+    """A language model with an operator that has no formula."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(VOCABULARY, 4)
+
+    def forward(self, input_ids: torch.Tensor, cache: Any = None) -> dict[str, torch.Tensor]:
+        features = mystery(self.embedding(input_ids))
+        return {"logits": features, "cache": features if cache is None else torch.cat([cache, features], 1)}
+
+
+def test_what_is_not_counted_is_named() -> None:
+    counted = count_generation(Mysterious(), 9, 4)
+    assert counted.uncounted == ("fxcount_views.mystery",)
+    assert "Not counted: fxcount_views.mystery." in counted.table()
 
 
 def test_an_encoder_is_refused_and_train_mode_is_said() -> None:
