@@ -77,7 +77,6 @@ def count_generation(
             raise InputError(f"{name} is a positive number of tokens or sequences, not {number!r}")
     calls, known = CachedCalls(model), None if device is None else device_named(device)
     example = functools.partial(calls.example, batch)
-
     unknown: dict[str, None] = {}
 
     @functools.cache
@@ -194,10 +193,10 @@ class CachedCall(nn.Module):
         wanted = {"use_cache": True, "logits_to_keep": 1}
         given = {"input_ids": ids, **{name: value for name, value in wanted.items() if name in self._takes}, **cache}
         result = self.model(**given)
-        items = result.items() if isinstance(result, Mapping) else ()
-        if isinstance(result, Mapping) and "logits" not in result:
+        items = dict(result) if isinstance(result, Mapping) else {}
+        if items and "logits" not in items:
             raise InputError(f"{type(self.model).__name__} returns no logits: take the model that has a head for them")
-        kept = {name: value for name, value in items if name in self._takes and value is not None}
+        kept = {name: value for name, value in items.items() if name in self._takes and value is not None}
         if not kept:
             raise InputError(
                 f"{type(self.model).__name__} returns no cache by the name of an argument, such as past_key_values"

@@ -52,6 +52,10 @@ class Device:
                 rates.append(self.reduced_float32)
         return max(rates, default=max(self.peak.values()))
 
+    def lacks(self, size: int) -> int:
+        """The bytes that are too many for its memory; 0 where they fit, or where no memory is known."""
+        return 0 if self.memory is None else max(0, size - self.memory)
+
     @classmethod
     def measure(cls, seconds: float = 6.0) -> Self:
         """This machine's CPU, measured on the spot: matrix products of several sizes for the peak of each dtype, and a

@@ -133,11 +133,27 @@ def stretches(step: Callable[[int], Step], first: int, last: int) -> list[Stretc
     """The steps from a cache of ``first`` tokens to one of ``last``, in as few stretches as halving finds. Counted are
     those at both ends of a stretch, those next to them, and the one in the middle; only where all lie on one line, the
     others are taken to lie there too."""
-    middle, (one, other) = (first + last) // 2, (step(first), step(last))
-    inner = sorted({first + 1, middle, last - 1} - {first, last}) if last > first else []
-    if all(_is_between(step(past), one, other, past - first, last - first) for past in (*inner, last)):
-        return [Stretch.between(first, last, one, other)]
-    return [*stretches(step, first, middle), *stretches(step, middle + 1, last)]
+    found: list[tuple[int, int]] = []
+    for start, end in _halved(step, first, last):
+        if found and _is_straight(step, found[-1][0], end, (found[-1][1], start)):  # halves of what has no bend there
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((start, end))
+    return [Stretch.between(start, end, step(start), step(end)) for start, end in found]
+
+
+def _halved(step: Callable[[int], Step], first: int, last: int) -> list[tuple[int, int]]:
+    """Lengths of the cache from one to another between which nothing is seen to bend."""
+    middle = (first + last) // 2
+    if _is_straight(step, first, last, {first + 1, middle, last - 1} if last > first else ()):
+        return [(first, last)]
+    return [*_halved(step, first, middle), *_halved(step, middle + 1, last)]
+
+
+def _is_straight(step: Callable[[int], Step], first: int, last: int, inner: Iterable[int]) -> bool:
+    """Whether the steps at these lengths lie on the line between the first and the last one, and have their calls."""
+    one, other = step(first), step(last)
+    return all(_is_between(step(past), one, other, past - first, last - first) for past in (*sorted(inner), last))
 
 
 def _is_between(found: Step, one: Step, other: Step, weight: int, whole: int) -> bool:
@@ -239,9 +255,7 @@ class GenerationRecord:
     @property
     def missing(self) -> int:
         """The bytes that the device lacks to hold it; 0 where it fits, or where no memory is known."""
-        return (
-            0 if self.device is None or self.device.memory is None else max(0, self.whole.memory - self.device.memory)
-        )
+        return 0 if self.device is None else self.device.lacks(self.whole.memory)
 
     def tokens_per_second(self, name: str = "whole", fused: bool = False) -> float | None:
         """The tokens of all sequences, in the part of that name, over its time at best; None where there is no device,

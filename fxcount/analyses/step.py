@@ -50,12 +50,12 @@ class StepRecord:
     @property
     def peak(self) -> int:
         """The most bytes that are held at once, in the first step or a later one."""
-        return max(self.memory.peak, self.memory.later_peak)
+        return self.memory.peak_of_any
 
     @property
     def missing(self) -> int:
         """The bytes that the device lacks to hold it; 0 where it fits, or where its memory is not known."""
-        return 0 if self.device.memory is None else max(0, self.peak - self.device.memory)
+        return self.device.lacks(self.peak)
 
     def per_second(self, fused: bool = False) -> float | None:
         """The tokens or samples over the time at best, call by call or however calls are fused; None where the device

@@ -288,7 +288,7 @@ def check_budgets(cost: GraphCost | None, memory: MemoryRecord | None, options: 
     if cost is not None and options.params_budget is not None:
         excesses.append(excess(cost.params, options.params_budget, "parameters"))
     if memory is not None and options.memory_budget is not None:
-        peak = max(memory.peak, memory.later_peak)
+        peak = memory.peak_of_any
         over = excess(peak, options.memory_budget, "bytes at the peak")
         excesses.append(f"{over}: {size_text(peak)} of {size_text(options.memory_budget)}" if over else "")
     line = "; ".join(filter(None, excesses))

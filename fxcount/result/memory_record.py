@@ -123,6 +123,11 @@ class MemoryRecord:
         return max(moment.held - kinds.get("optimizer", 0) + state for moment, kinds in held)
 
     @property
+    def peak_of_any(self) -> int:
+        """The peak of the first step or of a later one, whichever is higher."""
+        return max(self.peak, self.later_peak)
+
+    @property
     def before(self) -> dict[str, int]:
         """The bytes that are there before the model runs, by kind."""
         return self._by_kind(each for each in self.allocations if each.made < 0)

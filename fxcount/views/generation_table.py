@@ -6,8 +6,7 @@ import json
 from typing import Any
 
 from fxcount.analyses.generation import GenerationPart, GenerationRecord
-from fxcount.views.roofline_table import BOUNDS, time_text
-from fxcount.views.step_table import fit_text
+from fxcount.views.roofline_table import BOUNDS, fit_text, time_text
 from fxcount.views.text_table import Column, text_table
 from fxcount.views.units import count_text, size_text
 
@@ -54,7 +53,8 @@ def _notes(generation: GenerationRecord) -> list[str]:
     first, last = generation.first, generation.last
     if first is not None and last is not None and steps > 1:
         more = (last.cache - first.cache) / (steps - 1) / batch
-        notes.append(f"The cache grows by {more:,.0f} bytes for each token of a sequence.")
+        mean = " on average" if len(generation.stretches) > 1 else ""  # a window may fill
+        notes.append(f"The cache grows by {more:,.0f} bytes for each token of a sequence{mean}.")
     for each in generation.stretches[:AT_MOST]:
         line = _line(*each.lines["macs"])
         notes.append(f"With n tokens in the cache, from {each.first:,} to {each.last:,}, a step takes {line} MACs.")

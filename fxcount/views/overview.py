@@ -36,15 +36,13 @@ def overview(
     deepest = depth_that_fits(tree, 0)[1]
     short = gathered(tree, lambda part: _is_small(cost, part))
     depth, _ = depth_that_fits(short, ROWS_THAT_FIT)
-    if depth <= 1:  # the largest are shown
-        short, rows = tree, branch_rows(cost, tree, depth, top=ROWS_THAT_FIT)
-    else:
-        rows = branch_rows(cost, short, depth)
+    is_wide = depth <= 1  # then the largest are shown, and the others are one row
+    rows = branch_rows(cost, tree, depth, top=ROWS_THAT_FIT) if is_wide else branch_rows(cost, short, depth)
     modules, nodes = HOW_TO_SEE[on_command_line]
     has_rest = any(row["name"].endswith(" more)") for row in rows)
     is_whole = depth >= deepest and not has_rest
     shown = "All modules are shown" if is_whole else f"Modules are shown to depth {depth} of {deepest}"
-    gathers = f", and in one row those that make up less than {SMALL:.0%}" if has_rest and depth > 1 else ""
+    gathers = f", and in one row those that make up less than {SMALL:.0%}" if has_rest and not is_wide else ""
     whole = "" if is_whole else f"{modules} shows all of them, and "
     note = f"{shown}{gathers}; {whole}{nodes} all {len(cost.nodes):,} nodes."
     notes = (note, *legend(cost))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from fxcount.analyses.device import Device
 from fxcount.analyses.roofline import RooflineRecord, TimeAtBest
 from fxcount.errors import InputError
 from fxcount.result.module_paths import parent_of
@@ -14,6 +15,7 @@ from fxcount.views.head import head
 from fxcount.views.table import share
 from fxcount.views.text_table import Column, text_table
 from fxcount.views.tree import OWN
+from fxcount.views.units import size_text
 
 ROWS_THAT_FIT = 40
 """The module tree that is printed as a whole has about this many rows at most."""
@@ -91,7 +93,7 @@ def rooflines_table(several: Sequence[RooflineRecord], format: str = "simple", w
         for each in several
     ]
     note = "Times at best: call by call, and however the calls are fused."
-    return text_table(columns, rows, [note], head=_head(several[0]), format=format, width=width)
+    return text_table(columns, rows, [note], head=_head(several[0]) if several else [], format=format, width=width)
 
 
 def _head(roofline: RooflineRecord) -> list[str]:
@@ -114,6 +116,16 @@ BOUNDS = (  # what a time at best is
     "A call takes at best the longer of its operations (2 macs + mul + add + div + special) at the peak of their dtype "
     "and its bytes at the bandwidth"
 )
+
+
+def fit_text(device: Device, missing: int) -> str:
+    """Whether it fits, in a sentence."""
+    if device.memory is None:
+        return f"The memory of {device.name} is not known."
+    if missing:
+        lack = size_text(missing)
+        return f"It does not fit: {device.name} has {size_text(device.memory)}, {lack} too little, so no rate is given."
+    return f"It fits into the {size_text(device.memory)} of {device.name}."
 
 
 def share_of(time: TimeAtBest) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from fxcount.analyses.device import Device
 from fxcount.analyses.step import StepRecord
 from fxcount.views.head import head
 from fxcount.views.legend import uncounted
-from fxcount.views.roofline_table import BOUNDS, time_text
+from fxcount.views.roofline_table import BOUNDS, fit_text, time_text
 from fxcount.views.table import share
 from fxcount.views.text_table import Column, text_table
 from fxcount.views.units import count_text, size_text
@@ -68,16 +67,6 @@ def _notes(step: StepRecord) -> list[str]:
 
 def _model(step: StepRecord) -> str:
     return step.cost.modules[""].kind
-
-
-def fit_text(device: Device, missing: int) -> str:
-    """Whether it fits, in a sentence."""
-    if device.memory is None:
-        return f"The memory of {device.name} is not known."
-    if missing:
-        lack = size_text(missing)
-        return f"It does not fit: {device.name} has {size_text(device.memory)}, {lack} too little, so no rate is given."
-    return f"It fits into the {size_text(device.memory)} of {device.name}."
 
 
 def step_to_dict(step: StepRecord) -> dict[str, Any]:

@@ -198,6 +198,10 @@ def test_several_devices_side_by_side() -> None:
     assert [line.split()[0] for line in body(text).splitlines()[2:5]] == ["H100", "A100", "slow"]
 
 
+def test_no_device_at_all() -> None:
+    assert str(trained().roofline([])).startswith("device")
+
+
 def test_json() -> None:
     roof = trained().roofline(SLOW)
     saved = json.loads(roof.to_json())
