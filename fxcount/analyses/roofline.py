@@ -243,9 +243,10 @@ def at_best(operations: float, moved: float, rate: float, device: Device) -> Tim
 
 
 def operations_of(call: OperatorCost) -> float:
-    """The operations that count against the peak. Of causal attention those of scores that are not masked, for a kernel
-    need not compute the others."""
-    operations = ARITHMETIC.read(call.cost)
+    """The operations that count against the peak. A kernel need not compute products with padding, nor of causal
+    attention scores that are masked."""
+    of_product = 8 if any(dtype.is_complex for dtype in dtypes_of(call)) else 2
+    operations = max(ARITHMETIC.read(call.cost) - of_product * call.quantities.get("padded", 0), 0)
     if "attention" in call.name and call.quantities.get("selected") and not _has_mask(call.inputs):
         queries, keys = call.inputs[0].shape[-2], call.inputs[1].shape[-2]
         seen = sum(min(row + 1, keys) for row in range(queries))

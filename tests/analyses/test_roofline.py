@@ -53,6 +53,22 @@ def test_a_table_of_which_little_is_selected() -> None:
     assert roof.fused_seconds == pytest.approx((2 * 4 * 4 + 2 * 8) * 1e-9)
 
 
+def test_products_with_padding_do_not_count() -> None:
+    """Along an axis of 5 a window of 3 with a padding of 1 has 13 of its 15 products with the input."""
+    conv = nn.Conv2d(2, 4, 3, padding=1, bias=False)
+    cost = count_graph(conv, torch.randn(1, 2, 5, 5), backward=True)
+    assert cost.macs == 4 * 2 * 15 * 15
+    roof = cost.roofline(SLOW)
+    assert roof.by_phase()["forward"].operations == 2 * 4 * 2 * 13 * 13
+    assert roof.by_phase()["backward"].operations == 2 * 4 * 2 * 13 * 13  # of the weight alone
+
+
+def test_products_with_padding_do_not_count_where_sizes_are_symbols() -> None:
+    conv = nn.Conv2d(2, 4, 3, padding=1, bias=False)
+    cost = count_graph(conv, torch.randn(1, 2, 8, 8), dynamic_shapes={"input": {2: "h", 3: "w"}})
+    assert cost.at(h=5, w=5).roofline(SLOW).total.operations == 2 * 4 * 2 * 13 * 13
+
+
 def test_causal_attention_leaves_out_what_is_masked() -> None:
     def attention(q: Tensor, k: Tensor, causal: bool = True) -> Tensor:
         return F.scaled_dot_product_attention(q, k, k, is_causal=causal)

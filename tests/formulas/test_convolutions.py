@@ -4,8 +4,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import hypothesis.strategies as st
 import pytest
 import torch
+from hypothesis import assume, given
 from torch import nn
 from torch.nn import functional as F
 
@@ -192,3 +194,57 @@ def test_torch_counts_the_weight_gradient_of_grouped_convolutions_once_too_often
 
         assert cost_of(backward) == Cost(macs=2 * 6 * 9 * 2 * 3)
         assert flops_of(backward) == 2 * factor * (2 * 6 * 9 * 2 * 3)
+
+
+@st.composite
+def windows(draw: st.DrawFn) -> dict[str, Any]:
+    """What places the windows of a convolution over two axes, and the size of what they are placed on."""
+    axes = [st.integers(1, 3), st.integers(0, 4), st.integers(1, 3), st.integers(1, 4), st.integers(1, 12)]
+    stride, padding, dilation, kernel, size = (draw(st.tuples(each, each)) for each in axes)
+    reached = (apart * (taps - 1) for apart, taps in zip(dilation, kernel, strict=True))
+    assume(all(have + 2 * rim > far for have, rim, far in zip(size, padding, reached, strict=True)))
+    return {"stride": stride, "padding": padding, "dilation": dilation, "kernel": kernel, "size": size}
+
+
+@given(windows(), st.integers(1, 2), st.booleans())
+def test_products_with_padding_are_none_of_a_sum_over_ones(
+    window: dict[str, Any], groups: int, transposed: bool
+) -> None:
+    """A convolution of ones with ones has 1 for every product that is not with padding; its gradients as well."""
+    size, kernel, placed = window.pop("size"), window.pop("kernel"), [*window.values()]
+    assume(not transposed or all(have > 2 * rim for have, rim in zip(size, placed[1], strict=True)))
+    channels = (4, 6) if transposed else (6, 4)
+    x = torch.ones(2, 4, *size, requires_grad=True)
+    weight = torch.ones(channels[0], channels[1] // groups, *kernel, requires_grad=True)
+    y = aten.convolution(x, weight, None, *placed, transposed, [0, 0], groups)
+    y.sum().backward()
+    assert x.grad is not None
+    assert weight.grad is not None
+    assert x.grad.sum() == weight.grad.sum() == y.sum()
+
+    x, weight, y = x.detach(), weight.detach(), y.detach()
+    (forward,) = calls_of(aten.convolution, x, weight, None, *placed, transposed, [0, 0], groups)
+    mask = [True, True, False]
+    (backward,) = calls_of(
+        aten.convolution_backward,
+        y.detach(),
+        x.detach(),
+        weight.detach(),
+        [0],
+        *placed,
+        transposed,
+        [0, 0],
+        groups,
+        mask,
+    )
+    within = forward.cost.macs - forward.quantities["padded"]
+    assert within == y.sum() if window["stride"] == (1, 1) else within <= y.sum()
+    assert backward.quantities["padded"] == 2 * forward.quantities["padded"]
+
+
+@pytest.mark.parametrize("dilation", [1, 2])
+@pytest.mark.parametrize("taps", [1, 2, 3, 4])
+def test_products_with_padding_that_keeps_the_size(taps: int, dilation: int) -> None:
+    x, weight = torch.ones(1, 1, 7), torch.ones(1, 1, taps)
+    (call,) = calls_of(F.conv1d, x, weight, padding="same", dilation=dilation)
+    assert call.cost.macs - call.quantities["padded"] == F.conv1d(x, weight, padding="same", dilation=dilation).sum()
