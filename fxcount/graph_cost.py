@@ -17,9 +17,8 @@ from fxcount.views.table import table
 from fxcount.views.terminal import terminal_width
 
 if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
-
     from fxcount.analyses.device import Device
+    from fxcount.result.picture import Picture
     from fxcount.roofline import Roofline, Rooflines
 
 
@@ -48,24 +47,23 @@ class GraphCost(CostedGraph):
     to_csv = to_csv
     to_dataframe = to_dataframe
 
-    def plot(self, by: str = "module", value: str = "flops", kind: str = "icicle", over: str | None = None) -> Figure:
-        """An interactive picture, a plotly figure: boxes lie in one another as modules do, as large as what they cost.
+    def plot(self, by: str = "module", value: str = "flops", over: str | None = None) -> Picture:
+        """A picture, which a notebook shows: boxes lie in one another as modules do, as wide as what they cost. A click
+        on one explains it.
 
         Args:
             by: ``module`` or ``operator``.
-            value: what makes a box large: ``flops``, ``params`` or ``trainable`` (by module only), a field of `Cost`,
-                ``read`` or ``written`` (bytes), or one of these costs of the backward pass, such as ``backward_flops``.
-            kind: ``icicle`` or ``treemap``.
+            value: what makes a box wide: ``flops``, ``macs``, ``bytes`` (read and written), one of these of the
+                backward pass, such as ``backward_flops``, or ``params``.
             over: a size that is a symbol; the picture is then of the value over that size, the others as in the
-            example, in layers: the modules that the model itself calls, or the operators.
+                example, in layers: the modules that the model itself calls, or the operators.
 
         Raises:
             InputError: an argument is none of these.
-            FxcountError: plotly is not installed; ``fxcount[plot]`` brings it.
         """
-        from fxcount.views.plot import figure  # not above: few draw a picture
+        from fxcount.views.plot import picture  # not above: few draw a picture
 
-        return figure(self, by, value, kind, over)
+        return picture(self, by, value, over)
 
     def draw(self, path: str | PathLike[str]) -> None:
         """Draws the graph, every node with its shapes, FLOPs and parameters; for graphs of up to some hundred nodes.
@@ -123,14 +121,24 @@ class GraphCost(CostedGraph):
         """
         return from_json(cls, text)
 
-    def to_html(self, path: str | PathLike[str]) -> None:
-        """Writes one page with the picture, the module tree and the operators, which sorts them, under each convention.
+    def to_html(
+        self, path: str | PathLike[str], other: CostedGraph | None = None, device: str | Device | None = None
+    ) -> None:
+        """Writes one page with the picture, the module tree and the operators, which sorts, searches and explains them,
+        under each convention.
 
         The page is complete in itself: it works without a network and loads nothing.
 
+        Args:
+            path: the file to write.
+            other: a count to show beside this one, module by module.
+            device: one whose time at best is shown too, as `roofline` has it.
+
         Raises:
-            FxcountError: plotly is not installed; ``fxcount[plot]`` brings it.
+            InputError: ``other`` is no count, the device is unknown, or the costs are expressions in sizes.
         """
+        from fxcount.analyses.devices import device_named
         from fxcount.views.page import page  # not above: few write a page
 
-        Path(path).write_text(page(self), encoding="utf-8")
+        text = page(self, other, None if device is None else device_named(device))
+        Path(path).write_text(text, encoding="utf-8")

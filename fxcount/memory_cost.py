@@ -1,7 +1,7 @@
 """`MemoryCost`: what `count_memory` returns, with the views that people read it in."""
 
 from fxcount.result.memory_record import MemoryRecord
-from fxcount.views.memory_plot import memory_figure
+from fxcount.views.memory_plot import memory_picture
 from fxcount.views.memory_table import memory_overview, memory_table, memory_to_csv, memory_to_dict, memory_to_json
 from fxcount.views.terminal import terminal_width
 from fxcount.views.units import size_text
@@ -25,4 +25,4 @@ class MemoryCost(MemoryRecord):
     to_dict = memory_to_dict
     to_json = memory_to_json
     to_csv = memory_to_csv
-    plot = memory_figure
+    plot = memory_picture

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fxcount.memory import count_memory
     from fxcount.memory_cost import MemoryCost
     from fxcount.result.memory_record import Allocation, ModuleMemory, Moment
+    from fxcount.result.picture import Picture
     from fxcount.roofline import Roofline
     from fxcount.step import StepCost, count_step
 
@@ -47,6 +48,7 @@ LATER = {
     "GenerationCost": "fxcount.generation",
     "GenerationPart": "fxcount.analyses.generation",
     "count_generation": "fxcount.generation",
+    "Picture": "fxcount.result.picture",
     "Roofline": "fxcount.roofline",
     "StepCost": "fxcount.step",
     "count_step": "fxcount.step",
@@ -88,6 +90,7 @@ __all__ = [
     "OperatorCost",
     "OperatorTotal",
     "OptimizerStep",
+    "Picture",
     "Roofline",
     "SizeError",
     "StepCost",

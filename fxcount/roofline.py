@@ -9,7 +9,7 @@ from fxcount.analyses.devices import device_named
 from fxcount.analyses.roofline import RooflineRecord, TimeAtBest, calls_at_best, contractions_at_peak
 from fxcount.errors import InputError
 from fxcount.result.costed_graph import CostedGraph
-from fxcount.views.roofline_plot import roofline_figure
+from fxcount.views.roofline_plot import roofline_picture
 from fxcount.views.roofline_table import roofline_overview, roofline_table, rooflines_table, time_text
 from fxcount.views.terminal import terminal_width
 
@@ -28,7 +28,7 @@ class Roofline(RooflineRecord):
 
     # The functions of the views, whose first argument is the record.
     table = roofline_table
-    plot = roofline_figure
+    plot = roofline_picture
 
     def to_dict(self) -> dict[str, Any]:
         """The times in plain dicts and numbers: the whole, by phase, module and operator."""

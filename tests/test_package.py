@@ -17,7 +17,7 @@ import fxcount
 from fxcount import Cost, count_graph
 from tests.test_architecture import MODULES
 
-HEAVY = ("numpy", "pandas", "plotly", "torchvision", "torch._dynamo")
+HEAVY = ("numpy", "pandas", "torchvision", "torch._dynamo")
 
 
 def newly_loaded(statement: str) -> set[str]:

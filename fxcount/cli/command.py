@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import torch
 
 import fxcount
+from fxcount.analyses.devices import device_named
 from fxcount.cli.budget import excess
 from fxcount.cli.example_inputs import call_with, dynamic_shapes, example_sizes, required_arguments
 from fxcount.cli.named_models import NamedModel, in_dtype, load_model
@@ -213,6 +214,8 @@ def example_call(named: NamedModel, options: Options) -> ExampleCall:
 def view(cost: GraphCost, options: Options, other: GraphCost | None = None) -> str:
     """What the options ask to see of the costs, beside those of another model."""
     style, width = style_and_width(options)
+    if options.format == "html":
+        return page(cost, other, None if options.device is None else device_named(options.device))
     match options.view:
         case "device":
             return time_view(cost.roofline(options.device or ""), options, style, width)  # type: ignore[arg-type]
@@ -225,8 +228,6 @@ def view(cost: GraphCost, options: Options, other: GraphCost | None = None) -> s
             return cost.to_json(indent=1)
         case "csv":
             return cost.to_csv(options.by or "node")
-        case "html":
-            return page(cost)
     if options.bytes:
         shown = options.by or "module"
         chosen = BYTES[shown]

@@ -206,8 +206,8 @@ SHOWN_AS: Mapping[str, tuple[str, Sequence[str]]] = {
     "generate": ("a generation", ("table", "github", "json")),
     "step": ("a step", ("table", "github", "json")),
     "memory": ("memory", ("table", "github", "csv", "json")),
-    "device": ("a time", ("table", "github", "json")),
-    "compare": ("a comparison", ("table", "github")),
+    "device": ("a time", ("table", "github", "json", "html")),
+    "compare": ("a comparison", ("table", "github", "html")),
 }
 """The formats of what is not shown in all of them."""
 
@@ -246,8 +246,9 @@ def _view(options: Options) -> str:
     if options.by is not None and options.by not in tables:
         raise InputError(f"--by is {', '.join(tables)} here, not {options.by}")
     for name in ("explain", "compare", "by", "depth", "top", "format"):
-        if getattr(options, name) is not None and name != view and name not in VIEWS[view]:
-            raise InputError(f"--{name} does not go with {view}")
+        shown = "html" if written == "html" and name in ("by", "depth", "top") else view
+        if getattr(options, name) is not None and name != view and name not in VIEWS[shown]:
+            raise InputError(f"--{name} does not go with {shown}")
     for name in ("depth", "top"):
         if (getattr(options, name) or 0) < 0:
             raise InputError(f"--{name} must not be negative")

@@ -7,7 +7,7 @@ from fxcount.cost import Convention
 from fxcount.errors import InputError
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.module_paths import parent_of
-from fxcount.views.folding import grow, lines
+from fxcount.views.folding import Branch, grow, lines
 from fxcount.views.head import head
 from fxcount.views.in_example import in_example, with_example
 from fxcount.views.legend import backward, other_conventions, uncounted
@@ -72,10 +72,9 @@ def compare(
     Raises:
         InputError: ``other`` is no count, or the format is unknown.
     """
-    if not isinstance(other, CostedGraph):
-        raise InputError(f"a count is compared with another count, not with {type(other).__name__}")
+    check_is_count(other)
     other = with_example(other)
-    tree = grow(_opened(_pairs(cost, other)), lambda pair: pair.is_container)
+    tree = pair_tree(cost, other)
     has_backward = cost.has_backward or other.has_backward
     rows = []
     for branch, level, times in lines(tree, depth):
@@ -89,12 +88,27 @@ def compare(
     return text_table(columns, rows, _legend(cost, other), head=above, format=format, width=width)
 
 
-def _pairs(cost: CostedGraph, other: CostedGraph) -> dict[str, Pair]:
+def check_is_count(other: object) -> None:
+    """
+    Raises:
+        InputError: it is none.
+    """
+    if not isinstance(other, CostedGraph):
+        raise InputError(f"a count is compared with another count, not with {type(other).__name__}")
+
+
+def pair_tree(cost: CostedGraph, other: CostedGraph) -> Branch[Pair]:
+    """The tree of what differs, and of what lies beside it."""
+    return grow(opened(pairs_of(cost, other)), lambda pair: pair.is_container)
+
+
+def pairs_of(cost: CostedGraph, other: CostedGraph) -> dict[str, Pair]:
+    """Every module of either count, by its path."""
     here, there = amounts(cost.by_module()), amounts(other.by_module())
     return {path: Pair(here.get(path), there.get(path)) for path in (here | there)}
 
 
-def _opened(pairs: Mapping[str, Pair]) -> dict[str, Pair]:
+def opened(pairs: Mapping[str, Pair]) -> dict[str, Pair]:
     """The modules to show: the model, and what lies inside a module that is in both counts and not equal in them."""
     differing: set[str] = set()
     for path, pair in pairs.items():

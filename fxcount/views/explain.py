@@ -9,26 +9,16 @@ from math import prod
 from fxcount.cost import CONVENTIONS, Convention, Cost, OperatorCost
 from fxcount.cost.equation import FUNCTIONS, Equation
 from fxcount.errors import InputError
-from fxcount.formulas import OF_COMPLEX, formula_named
-from fxcount.formulas.number_kinds import Arithmetic
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.counts import Counts, intensity
 from fxcount.result.node_cost import NodeCost, Shape
+from fxcount.views.calls import amounts_text, costs, equal_calls, reason_of, unit_of, why_not_as_stated
 from fxcount.views.head import head, shapes_text
 from fxcount.views.in_example import in_example
 from fxcount.views.table import branch_rows, rendered, shown_columns
 from fxcount.views.terminal import terminal_width
 from fxcount.views.tree import module_tree
 from fxcount.views.units import size_text
-
-UNITS = {
-    "macs": "multiply-accumulates",
-    "mul": "multiplications",
-    "add": "additions",
-    "div": "divisions",
-    "cmp": "comparisons",
-    "special": "special functions",
-}
 
 WIDTH = 100
 """The lines of an explanation are filled to this many characters."""
@@ -104,7 +94,7 @@ def _explain_module(cost: CostedGraph, name: str, width: int) -> Iterator[str]:
     yield ""
     rows = branch_rows(cost, module_tree(cost, name), depth=1)
     yield rendered(rows, "module", shown_columns(cost, "module"), cost.flops, [], width=width)
-    yield from _operators((call for node in own for call in node.operators if _costs(call)), width)
+    yield from _operators((call for node in own for call in node.operators if costs(call)), width)
     yield from _gradients([call for node in own for call in node.backward_operators or ()], width)
     held = [parameter for parameter in cost.parameters if parameter.rpartition(".")[0] == name]
     held += [parameter for parameter in cost.shared if parameter.rpartition(".")[0] == name]
@@ -125,13 +115,9 @@ def _moved(counts: Counts, width: int) -> Iterator[str]:
         yield from _indented(f"{name}: {sizes}", width)
 
 
-def _costs(call: OperatorCost) -> bool:
-    return bool(call.uncounted) or call.cost != Cost()
-
-
 def _gradients(calls: Iterable[OperatorCost] | None, width: int) -> Iterator[str]:
     """What the backward pass runs, as far as it costs anything, each call worked out."""
-    counted = [call for call in calls or () if _costs(call)]
+    counted = [call for call in calls or () if costs(call)]
     if counted:
         yield from ("", "in the backward pass")
         yield from _operators(counted, width)
@@ -149,11 +135,8 @@ def _sizes(shapes: Iterable[Shape]) -> str:
 
 def _operators(calls: Iterable[OperatorCost], width: int) -> Iterator[str]:
     """Each call of an operator worked out; equal calls once."""
-    equal: dict[tuple[object, ...], list[OperatorCost]] = {}
-    for call in calls:
-        key = (call.name, call.cost, call.equation, tuple(call.quantities.items()), call.uncounted)
-        equal.setdefault(key, []).append(call)
-    for same in list(equal.values())[:AT_MOST]:
+    equal = equal_calls(calls)
+    for same in equal[:AT_MOST]:
         yield ""
         yield same[0].name + (f", {len(same):,} equal calls, each:" if len(same) > 1 else "")
         yield from _worked_out(same[0], width)
@@ -165,7 +148,7 @@ def _worked_out(call: OperatorCost, width: int) -> Iterator[str]:
     if call.uncounted:
         yield from _indented(f"not counted: {call.uncounted}", width)
     elif not call.equation:
-        yield from _indented(_amounts(call.cost) or "free: it does no arithmetic on floating-point numbers", width)
+        yield from _indented(amounts_text(call.cost) or "free: it does no arithmetic on floating-point numbers", width)
     else:
         equation = Equation(call.equation)
         stated = equation.cost(call.quantities)
@@ -173,9 +156,11 @@ def _worked_out(call: OperatorCost, width: int) -> Iterator[str]:
             value = f"{getattr(stated, field):,}"
             steps = dict.fromkeys((expression, _put_in(expression, call.quantities), value))
             yield from _chain((field, *steps), unit_of(field, getattr(stated, field)), width)
-        yield from _indented(_reason(call), width)
+        yield from _indented(reason_of(call), width)
         if call.cost != stated:
-            yield from _indented(f"{_arithmetic(call.cost, stated)}: {_amounts(call.cost) or 'nothing'}", width)
+            yield from _indented(
+                f"{why_not_as_stated(call.cost, stated)}: {amounts_text(call.cost) or 'nothing'}", width
+            )
 
 
 def _put_in(expression: str, quantities: Mapping[str, int]) -> str:
@@ -190,33 +175,6 @@ def _put_in(expression: str, quantities: Mapping[str, int]) -> str:
         return f"({text})" if value < 0 or " " in text else text
 
     return re.sub(r"[A-Za-z_]\w*", number, expression)
-
-
-def _reason(call: OperatorCost) -> str:
-    """Where the equation comes from, as the formula says it; empty for a formula that is not fxcount's."""
-    name = call.name.replace("._foreach_", ".")
-    known = [find(each) for each in (name, name.removesuffix("_")) for find in (OF_COMPLEX.get, formula_named)]
-    stating = (each for each in known if each is not None and each.equation and each.equation.text == call.equation)
-    return " ".join(next((each.reason for each in stating), "").split())
-
-
-def _arithmetic(cost: Cost, stated: Cost) -> str:
-    """Why a call does not cost what its equation states for real numbers."""
-    if cost == Arithmetic.COMPLEX.perform(stated):
-        return "in complex numbers, of which a multiplication is 4 mul and 2 add, an addition 2 add, a MAC 4 macs"
-    if cost == Arithmetic.INDEX.perform(stated):
-        return "on integers or booleans, where only contractions count"
-    return "in all"
-
-
-def _amounts(cost: Cost) -> str:
-    """The fields that are not zero, with their units."""
-    return ", ".join(f"{number:,} {unit_of(field, number)}" for field, number in cost.to_dict().items() if number)
-
-
-def unit_of(field: str, number: int) -> str:
-    """What ``number`` counts, such as ``multiplications``."""
-    return UNITS[field].removesuffix("s") if number == 1 else UNITS[field]
 
 
 def plural(number: int, noun: str) -> str:

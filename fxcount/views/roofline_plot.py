@@ -2,72 +2,57 @@
 
 from __future__ import annotations
 
-import html
-from typing import TYPE_CHECKING
+from math import floor, log10
 
 from fxcount.analyses.roofline import RooflineRecord
-from fxcount.views.plot import PALETTE, plotly_traces
+from fxcount.result.picture import Picture
+from fxcount.views.chart import Axis, Point, chart
 from fxcount.views.roofline_table import time_text
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
+from fxcount.views.units import count_text
 
 MOST_POINTS = 400
 """The longest modules are drawn, at most so many."""
 
 
-def roofline_figure(roofline: RooflineRecord) -> Figure:
-    """An interactive picture, a plotly figure: the roof of the device for each dtype, and under it a point for each
-    module that calls operators itself, as large as its share of the time.
-
-    Raises:
-        FxcountError: plotly is not installed; ``fxcount[plot]`` brings it.
-    """
-    traces = plotly_traces()
-    device, figure = roofline.device, traces.Figure()
-    modules = {path: time for path, time in roofline.own_by_module().items() if time.seconds and time.bytes}
+def roofline_picture(roofline: RooflineRecord) -> Picture:
+    """A picture of the roof of the device for each dtype, and under it a point for each module that calls operators
+    itself, as large as its share of the time."""
+    device, total = roofline.device, roofline.seconds
+    modules = {path: time for path, time in roofline.own_by_module().items() if time.operations and time.bytes}
     longest = sorted(modules.items(), key=lambda item: -item[1].seconds)[:MOST_POINTS]
-    reached = [time.operations / time.bytes for _, time in longest if time.operations]
-    ridge = max(device.peak.values()) / device.bandwidth
-    left, right = min([*reached, ridge]) / 4, max([*reached, ridge]) * 4
-    for dtype, peak in device.peak.items():
-        bends = [left, peak / device.bandwidth, right]
-        figure.add_trace(
-            traces.Scatter(
-                x=bends,
-                y=[min(peak, each * device.bandwidth) for each in bends],
-                mode="lines",
-                name=str(dtype).removeprefix("torch."),
-                line={"color": "grey"},
-                hovertemplate=f"{html.escape(str(dtype))}: %{{y:.3s}} operations a second<extra></extra>",
-            )
+    reached = [(time.operations / time.bytes, time.operations / time.seconds) for _, time in longest]
+    ridges = [peak / device.bandwidth for peak in device.peak.values()]
+    across = [*(each for each, _ in reached), *ridges]
+    x = Axis("operations for each byte", min(across) / 4, max(across) * 4, _power, log=True)
+    low = min([*(each for _, each in reached), min(device.peak.values())])
+    y = Axis("operations a second, at best", low / 4, max(device.peak.values()) * 2, _power, log=True)
+    start = max(x.low, y.low / device.bandwidth)
+    lines = [
+        (
+            f"{str(dtype).removeprefix('torch.')}: {count_text(round(peak))} operations a second",
+            [(each, min(peak, each * device.bandwidth)) for each in (start, max(start, ridge), x.high)],
         )
+        for (dtype, peak), ridge in zip(device.peak.items(), ridges, strict=True)
+    ]
     kinds = list(dict.fromkeys(roofline.kinds.get(path, "") for path, _ in longest))
-    shown = [(path, time) for path, time in longest if time.operations]
-    total = roofline.seconds
-    figure.add_trace(
-        traces.Scatter(
-            x=[time.operations / time.bytes for _, time in shown],
-            y=[time.operations / time.seconds for _, time in shown],
-            mode="markers",
-            name="modules",
-            marker={
-                "size": [6 + 40 * (time.seconds / total) ** 0.5 for _, time in shown],
-                "color": [PALETTE[kinds.index(roofline.kinds.get(path, "")) % len(PALETTE)] for path, _ in shown],
-                "line": {"width": 1, "color": "black"},
-            },
-            text=[
-                f"<b>{html.escape(path or '(model)')}</b> {html.escape(roofline.kinds.get(path, ''))}<br>"
-                f"{time_text(time.seconds)}, {time.seconds / total:.1%}, bound by {time.bound}"
-                for path, time in shown
-            ],
-            hovertemplate="%{text}<extra></extra>",
+    points = [
+        Point(
+            *place,
+            3 + 20 * (time.seconds / total) ** 0.5,
+            kinds.index(roofline.kinds.get(path, "")),
+            f"{path or '(model)'} {roofline.kinds.get(path, '')}\n"
+            f"{time_text(time.seconds)}, {time.seconds / total:.1%}, bound by {time.bound}",
         )
-    )
+        for (path, time), place in zip(longest, reached, strict=True)
+    ]
     title = f"{device.name}: no less than {time_text(total)}, call by call"
-    figure.update_layout(
-        title={"text": html.escape(title), "x": 0.01},
-        xaxis={"type": "log", "title": {"text": "operations for each byte"}},
-        yaxis={"type": "log", "title": {"text": "operations a second, at best"}},
-    )
-    return figure
+    return chart(title, x, y, lines=lines, points=points, kinds=[kind or "(none)" for kind in kinds])
+
+
+def _power(number: float) -> str:
+    """A power of ten: ``0.1``, ``10``, ``1 G``."""
+    power = round(log10(number))
+    if power < 0:
+        return f"{10.0**power:g}"
+    thousands = min(floor(power / 3), 6)
+    return f"{10 ** (power - 3 * thousands)} {' KMGTPE'[thousands]}".strip()

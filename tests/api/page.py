@@ -53,6 +53,7 @@ GROUPS = {
         "A `StepRecord` is a `StepCost` without the views, and a `GenerationRecord` a `GenerationCost`.",
         ["StepCost", "GenerationCost", "GenerationPart"],
     ),
+    "Pictures": ("", ["Picture"]),
     "Costs and conventions": (
         "The [cost model](cost-model.md) says what each field counts and who uses which convention.",
         ["Cost", "Convention", "CONVENTIONS"],

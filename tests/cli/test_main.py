@@ -238,7 +238,7 @@ def test_budgets_that_are_exceeded(budget: str, line: str, capfd: pytest.Capture
         ("--explain _0 --compare torch.nn:ReLU", "--compare does not go with explain"),
         ("--format json --by node", "--by does not go with json"),
         ("--output page.html --top 3", "--top does not go with html"),
-        ("--compare torch.nn:ReLU --format csv", "a comparison is shown as table or github, not as csv"),
+        ("--compare torch.nn:ReLU --format csv", "a comparison is shown as table, github or html, not as csv"),
         ("--explain _7", "no node or module is called '_7'"),
         ("--output /no/such/directory/file", "No such file or directory"),
         ("hf/no/such/file", "no/such/file does not exist, and no configuration of that name is in the cache"),
@@ -458,4 +458,4 @@ def test_the_time_on_a_device(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["torch.nn:Linear(8, 4)", "--input", "2,8", "--device", "h1000"]) == 2
     assert "unknown device 'h1000'; the known ones are H100 SXM" in capfd.readouterr().err
     assert main([*arguments, "--format", "csv"]) == 2
-    assert "a time is shown as table, github or json, not as csv" in capfd.readouterr().err
+    assert "a time is shown as table, github, json or html, not as csv" in capfd.readouterr().err

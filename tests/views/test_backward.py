@@ -78,16 +78,13 @@ def test_compare() -> None:
 
 
 def test_picture() -> None:
-    pytest.importorskip("plotly")
-    figure = two_layers().plot(value="backward_flops")
-    assert figure.layout.title.text.startswith("Sequential: 40 backward FLOPs")
+    assert '"measure":"backward_flops"' in two_layers().plot(value="backward_flops").page
 
 
 def test_page(tmp_path_factory: pytest.TempPathFactory) -> None:
-    pytest.importorskip("plotly")
     path = tmp_path_factory.mktemp("page") / "cost.html"
     two_layers().to_html(path)
-    assert "backward FLOPs</button>" in path.read_text()
+    assert '"label":"backward FLOPs"' in path.read_text()
 
 
 def test_under_another_convention() -> None:

@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from fxcount import InputError, MemoryCost, count_memory
+from fxcount.views.chart import TOP
 from fxcount.views.memory_plot import MOST_POINTS
 from fxcount.views.units import size_text
+from tests.views.test_plot import drawn, texts
 
 
 def two_layers(**options: object) -> MemoryCost:
@@ -98,24 +100,23 @@ def test_what_is_exported_adds_up_exactly() -> None:
 
 
 def test_the_picture_adds_up_and_marks_the_peak() -> None:
-    pytest.importorskip("plotly")
     memory = two_layers(optimizer=torch.optim.AdamW)
-    *kinds, peak = memory.plot().data
-    assert peak.y == (memory.peak,)
-    assert "aten." in peak.text[0]
-    place = kinds[0].x.index(memory.moment)
-    assert sum(each.y[place] for each in kinds) == memory.peak
+    svg = drawn(memory.plot())
+    (peak,) = texts(svg, "point")
+    assert peak.startswith(f"peak: {size_text(memory.peak)} after aten.")
+    tops = [float(pair.split(",")[1]) for each in svg.iter() for pair in (each.get("points") or "").split()]
+    assert min(tops) == TOP
+    strips = texts(svg, "strip")
+    assert strips[memory.moment].startswith(f"{size_text(memory.peak)} held after aten.")
 
 
 def test_a_long_run_is_drawn_in_stretches_and_keeps_its_peak() -> None:
-    pytest.importorskip("plotly")
-
     def long(x: torch.Tensor) -> torch.Tensor:
         for _ in range(MOST_POINTS + 7):
             x = x + 1
         return x @ x
 
     memory = count_memory(long, torch.ones(3, 3))
-    *kinds, _ = memory.plot().data
-    assert len(kinds[0].x) <= MOST_POINTS
-    assert memory.moment in kinds[0].x
+    strips = texts(drawn(memory.plot()), "strip")
+    assert len(strips) <= MOST_POINTS
+    assert any(each.startswith(f"{size_text(memory.peak)} held after") for each in strips)

@@ -1,108 +1,52 @@
-"""The picture adds up: what its boxes stand for is what the model costs."""
+"""The pictures: boxes that are a page, and layers over a size."""
 
-import sys
-from typing import Any
+import re
+from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import torch
 from torch import nn
 
-from fxcount import CONVENTIONS, FxcountError, InputError, count_graph
-from fxcount.cli.worked_example import worked_example, worked_example_input
+from fxcount import InputError, Picture, count_graph
+from fxcount.views.chart import Axis
 from tests.test_count import Residual
 
-
-def boxes(figure: Any) -> dict[str, tuple[str, str, int]]:
-    """Id to parent, label and own value of every box in the picture."""
-    (trace,) = figure.data
-    return dict(zip(trace.ids, zip(trace.parents, trace.labels, trace.values, strict=True), strict=True))
+SVG = "{http://www.w3.org/2000/svg}"
 
 
-def test_the_worked_example() -> None:
-    figure = count_graph(worked_example(), worked_example_input()).plot()
-    assert boxes(figure) == {
-        ".": ("", "(model)", 0),
-        "0": (".", "0", 327_680),
-        "1": (".", "1", 16_384),
-        "2": (".", "2", 0),
-    }
-    assert figure.layout.title.text == "Sequential: 344,064 FLOPs (multiplications: macs + mul), by module"
-    assert figure.data[0].text == ("100.0%", "95.2%", "4.8%", "0.0%")
-    assert figure.data[0].hovertext[2] == (
-        "<b>1 (BatchNorm2d)</b><br>16,384 FLOPs (multiplications: macs + mul)<br>4.8% of the model"
-    )
+def drawn(picture: Picture) -> ElementTree.Element:
+    """The chart of a page, which must be well formed."""
+    (svg,) = re.findall(r"<svg.*</svg>", picture.page, re.DOTALL)
+    return ElementTree.fromstring(svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1))
 
 
-def test_what_a_module_does_itself_is_its_own() -> None:
-    cost = count_graph(Residual(), torch.randn(3, 4))
-    # 3 x 4 for the sum of two branches; 4 outputs in the layer twice, 8 and 4 in the block.
-    assert boxes(cost.plot(value="add")) == {
-        ".": ("", "(model)", 0),
-        "layer": (".", "layer", 2 * 12),
-        "block": (".", "block", 0),
-        "block.0": ("block", "0", 24),
-        "block.1": ("block", "1", 0),
-        "block.2": ("block", "2", 12),
-        "(own)": (".", "(own)", 12),
-    }
-    assert [own for *_, own in boxes(cost.plot(value="params")).values()] == [0, 20, 0, 40, 0, 36, 0]
-    assert boxes(cost.plot(by="operator", value="macs")) == {
-        ".": ("", "(model)", 0),
-        "aten.linear": (".", "aten.linear", 288),
-        "aten.relu": (".", "aten.relu", 0),
-        "aten.add": (".", "aten.add", 0),
-    }
+def texts(svg: ElementTree.Element, kind: str) -> list[str]:
+    """What is said where the mouse rests on elements of a class."""
+    return [each.findtext(f"{SVG}title", "") for each in svg.iter() if each.get("class") == kind]
 
 
-@pytest.mark.parametrize("convention", CONVENTIONS)
-@pytest.mark.parametrize("by", ["module", "operator"])
-def test_boxes_add_up_under_every_convention(by: str, convention: str) -> None:
-    cost = count_graph(Residual(), torch.randn(3, 4), convention=convention)
-    assert sum(cost.plot(by).data[0].values) == cost.flops
-    assert f"{cost.flops:,} FLOPs ({convention}: " in cost.plot(by).layout.title.text
+def test_a_picture_is_a_page_that_starts_as_it_is_asked_to(tmp_path: Path) -> None:
+    picture = count_graph(Residual(), torch.randn(3, 4)).plot("operator", "bytes")
+    assert '"start":{"by":"operator","measure":"bytes"},"tables":false' in picture.page
+    picture.save(tmp_path / "picture.html")
+    assert (tmp_path / "picture.html").read_text(encoding="utf-8") == picture.page
+    assert repr(picture) == "Picture('Residual: bytes by operator'); save('picture.html') writes it"
 
 
-def test_equal_modules_are_one_box() -> None:
-    layers = nn.Sequential(*(nn.Sequential(nn.Linear(4, 4), nn.ReLU()) for _ in range(3)))
-    figure = count_graph(layers, torch.randn(2, 4)).plot()
-    assert boxes(figure) == {
-        ".": ("", "(model)", 0),
-        "0": (".", "0-2  x3", 0),
-        "0.0": ("0", "0", 3 * 2 * 4 * 4),
-        "0.1": ("0", "1", 0),
-    }
-    assert figure.data[0].hovertext[2].startswith("<b>0 (Linear)</b>, 3 in all<br>96 FLOPs")
-
-
-def test_one_kind_has_one_colour() -> None:
-    model, layer, block, first, relu, last, own = (
-        count_graph(Residual(), torch.randn(3, 4)).plot().data[0].marker.colors
-    )
-    assert layer == first == last
-    assert len({model, layer, block, relu, own}) == 5
-
-
-def test_a_treemap() -> None:
-    cost = count_graph(nn.Linear(4, 3), torch.randn(2, 4))
-    assert cost.plot(kind="treemap").data[0].type == "treemap"
-    assert cost.plot().data[0].type == "icicle"
-
-
-def test_numbers_that_no_browser_holds_exactly() -> None:
-    """A browser's numbers are exact to 2^53: texts are exact, and no box is given as the sum of others."""
-    weight = torch.empty(1).expand(2**20 - 1, 2**20 - 1)
-    figure = count_graph(lambda x: nn.functional.linear(x, weight), torch.empty(1).expand(2**20 - 1, 2**20 - 1)).plot()
-    assert f"{(2**20 - 1) ** 3:,} FLOPs" in figure.layout.title.text
-    assert figure.data[0].branchvalues == "remainder"
+def test_a_notebook_shows_it_in_a_frame_of_its_own() -> None:
+    shown = count_graph(nn.Linear(4, 3), torch.randn(2, 4)).plot()._repr_html_()
+    assert shown.startswith('<iframe title="Linear: flops by module" width="100%"')
+    assert shown.count("<") == 2  # the page is in an attribute
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"by": "node"}, "unknown by: 'node'; the known ones are module, operator"),
-        ({"value": "gflops"}, "unknown value by module: 'gflops'; the known ones are params, trainable, flops, macs"),
-        ({"by": "operator", "value": "params"}, "unknown value by operator: 'params'"),
-        ({"kind": "pie"}, "unknown kind: 'pie'; the known ones are icicle, treemap"),
+        ({"value": "gflops"}, "unknown value: 'gflops'; the known ones are flops, macs, bytes, params"),
+        ({"value": "backward_flops"}, "unknown value: 'backward_flops'"),
+        ({"over": "batch"}, "unknown size: 'batch'; the known ones are none"),
     ],
 )
 def test_what_is_unknown_is_refused(options: dict[str, str], message: str) -> None:
@@ -110,11 +54,22 @@ def test_what_is_unknown_is_refused(options: dict[str, str], message: str) -> No
         count_graph(nn.Linear(4, 3), torch.randn(2, 4)).plot(**options)
 
 
-def test_without_plotly(monkeypatch: pytest.MonkeyPatch) -> None:
-    cost = count_graph(nn.Linear(4, 3), torch.randn(2, 4))
-    monkeypatch.setitem(sys.modules, "plotly", None)
-    monkeypatch.setitem(sys.modules, "plotly.graph_objects", None)
-    with pytest.raises(FxcountError, match=r"pip install 'fxcount\[plot\]'"):
-        cost.plot()
-    with pytest.raises(FxcountError, match=r"pip install 'fxcount\[plot\]'"):
-        cost.to_html("never written")
+def test_a_chart_over_a_size() -> None:
+    """Layers of 4 x 8 and 8 x 2 weights."""
+    model = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 2))
+    cost = count_graph(model, torch.randn(3, 4), dynamic_shapes={"input": {0: "batch"}})
+    svg = drawn(cost.plot(over="batch", value="macs"))
+    assert len([each for each in svg.iter() if each.tag == f"{SVG}polygon"]) == 2
+    strips = texts(svg, "strip")
+    assert strips[0] == "batch=1: 48 MACs\n1 16\n0 32"
+    assert all(f"{48 * int(each.split(':')[0][6:]):,} MACs" in each for each in strips)
+
+
+def test_ticks_are_round() -> None:
+    def text(number: float) -> str:
+        return str(number)
+
+    assert Axis("", 0, 95, text).ticks() == [0, 20, 40, 60, 80]
+    assert Axis("", 3, 7, text).ticks() == [3, 4, 5, 6, 7]
+    assert Axis("", 0, 3000, text, unit=1024).ticks() == [0, 1024, 2048]
+    assert Axis("", 0.02, 2000, text, log=True).ticks() == [0.1, 1, 10, 100, 1000]
