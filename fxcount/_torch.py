@@ -216,6 +216,10 @@ def parametrized_weights() -> dict[Any, torch.Tensor | None]:
 
 # Graphs
 
+GUARDS = "_guards_fn"
+"""The name of the module in which an exported program has its guards. In public they can be left out when a program is
+made a module, and not later."""
+
 
 @contextlib.contextmanager
 def wrapped_functions() -> Iterator[None]:

@@ -60,7 +60,7 @@ def count_graph(
 
     Args:
         model: an ``nn.Module``, a ``torch.fx.GraphModule``, a ``torch.export.ExportedProgram`` or any callable, on any
-            device, ``meta`` included.
+            device, ``meta`` included. An exported program has the modules of the model that was exported.
         example_input: a tuple is the positional arguments, a mapping the keyword arguments, anything else the one
             argument. Only the shapes and dtypes of its tensors are used.
         example_kwargs: further keyword arguments.

@@ -19,6 +19,7 @@ from fxcount.result.moves import Moves
 from fxcount.result.node_cost import NodeCost, Shape
 from fxcount.result.operator_calls import Storages
 from fxcount.tracing.counted_model import CountedModel
+from fxcount.tracing.module_stacks import exported_from
 from fxcount.tracing.packed_weights import packed_weights
 from fxcount.tracing.trace import Trace, TracedModule
 from fxcount.version import __version__
@@ -63,10 +64,12 @@ def read_cost(
 
 def _read_call(model: CountedModel, traced: TracedModule) -> CountedCall:
     """What is counted, as far as the nodes do not tell."""
-    modes = {getattr(each, "training", None) for each in model.modules.values()}  # a frozen script has no mode
+    exported = exported_from(model.run)
+    modules = () if exported else model.modules.values()  # an export keeps the mode in its operators alone
+    modes = {getattr(each, "training", None) for each in modules}  # a frozen script has no mode
     inputs = (node for node in traced.graph.nodes if node.op == "placeholder" and node.meta["shapes"])
     return CountedCall(
-        model=_kind(model.run) or _function_name(model.run),
+        model=exported.kind if exported else _kind(model.run) or _function_name(model.run),
         mode=" and ".join(name for name, mode in {"train": True, "eval": False}.items() if mode in modes),
         dtypes={node.name: str(node.meta["tensor_meta"].dtype).removeprefix("torch.") for node in inputs},
         versions={"fxcount": __version__, "torch": torch.__version__.partition("+")[0]},

@@ -622,6 +622,14 @@ def test_a_namespace_numbers_what_is_taken() -> None:
     assert names.create_name("mul", None) == "mul_8"
 
 
+def test_the_guards_of_an_exported_program() -> None:
+    program = torch.export.export(nn.ReLU(), (X,))
+    for checks in (True, False):
+        graph = program.module(check_guards=checks).graph
+        called = [node.target for node in graph.nodes if node.op == "call_module"]
+        assert called == ([_torch.GUARDS] if checks else [])
+
+
 def test_a_graph_takes_its_names_from_a_namespace() -> None:
     names = _torch.Namespace()
     names.create_name("x", None)

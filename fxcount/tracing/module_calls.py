@@ -14,6 +14,7 @@ from fxcount.formulas.custom import module_formula
 from fxcount.tracing.attribute_paths import Attributes
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.leaf_modules import is_leaf
+from fxcount.tracing.module_stacks import GraphRun, Stack, kind_of, telling_stacks
 
 CallLeaf = Callable[[nn.Module, str, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 """Takes a module that is one node, its path, a function that calls it, and the arguments; returns the result."""
@@ -32,6 +33,7 @@ class ModuleCalls:
         self.caller = ""
         """The path of the module whose forward runs now, "" for the model itself."""
         self._running = RunningModules()
+        self._graph: GraphRun | None = None
 
     @contextlib.contextmanager
     def watching(
@@ -56,19 +58,24 @@ class ModuleCalls:
                 return for_the_model(original, module, *args, **kwargs)
             path = self._attributes.path_of(module)
             called_as = self._running.path_of(module, path)
-            self.called.append((called_as, type(module).__name__))
+            run = self._graph
+            if run is None or not run.goes_on_in(module):
+                run = GraphRun(called_as)
+                self.called.append((called_as, kind_of(module)))
             # What torch.func transforms has no place in a graph; the operators that it comes to have.
             is_node = is_leaf(module, self._model.run) and not transform_level()
             if is_node and self._is_as_at_start(module):
                 self._attributes.use(module)
                 return call_leaf(module, path, functools.partial(original, module), args, kwargs)
             on_enter(module)
-            caller, self.caller = self.caller, called_as
+            before = self.caller, self._graph
+            self.caller, self._graph = called_as, run
             self._running.enter(module, called_as)
             try:
-                return for_the_model(original, module, *args, **kwargs)
+                with telling_stacks(module, functools.partial(self._go_on, run)):
+                    return for_the_model(original, module, *args, **kwargs)
             finally:
-                self.caller = caller
+                self.caller, self._graph = before
                 self._running.leave()
 
         setattr(nn.Module, name, watched)
@@ -86,6 +93,11 @@ class ModuleCalls:
             yield
         finally:
             self.inside_a_node = inside
+
+    def _go_on(self, run: GraphRun, stack: Stack) -> None:
+        """What follows in the run of a graph is called by these modules, as if they had been called."""
+        self.called += run.calls_of(stack)
+        self.caller = run.path_in(stack)
 
     def _is_as_at_start(self, module: nn.Module) -> bool:
         """Whether a node that calls ``module`` calls it as it is now, and not with another mode, number or weight."""

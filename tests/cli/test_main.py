@@ -50,6 +50,16 @@ def test_a_named_model(capfd: pytest.CaptureFixture[str]) -> None:
     assert "Not counted" not in out
 
 
+def test_a_saved_program_has_the_modules_of_its_model(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "program.pt2"
+    model = nn.Sequential(nn.Linear(4, 3), nn.Sequential(nn.ReLU(), nn.Linear(3, 5)))
+    torch.export.save(torch.export.export(model, (torch.ones(2, 4),)), file)
+    out = printed(capfd, str(file), "--format", "json")
+    rows = {row["name"]: (row["kind"], row["calls"], row["macs"]) for row in json.loads(out)["modules"]}
+    inner = {"1": ("Sequential", 1, 30), "1.0": ("ReLU", 1, 0), "1.1": ("Linear", 1, 30)}
+    assert rows == {"": ("Sequential", 1, 54), "0": ("Linear", 1, 24), **inner}
+
+
 def test_help_and_version_answer_without_torch() -> None:
     for argument, first in (("--help", "usage: fxcount"), ("-h", "usage: fxcount"), ("--version", "fxcount 0.")):
         program = f"import sys; from fxcount.cli.main import main; main([{argument!r}]); print('torch' in sys.modules)"
