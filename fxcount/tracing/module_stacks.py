@@ -75,9 +75,10 @@ class GraphRun:
 def telling_stacks(module: nn.Module, tell: Callable[[Stack], object]) -> Iterator[None]:
     """While it lasts, a graph whose nodes know their modules ``tell``s which run, before it calls anything in them.
 
-    Its code is generated anew, with these calls in it, by what generated it before: it takes and returns what it did.
+    Its code is generated anew, with these calls in it, by what generated it before: it takes and returns what it did. A
+    graph that was changed since is not what runs, and tells nothing.
     """
-    if not isinstance(module, fx.GraphModule) or not any(_stacks_in(module)):
+    if not (isinstance(module, fx.GraphModule) and any(_stacks_in(module)) and _is_what_runs(module)):
         yield
         return
     kind: Any = type(module)  # each `GraphModule` has a class of its own
@@ -92,6 +93,11 @@ def telling_stacks(module: nn.Module, tell: Callable[[Stack], object]) -> Iterat
 def _stacks_in(module: Any) -> Iterator[Stack]:
     """The stacks of the nodes of a graph, if ``module`` is one."""
     return map(stack_of, module.graph.nodes) if isinstance(module, fx.GraphModule) else iter(())
+
+
+def _is_what_runs(module: fx.GraphModule) -> bool:
+    """Whether the code of a module is that of its graph."""
+    return module.graph.python_code("self").src == module.code
 
 
 def _telling_forward(graph: fx.Graph, tell: Callable[[Stack], object]) -> Callable[..., Any]:

@@ -232,3 +232,13 @@ def test_arguments_keep_their_names_and_order() -> None:
     cost = count_graph(program, (X, pair), {"scale": torch.ones(5)})
     assert cost.total == Cost(macs=2 * 4 * 3 + 2 * 3 * 5, mul=10)
     assert cost.graph(X, *pair.values(), torch.ones(5))["out"].shape == (2, 5)
+
+
+def test_a_graph_that_was_changed_and_not_compiled_is_not_what_runs() -> None:
+    module = fx.symbolic_trace(nn.Sequential(nn.Linear(4, 3), nn.Sequential(nn.ReLU())))
+    linear = next(node for node in module.graph.nodes if node.op == "call_module")
+    linear.replace_all_uses_with(linear.args[0])
+    module.graph.erase_node(linear)
+    assert count_graph(module, X).macs == 2 * 4 * 3
+    module.recompile()
+    assert count_graph(module, X).macs == 0
