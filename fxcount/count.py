@@ -31,6 +31,7 @@ from fxcount.reading import read_cost, trained_parameters
 from fxcount.tracing.autograd_replay import AutogradReplay
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.example_call import ExampleCall, refuse_shapes
+from fxcount.tracing.module_stacks import check_guards
 from fxcount.tracing.recorder import execute, record
 from fxcount.tracing.restore import unchanged
 from fxcount.tracing.run import TracedRun
@@ -145,6 +146,7 @@ class Question:
     def cost_of(self, call: ExampleCall, shapes: DynamicShapes | None = None) -> tuple[GraphCost, Trace]:
         """The cost of a call, in symbols where ``shapes`` has any, and the trace that it was read from."""
         model, backward = self.model, self.backward
+        check_guards(model.run, call.args, call.kwargs)
         trace, gave_up = costed_trace(model, call, self.tracer, backward, shapes)
         step = None
         if self.optimizer is not None:

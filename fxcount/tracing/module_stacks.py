@@ -2,7 +2,7 @@
 
 import contextlib
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from torch import fx, nn
@@ -101,7 +101,7 @@ def _is_what_runs(module: fx.GraphModule) -> bool:
 
 
 def _telling_forward(graph: fx.Graph, tell: Callable[[Stack], object]) -> Callable[..., Any]:
-    """What runs ``graph``, without the guards of an export, which ask for sizes and compute nothing."""
+    """What runs ``graph``, without the guards of an export, which `check_guards` runs."""
     stacks: list[Stack] = []
 
     def tell_stack(number: int) -> None:
@@ -115,11 +115,37 @@ def _telling_forward(graph: fx.Graph, tell: Callable[[Stack], object]) -> Callab
             with graph.inserting_before(node):
                 graph.call_function(tell_stack, (len(stacks),))
             stacks.append(stack)
+    return _forward_of(graph)
+
+
+def _forward_of(graph: fx.Graph) -> Callable[..., Any]:
+    """The function that runs a graph, of a module and its arguments."""
     code = graph.python_code("self")
     scope = dict(code.globals)
     exec(compile(code.src, "<graph>", "exec"), scope)
     forward: Callable[..., Any] = scope["forward"]
     return forward
+
+
+class _CheckedError(Exception):
+    """The guards hold."""
+
+
+def check_guards(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Runs the guards of an exported program, if ``module`` is one: they raise an error of their own where these are no
+    arguments that it was exported for."""
+    graph = copy.deepcopy(module.graph) if isinstance(module, fx.GraphModule) else fx.Graph()
+    guards = next((node for node in graph.nodes if node.op == "call_module" and node.target == GUARDS), None)
+    if guards is None:
+        return
+
+    def end() -> None:
+        raise _CheckedError
+
+    with graph.inserting_after(guards):
+        graph.call_function(end)
+    with contextlib.suppress(_CheckedError):
+        _forward_of(graph)(module, *args, **kwargs)
 
 
 def _class_name(kind: Any) -> str:

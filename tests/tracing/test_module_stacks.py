@@ -242,3 +242,14 @@ def test_a_graph_that_was_changed_and_not_compiled_is_not_what_runs() -> None:
     assert count_graph(module, X).macs == 2 * 4 * 3
     module.recompile()
     assert count_graph(module, X).macs == 0
+
+
+@pytest.mark.parametrize("tracer", ["symbolic", "recorded"])
+def test_a_program_is_not_counted_for_what_it_was_not_exported_for(tracer: str) -> None:
+    """It was exported for that many rows alone, and would fail on others."""
+    program = torch.export.export(nn.Linear(4, 3), (torch.randn(2, 4),))
+    with pytest.raises(AssertionError, match="Guard failed"):
+        count_graph(program, torch.randn(5, 4), tracer=tracer)
+    assert count_graph(program, torch.randn(2, 4), tracer=tracer).macs == 24
+    named = torch.export.export(nn.Linear(4, 3), (), {"input": torch.randn(2, 4)})
+    assert count_graph(named, {"input": torch.randn(2, 4)}, tracer=tracer).macs == 24
