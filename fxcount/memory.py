@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate
 from typing import Any
 
+from fxcount.described import described
 from fxcount.engine.one_count import one_count
 from fxcount.engine.optimizer_step import MakeOptimizer, refuse_no_maker
 from fxcount.engine.refusals import refusals
@@ -82,7 +83,7 @@ def count_memory(
             run = MemoryRun(*options, on_data=way[0], hooked=way[1])
             try:
                 _take(run, backward, optimizer)
-                return _read(run, device or own, backward)
+                return _read(run, counted, device or own, backward)
             except Exception as error:
                 if origin_of_fault(error, before):
                     error.add_note(REPORT)
@@ -113,7 +114,7 @@ def _check(argument: str, given: str | None, known: Iterable[str | None]) -> Non
         raise InputError(f"unknown {argument}: {given!r}; the known ones are {', '.join(filter(None, known))}")
 
 
-def _read(run: MemoryRun, device: str, backward: bool) -> MemoryCost:
+def _read(run: MemoryRun, counted: CountedModel, device: str, backward: bool) -> MemoryCost:
     """What has been followed, as people get it."""
     lives = run.lives
     numbers = {id(life): number for number, life in enumerate(lives.lives)}
@@ -132,6 +133,7 @@ def _read(run: MemoryRun, device: str, backward: bool) -> MemoryCost:
         device=device,
         has_backward=backward,
         optimizer=run.optimizer,
+        call=described(counted, {}),
     )
 
 

@@ -11,18 +11,16 @@ from torch import fx, nn
 
 from fxcount._torch import parameters_of
 from fxcount.cost import Convention, OptimizerStep, Traffic
+from fxcount.described import class_name, described, function_name
 from fxcount.graph_cost import GraphCost
-from fxcount.result.counted_call import CountedCall
 from fxcount.result.module_cost import Submodule
 from fxcount.result.module_paths import holder_of, leaf_paths, parent_of
 from fxcount.result.moves import Moves
 from fxcount.result.node_cost import NodeCost, Shape
 from fxcount.result.operator_calls import Storages
 from fxcount.tracing.counted_model import CountedModel
-from fxcount.tracing.module_stacks import exported_from
 from fxcount.tracing.packed_weights import packed_weights
 from fxcount.tracing.trace import Trace, TracedModule
-from fxcount.version import __version__
 
 
 def read_cost(
@@ -53,7 +51,7 @@ def read_cost(
         make_graph=trace.module.graph_module,
         make_storages=storages,
         gave_up=gave_up,
-        call=_read_call(model, trace.module),
+        call=described(model, _dtypes(trace.module)),
         packed=packed_weights(model.modules, trace.module.named),
         frozen=tuple(name for name in parameters if not used.names[name].requires_grad),
         has_backward=backward,
@@ -62,18 +60,10 @@ def read_cost(
     )
 
 
-def _read_call(model: CountedModel, traced: TracedModule) -> CountedCall:
-    """What is counted, as far as the nodes do not tell."""
-    exported = exported_from(model.run)
-    modules = () if exported else model.modules.values()  # an export keeps the mode in its operators alone
-    modes = {getattr(each, "training", None) for each in modules}  # a frozen script has no mode
+def _dtypes(traced: TracedModule) -> dict[str, str]:
+    """Those of the inputs that are tensors, by the names of their nodes."""
     inputs = (node for node in traced.graph.nodes if node.op == "placeholder" and node.meta["shapes"])
-    return CountedCall(
-        model=exported.kind if exported else _kind(model.run) or _function_name(model.run),
-        mode=" and ".join(name for name, mode in {"train": True, "eval": False}.items() if mode in modes),
-        dtypes={node.name: str(node.meta["tensor_meta"].dtype).removeprefix("torch.") for node in inputs},
-        versions={"fxcount": __version__, "torch": torch.__version__.partition("+")[0]},
-    )
+    return {node.name: str(node.meta["tensor_meta"].dtype).removeprefix("torch.") for node in inputs}
 
 
 def named_parameters(model: CountedModel, trace: Trace) -> dict[str, nn.Parameter]:
@@ -107,7 +97,7 @@ def _read_nodes(
             NodeCost(  # by position, which takes half the time
                 node.name,
                 op,
-                target if isinstance(target, str) else _function_name(target),
+                target if isinstance(target, str) else function_name(target),
                 meta["module"],
                 # Of a single input its own tuple and no copy, for it may be long, with a node for each of its items.
                 shapes[sources[0]] if len(sources) == 1 else (*chain.from_iterable(map(shapes.__getitem__, sources)),),
@@ -159,10 +149,6 @@ class _UsedParameters:
         return new, trainable, tuple(used)
 
 
-def _function_name(function: Any) -> str:
-    return getattr(function, "__name__", None) or str(function)
-
-
 def _parameters_in(path: str, value: Any) -> dict[str, nn.Parameter]:
     """The parameters by name of what lies at ``path``, a module or a tensor."""
     if isinstance(value, nn.Module):
@@ -189,16 +175,12 @@ def _read_modules(
     met: dict[str, Submodule] = {}
     for (path, kind), times in Counter(called).items():
         met[path] = Submodule(kind, times + (met[path].calls if path in met else 0))
-    modules = {"": met.get("") or Submodule(_kind(model.run), 0)}
+    modules = {"": met.get("") or Submodule(class_name(model.run), 0)}
     for path in (*met, *holders):
         new = []
         while path not in modules:
             new.append(path)
             path = parent_of(path)
         for around in reversed(new):
-            modules[around] = met.get(around) or Submodule(_kind(model.module_at(around)), 0)
+            modules[around] = met.get(around) or Submodule(class_name(model.module_at(around)), 0)
     return modules
-
-
-def _kind(module: Any) -> str:
-    return type(module).__name__ if isinstance(module, nn.Module) else ""

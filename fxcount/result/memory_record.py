@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 
 from fxcount.cost import Cost
+from fxcount.result.counted_call import CountedCall
 from fxcount.result.module_cost import Submodule
 from fxcount.result.module_paths import parent_of
 
@@ -101,6 +102,8 @@ class MemoryRecord:
     """Whether there is a backward pass."""
     optimizer: str
     """The class of the optimizer; empty without one."""
+    call: CountedCall | None = None
+    """The model, its mode, and the versions."""
 
     @cached_property
     def peak(self) -> int:

@@ -15,6 +15,7 @@ from fxcount.result.node_cost import NodeCost, Shape
 from fxcount.views.calls import amounts_text, costs, equal_calls, reason_of, unit_of, why_not_as_stated
 from fxcount.views.head import head, shapes_text
 from fxcount.views.in_example import in_example
+from fxcount.views.shown_text import ShownText
 from fxcount.views.table import branch_rows, rendered, shown_columns
 from fxcount.views.terminal import terminal_width
 from fxcount.views.tree import module_tree
@@ -48,7 +49,7 @@ def explain(cost: CostedGraph, name: str) -> str:
     if not parts:
         raise InputError(_unknown(cost, name))
     above = ["\n".join(textwrap.wrap(line, width)) for line in head(cost)]
-    return "\n\n".join((*above, *("\n".join(lines) for lines in parts)))
+    return ShownText("\n\n".join((*above, *("\n".join(lines) for lines in parts))))
 
 
 def _unknown(cost: CostedGraph, name: str) -> str:

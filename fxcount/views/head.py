@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from fxcount.result.costed_graph import CostedGraph
+from fxcount.result.counted_call import CountedCall
 from fxcount.result.node_cost import Shape
 
 AT_MOST = 4
@@ -13,26 +14,24 @@ AT_MOST = 4
 
 def head(cost: CostedGraph) -> list[str]:
     """A line on what was counted; none of a count that an earlier version has saved."""
-    call = cost.call
-    if call is None:
+    if cost.call is None:
         return []
-    mode = f", {call.mode} mode" if call.mode else ""
-    versions = ", ".join(f"{name} {version}" for name, version in call.versions.items())
-    return [f"{call.model}{mode}. {_inputs(cost)} Tracer: {cost.tracer}; {versions}."]
-
-
-def _inputs(cost: CostedGraph) -> str:
-    assert cost.call is not None
     given = [
         f"{node.target} {shapes_text(node.output_shapes)} {cost.call.dtypes[node.name]}"
         for node in cost.nodes
         if node.name in cost.call.dtypes
     ]
-    if not given:
-        return "No input."
+    return [line_of(cost.call, given, f"Tracer: {cost.tracer}")]
+
+
+def line_of(call: CountedCall, given: Sequence[str], how: str) -> str:
+    """The line, with the inputs that were ``given`` and ``how`` it was counted."""
+    mode = f", {call.mode} mode" if call.mode else ""
     more = f" and {len(given) - AT_MOST:,} more" if len(given) > AT_MOST else ""
-    chosen = " (by default)" if cost.call.is_default else ""
-    return f"Input: {', '.join(given[:AT_MOST])}{more}{chosen}."
+    chosen = " (by default)" if call.is_default else ""
+    inputs = f"Input: {', '.join(given[:AT_MOST])}{more}{chosen}." if given else "No input."
+    versions = ", ".join(f"{name} {version}" for name, version in call.versions.items())
+    return f"{call.model}{mode}. {inputs} {how}; {versions}."
 
 
 def shapes_text(shapes: Iterable[Shape]) -> str:

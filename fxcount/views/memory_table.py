@@ -14,6 +14,8 @@ from fxcount.cost import CONVENTIONS
 from fxcount.errors import InputError
 from fxcount.result.memory_record import Allocation, MemoryRecord, ModuleMemory, Moment
 from fxcount.views.folding import Branch, grow, lines
+from fxcount.views.head import line_of, shapes_text
+from fxcount.views.shown_text import ShownText
 from fxcount.views.table import share
 from fxcount.views.text_table import Column, text_table
 from fxcount.views.units import size_text
@@ -50,15 +52,31 @@ def memory_table(
         raise InputError(f"unknown view {by!r}; memory is shown by {', '.join(TABLES)}")
     columns, rows = TABLES[by](memory, depth)
     more = [] if top is None or len(rows) <= top else [f"{len(rows) - top:,} more rows are not shown."]
-    return text_table(columns, rows[:top], [*more, *_notes(memory, by)], format=format, width=width)
+    return text_table(
+        columns, rows[:top], [*more, *_notes(memory, by)], head=memory_head(memory), format=format, width=width
+    )
 
 
 def memory_overview(memory: MemoryRecord, format: str = "simple", width: int | None = None) -> str:
     """The peak, what it is made of, and the module tree to the depth that fits."""
     tree = _tree(memory)
     depth = max((k for k in range(1, 100) if _rows_to(tree, k) <= ROWS_THAT_FIT), default=1)
-    kinds = text_table(*_by_kind(memory, None), format=format, width=width)
-    return "\n\n".join((kinds, memory_table(memory, depth=depth, format=format, width=width)))
+    kinds = text_table(*_by_kind(memory, None), head=memory_head(memory), format=format, width=width)
+    columns, rows = _by_module(memory, depth)
+    modules = text_table(columns, rows, _notes(memory, "module"), format=format, width=width)
+    return ShownText("\n\n".join((kinds, modules)))
+
+
+def memory_head(memory: MemoryRecord) -> list[str]:
+    """A line on what was counted."""
+    if memory.call is None:
+        return []
+    given = [
+        f"{shapes_text([each.shape])} {dtype_text(each)}"
+        for each in memory.allocations
+        if each.made < 0 and each.kind in ("inputs", "cache")
+    ]
+    return [line_of(memory.call, given, f"Device: {memory.device}")]
 
 
 def _rows_to(tree: Branch[ModuleMemory], depth: int) -> int:

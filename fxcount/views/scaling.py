@@ -8,6 +8,7 @@ from typing import Any
 
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.sizes.expressions import names_in, put_in, symbol, written
+from fxcount.views.shown_text import ShownText
 from fxcount.views.terminal import terminal_width
 
 WIDTH = 100
@@ -25,7 +26,7 @@ def scaling(cost: CostedGraph) -> str:
         return "No size is a symbol: count with dynamic_shapes to see how the cost grows."
     lines = [f"FLOPs ({cost.convention.meaning}): {written(cost.flops)}"]
     lines += [line for name in cost.sizes for line in _growth(cost.flops, name, cost.sizes)]
-    return "\n".join(line for each in lines for line in textwrap.wrap(each, width, subsequent_indent="  "))
+    return ShownText("\n".join(line for each in lines for line in textwrap.wrap(each, width, subsequent_indent="  ")))
 
 
 def _growth(flops: Any, name: str, sizes: Mapping[str, int]) -> Iterator[str]:

@@ -15,11 +15,10 @@ from fxcount.views.in_example import in_example
 from fxcount.views.legend import legend
 from fxcount.views.rows import UNUSED, Row, check_view, rows_by
 from fxcount.views.rows import columns as columns_of
-from fxcount.views.text_table import Column, fits, text_table
+from fxcount.views.terminal import draws_bars
+from fxcount.views.text_table import Column, fits, text_table, whole_width
 from fxcount.views.tree import OWN, Amount, module_tree, together, tree_rows
 from fxcount.views.units import check_units, count_text, size_text
-
-"""A table that is printed as a whole has about this many rows at most."""
 
 SHOWN = {
     "node": ("name", "op", "target", "input_shapes", "output_shapes", "params", "macs", "flops", "share"),
@@ -196,11 +195,36 @@ def rendered(
     has_expressions = any(map(_has_expressions, rows))
     if units == "auto" and width is not None and not has_expressions and not fits(columns, cells, format, width):
         cells = [[_text(name, row, total, units) for name in chosen] for row in rows]
+    if width is not None and chosen[-1] == "share" and draws_bars():
+        columns, cells = _with_bars(columns, cells, rows, total, format, width)
     text = text_table(columns, cells, notes, head=above, format=format, width=width)
     if width is None or max(map(len, text.split("\n"))) <= width or not has_expressions:
         return text
     cells = [[_text(name, _numbers(row), total, "auto") for name in chosen] for row in rows]
     return text_table(columns, cells, (IN_NUMBERS.format(width), *notes), head=above, format=format, width=width)
+
+
+BAR = 10
+"""How many characters wide the bar of the whole is."""
+
+
+def _with_bars(
+    columns: list[Column], cells: list[list[str]], rows: Sequence[Row], total: int, format: str, width: int
+) -> tuple[list[Column], list[list[str]]]:
+    """The table with a bar for each share, if there is room for them."""
+    drawn = [[*cell, bar(row["flops"], total)] for cell, row in zip(cells, rows, strict=True)]
+    wider = [*columns, Column("")]
+    return (wider, drawn) if whole_width(wider, drawn, format) <= width else (columns, cells)
+
+
+def bar(part: int, whole: int) -> str:
+    """A bar for ``part``, where that of the ``whole`` is ten characters wide, in eighths of one.
+
+    >>> bar(1, 2), bar(1, 80)
+    ('█████', '▏')
+    """
+    eighths = round(8 * BAR * part / whole) if whole else 0
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
 
 
 IN_NUMBERS = "The rows are numbers of the example, for expressions in the sizes do not fit {} columns."

@@ -1,5 +1,6 @@
 """What the place that text is printed to can show."""
 
+import os
 import shutil
 import sys
 
@@ -7,6 +8,12 @@ import sys
 def terminal_width() -> int | None:
     """The columns of the terminal that is printed to; None where that is a file, a pipe or a notebook."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def draws_bars() -> bool:
+    """Whether what is printed to is a terminal that shows block characters; ``NO_COLOR`` asks for plain text."""
+    plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+    return sys.stdout.isatty() and not plain and printable("█", "") == "█"
 
 
 def printable(text: str, otherwise: str) -> str:

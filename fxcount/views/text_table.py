@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fxcount.errors import InputError
+from fxcount.views.shown_text import ShownText
 from fxcount.views.terminal import printable, shorten
 
 COLLAPSES_SPACES = ("github", "pipe", "html", "unsafehtml")
@@ -31,7 +32,7 @@ def text_table(
     head: Sequence[str] = (),
     format: str = "simple",
     width: int | None = None,
-) -> str:
+) -> ShownText:
     """The table, above it what it is of, and under it what its numbers mean.
 
     Long texts are shortened to fit ``width``, then spare columns are left out and named in a note; a number is always
@@ -57,12 +58,17 @@ def text_table(
         left_out += [column.header for column in chosen if column.spare == spare]
     if left_out:
         notes = [*notes, f"Left out to fit {width} columns: {', '.join(left_out)}."]
-    return "\n".join((*_above(head, format, width), text, *_noted(notes, format, width)))
+    return ShownText("\n".join((*_above(head, format, width), text, *_noted(notes, format, width))))
 
 
 def fits(columns: Sequence[Column], rows: Sequence[Sequence[str]], format: str, width: int) -> bool:
     """Whether a table needs to leave no column out; texts may be shortened."""
     return _fitted(columns, rows, format, width)[1]
+
+
+def whole_width(columns: Sequence[Column], rows: Sequence[Sequence[str]], format: str) -> int:
+    """How wide a table is of which nothing is shortened."""
+    return _width(_render(columns, rows, format))
 
 
 def _fitted(

@@ -8,11 +8,14 @@ import pytest
 import torch
 from torch import nn
 
+import fxcount
 from fxcount import InputError, MemoryCost, count_memory
 from fxcount.views.chart import TOP
 from fxcount.views.memory_plot import MOST_POINTS
 from fxcount.views.units import size_text
 from tests.views.test_plot import drawn, texts
+
+TORCH_VERSION = torch.__version__.partition("+")[0]
 
 
 def two_layers(**options: object) -> MemoryCost:
@@ -33,7 +36,9 @@ def test_a_size_is_in_the_largest_unit_of_which_there_is_one() -> None:
 
 
 def test_what_is_printed() -> None:
-    expected = """\
+    expected = f"""\
+Sequential, train mode. Input: [64, 128] float32. Device: cpu; fxcount {fxcount.__version__}, torch {TORCH_VERSION}.
+
 at the peak      bytes               share
 -------------  -------  ---------  -------
 parameters     524,288  512.0 KiB    64.0%
@@ -66,7 +71,7 @@ def test_in_training_it_says_what_is_saved() -> None:
 
 def test_tables_by_kind_tensor_and_operator() -> None:
     memory = two_layers()
-    assert memory.table("kind").split("\n")[2] == "parameters     524,288  512.0 KiB    64.0%"
+    assert memory.table("kind").split("\n")[4] == "parameters     524,288  512.0 KiB    64.0%"
     assert "parameters   [512, 128]  float32  256.0 KiB        1" in memory.table("tensor")
     assert "2  aten.relu   1         forward  800.0 KiB" in memory.table("operator")
     assert "4 more rows are not shown." in memory.table("operator", top=1)
@@ -120,3 +125,11 @@ def test_a_long_run_is_drawn_in_stretches_and_keeps_its_peak() -> None:
     strips = texts(drawn(memory.plot()), "strip")
     assert len(strips) <= MOST_POINTS
     assert any(each.startswith(f"{size_text(memory.peak)} held after") for each in strips)
+
+
+def test_what_was_counted_stands_above() -> None:
+    memory = count_memory(nn.Linear(3, 4).eval(), torch.ones(5, 3), device="cpu")
+    line = str(memory).split("\n")[0]
+    assert line.startswith("Linear, eval mode. Input: [5, 3] float32. Device: cpu; fxcount ")
+    assert memory.table("tensor").split("\n")[0] == line
+    assert str(memory).count("Linear, eval mode.") == 1

@@ -1,11 +1,13 @@
 """What a notebook shows."""
 
+import re
 from html.parser import HTMLParser
 
 import torch
+from torch import nn
 from torchvision import models
 
-from fxcount import count_graph
+from fxcount import count_graph, count_memory
 from tests.views.tower import tower_cost
 
 
@@ -44,3 +46,46 @@ def test_it_scrolls_where_it_is_narrow_and_keeps_its_indentation() -> None:
     assert "<td>\u00a0\u00a0layer1" in html
     assert "…" not in html
     assert Tags(html).open == []
+
+
+def test_texts_are_shown_as_what_they_are() -> None:
+    """A notebook asks the last expression of a cell for HTML; a text alone would have none, and show its escapes."""
+    cost = tower_cost()
+    for text in (
+        cost.table("module"),
+        cost.explain(""),
+        cost.compare(cost),
+        count_memory(nn.ReLU(), torch.ones(3)).table(),
+    ):
+        shown = Tags(text._repr_html_())
+        assert shown.open == []
+        assert "\n".join(shown.text).strip().split("\n")[0] == text.split("\n")[0]
+        assert "overflow-x: auto" in text._repr_html_()
+
+
+def test_a_table_of_html_is_one() -> None:
+    html = tower_cost().table(format="html")._repr_html_()
+    assert html.startswith('<div style="overflow-x: auto">')
+    assert "<table>" in html
+
+
+def test_long_texts_are_folded() -> None:
+    model = nn.Sequential(*(nn.Linear(4 + k, 5 + k) for k in range(100)))
+    text = count_graph(model, torch.ones(4)).table()
+    html = text._repr_html_()
+    assert f"<summary>{len(text.splitlines()) - 45} more lines</summary>" in html
+    assert Tags(html).open == []
+    assert len(re.findall("<pre", html)) == 2
+
+
+def test_ipython_prints_them_in_a_terminal() -> None:
+    class Printer:
+        printed = ""
+
+        def text(self, text: str) -> None:
+            self.printed += text
+
+    printer = Printer()
+    cost = tower_cost()
+    cost.table()._repr_pretty_(printer, False)
+    assert printer.printed == cost.table()

@@ -225,3 +225,28 @@ def test_the_width_of_the_terminal(resnet: GraphCost, monkeypatch: pytest.Monkey
     monkeypatch.setenv("COLUMNS", "80")
     assert max(map(len, str(resnet).split("\n"))) <= 80
     assert max(map(len, str(tower_cost()).split("\n"))) <= 80
+
+
+def in_a_terminal(monkeypatch: pytest.MonkeyPatch, width: int, **environment: str) -> str:
+    """What ``print`` shows of the tower there."""
+    for name in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("fxcount.views.terminal.printable", lambda text, otherwise: text)
+    return tower_cost().table("module", width=width)
+
+
+def test_bars_of_shares_are_drawn_where_there_is_room_and_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "█" not in tower_cost().table("module", width=120)
+    lines = in_a_terminal(monkeypatch, 120).splitlines()
+    whole = next(line for line in lines if line.startswith("(model)"))
+    assert whole.endswith("100.0%  ██████████")
+    assert "█" not in in_a_terminal(monkeypatch, 60)
+    assert max(map(len, in_a_terminal(monkeypatch, 80).splitlines())) <= 80
+
+
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_a_plain_terminal_has_no_bars(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "█" not in in_a_terminal(monkeypatch, 120, **environment)
