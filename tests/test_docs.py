@@ -159,3 +159,11 @@ def test_the_formula_that_contributing_shows_is_in_the_code() -> None:
     (shown,) = re.findall(r"^   ```python\n(.*?)^   ```$", text, re.MULTILINE | re.DOTALL)
     code = "".join(line.removeprefix("   ") for line in shown.splitlines(keepends=True))
     assert any(code in path.read_text() for path in (ROOT / "fxcount" / "formulas").glob("*.py"))
+
+
+def test_no_chapter_of_the_tutorial_is_longer_than_two_screens() -> None:
+    text = (ROOT / "docs" / "tutorial.md").read_text()
+    without_code = re.sub(r"^```.*?^```$", lambda block: "\n" * block[0].count("\n"), text, flags=re.M | re.S)
+    starts = [k for k, line in enumerate(without_code.split("\n")) if line.startswith("#")]
+    ends = [*starts[1:], text.count("\n")]
+    assert max(end - start for start, end in zip(starts, ends, strict=True)) <= 100
