@@ -7,6 +7,7 @@ the dispatcher. Tensors are matched to nodes by identity.
 """
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -37,6 +38,7 @@ from fxcount.tracing.example_call import ExampleCall
 from fxcount.tracing.graph_builder import GraphBuilder
 from fxcount.tracing.model_device import DEVICE_QUESTIONS, ModelDevice
 from fxcount.tracing.module_calls import ModuleCalls
+from fxcount.tracing.operators import OPERATORS, is_operator
 from fxcount.tracing.patched_functions import copy_of_shape, node_kind, replaced_functions, watched_parameters
 from fxcount.tracing.trace import Trace, TracedModule
 
@@ -161,7 +163,10 @@ class Recorder(TorchFunctionMode):
         if transform_level() or func in NO_NODES or func.__name__ == "__set__":
             return self._call_specially(func, args, kwargs)
         op, target, arguments = node_kind(func, args)
-        return self._record(op, target, arguments, kwargs, self._call, (func, args, kwargs))
+        result = self._record(op, target, arguments, kwargs, self._call, (func, args, kwargs))
+        if op == "call_method" and target in OPERATORS and isinstance(result, torch.Tensor):
+            self.graph.last().meta["by_operator"] = is_operator(sys._getframe(1), target)
+        return result
 
     def _call_function_of_autograd(self, target: Any, apply: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         return self._record_aside("call_function", target, args, kwargs, apply)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -31,6 +32,7 @@ from fxcount.tracing.identity_questions import Questions
 from fxcount.tracing.model_device import DEVICE_QUESTIONS
 from fxcount.tracing.module_calls import ModuleCalls
 from fxcount.tracing.node_creation import NewNodes
+from fxcount.tracing.operators import OPERATORS, is_operator
 from fxcount.tracing.patched_functions import node_kind, replaced_functions, watched_methods
 from fxcount.tracing.proxies import (
     ASK_FOR_SIZES,
@@ -267,6 +269,8 @@ class EveryTensorIsTraced(TorchFunctionMode):
             return for_the_model(func, *args, **kwargs)
         kind, target, arguments = node_kind(func, args)
         result: Any = self._tracer.create_proxy(kind, target, tuple(arguments), kwargs)
+        if kind == "call_method" and target in OPERATORS:
+            result.node.meta["by_operator"] = is_operator(sys._getframe(1), target)
         if name == "unbind" and not contains((fx.Proxy,), args, kwargs):  # also when Python iterates over a tensor
             return tuple(result[position] for position in range(_rows(*args, **kwargs)))
         return result
