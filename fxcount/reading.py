@@ -50,6 +50,7 @@ def read_cost(
         convention=convention,
         make_graph=trace.module.graph_module,
         make_storages=storages,
+        module_at=model.module_at,
         gave_up=gave_up,
         call=described(model, _dtypes(trace.module)),
         packed=packed_weights(model.modules, trace.module.named),

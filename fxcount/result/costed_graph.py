@@ -9,7 +9,7 @@ from itertools import chain
 from math import prod
 from typing import Any, Self
 
-from torch import fx
+from torch import fx, nn
 
 from fxcount.cost import Convention, Cost, OperatorCost, OptimizerStep, Traffic, total_cost, total_traffic
 from fxcount.errors import InputError
@@ -62,6 +62,10 @@ def _of_no_graph(read: object = None) -> Storages:
     return Storages(fx.Graph(), {})
 
 
+def _no_module(path: str) -> None:
+    return None
+
+
 @dataclass(frozen=True, eq=False)
 class CostedGraph(ReadsAndWrites):
     """A graph with its costs. All groupings are sums over the same nodes, so their totals are equal."""
@@ -101,6 +105,8 @@ class CostedGraph(ReadsAndWrites):
     """Finds out what nodes and operators move."""
     make_storages: Callable[..., Storages] = field(default_factory=lambda: _of_no_graph)
     """What tells which tensors of the graph lie in the same memory."""
+    module_at: Callable[[str], nn.Module | None] = field(default_factory=lambda: _no_module)
+    """The module at any of its paths in the model; None where there is none, and of a count that was restored."""
     sizes: Mapping[str, int] = field(default_factory=dict)
     """The sizes that are symbols, by name, each to its number in the example."""
     conditions: tuple[Condition, ...] = ()
