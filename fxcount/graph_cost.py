@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fxcount.analyses.device import Device
     from fxcount.result.picture import Picture
     from fxcount.roofline import Roofline, Rooflines
+    from fxcount.tool_count import ToolCount
 
 
 class GraphCost(CostedGraph):
@@ -111,6 +112,24 @@ class GraphCost(CostedGraph):
         from fxcount.roofline import mfu
 
         return mfu(self, seconds, device)
+
+    def as_counted_by(self, tool: str) -> ToolCount:
+        """What another tool prints for this call, by its own rule: its number, and the difference from ours taken apart
+        into operators, to the last integer. Only the forward pass counts.
+
+        ``tool`` is ``fvcore``, ``ptflops``, ``thop``, ``torchinfo``, ``calflops`` or ``torch`` (its
+        ``FlopCounterMode``), each as its documentation calls it, with the options that it has by default. Their rules
+        and the models on which these were held to them are on the page [Why my number
+        differs](other-tools.md).
+
+        Raises:
+            InputError: the tool is unknown, the costs are expressions in sizes, or the count does not tell what the
+                tool sees, such as a function of the model's that is one node.
+            FxcountError: the tool reads the graph, which a count that was restored from JSON does not have.
+        """
+        from fxcount.tool_count import tool_count  # not above: who only counts need not wait for it
+
+        return tool_count(self, tool)
 
     @classmethod
     def from_json(cls, text: str) -> Self:

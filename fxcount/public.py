@@ -28,6 +28,7 @@ from fxcount.sizes.conditions import Condition
 if TYPE_CHECKING:
     from fxcount.analyses.device import Device
     from fxcount.analyses.generation import GenerationPart
+    from fxcount.analyses.other_tools.record import ToolPart
     from fxcount.analyses.roofline import CallAtBest, TimeAtBest
     from fxcount.generation import GenerationCost, count_generation
     from fxcount.memory import count_memory
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from fxcount.result.picture import Picture
     from fxcount.roofline import Roofline
     from fxcount.step import StepCost, count_step
+    from fxcount.tool_count import ToolCount
 
 LATER = {
     "Allocation": "fxcount.result.memory_record",
@@ -52,6 +54,8 @@ LATER = {
     "Roofline": "fxcount.roofline",
     "StepCost": "fxcount.step",
     "count_step": "fxcount.step",
+    "ToolCount": "fxcount.tool_count",
+    "ToolPart": "fxcount.analyses.other_tools.record",
     "TimeAtBest": "fxcount.analyses.roofline",
 }
 """The names that are loaded when they are asked for, for who only counts need not wait for them."""
@@ -96,6 +100,8 @@ __all__ = [
     "StepCost",
     "TensorInfo",
     "TimeAtBest",
+    "ToolCount",
+    "ToolPart",
     "TracingError",
     "UncountedError",
     "count_generation",

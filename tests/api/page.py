@@ -54,6 +54,10 @@ GROUPS = {
         ["StepCost", "GenerationCost", "GenerationPart"],
     ),
     "Pictures": ("", ["Picture"]),
+    "Other tools": (
+        "A `ToolRecord` is a `ToolCount` without the views. [Why my number differs](other-tools.md) has the rules.",
+        ["ToolCount", "ToolPart"],
+    ),
     "Costs and conventions": (
         "The [cost model](cost-model.md) says what each field counts and who uses which convention.",
         ["Cost", "Convention", "CONVENTIONS"],
