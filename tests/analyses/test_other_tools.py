@@ -324,8 +324,9 @@ def test_what_is_refused() -> None:
         encoder.as_counted_by("thop")
     shared = nn.ReLU()
     twice = counted(nn.Sequential(nn.Sequential(shared), nn.Sequential(shared)), torch.randn(2, 3))
-    with pytest.raises(InputError, match="several"):
-        twice.as_counted_by("thop")
+    for tool in ("thop", "ptflops", "torchinfo", "calflops"):
+        with pytest.raises(InputError, match="several"):
+            twice.as_counted_by(tool)
 
 
 def test_a_restored_count_knows_operators_only() -> None:

@@ -28,7 +28,8 @@ LIMITS = """## Where a rule cannot be stated
   model's apart.
 - `torch.nn.TransformerEncoderLayer` and its like are one node here, and the tools that read modules count the layers in
   it.
-- A module that the model holds by several paths is counted at each of them by thop, ptflops and calflops.
+- A module that the model holds by several paths is counted at each of them by thop, ptflops and calflops, and torchinfo
+  knows one of these.
 - Factors of an interpolation that differ by axis and are no whole numbers (ptflops), and sizes or strides that the
   model computes (calflops).
 - A class in whose file a function of torch has a name of its own (`from torch.nn.functional import relu`) may call it

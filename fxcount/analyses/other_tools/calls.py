@@ -98,7 +98,7 @@ class Calls:
 
     def reached(self) -> Iterator[Reached]:
         """Every operator."""
-        return map(Reached._make, enumerate(self.operators))
+        return (Reached(place, operator) for place, operator in enumerate(self.operators))
 
     @cached_property
     def nodes(self) -> list[tuple[NodeCost, tuple[Reached, ...]]]:

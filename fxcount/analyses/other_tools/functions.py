@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from fxcount._torch import Operator
 from fxcount.analyses.other_tools.calls import Call, Calls, Reached, Seen
 from fxcount.errors import InputError
 from fxcount.result.node_cost import Shape
@@ -100,7 +101,7 @@ def _has_name_for(function: Any, home: str) -> bool:
 def _may_call_others(function: Any) -> bool:
     """Whether a function is one of Python that may call functions of torch by their names, or an operator that was
     seen below all functions."""
-    if isinstance(function, torch._ops.OpOverload):
+    if isinstance(function, Operator):
         return True
     if not isinstance(function, types.FunctionType):
         return False

@@ -30,6 +30,9 @@ def seen(calls: Calls) -> Iterator[Seen]:
     """
     check_modules(calls, "torchinfo", at_each_path=False)
     refuse_taken_apart(calls, "torchinfo")
+    shared = next((node.called_as for node in calls.cost.nodes if node.called_as), None)
+    if shared is not None:
+        raise InputError(f"torchinfo knows a module by one of its paths, and {shared!r} is called by several")
     for path, module in calls.cost.modules.items():
         parameters = calls.parameters_in(path)
         if not module.calls or not parameters or next(_module_at(calls, path).children(), None) is not None:
