@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import fx, nn
 from torch.overrides import TorchFunctionMode
 
 from fxcount._torch import Operator, assertion, enable_torch_function, is_transformed, transform_level
@@ -164,8 +164,8 @@ class Recorder(TorchFunctionMode):
             return self._call_specially(func, args, kwargs)
         op, target, arguments = node_kind(func, args)
         result = self._record(op, target, arguments, kwargs, self._call, (func, args, kwargs))
-        if op == "call_method" and target in OPERATORS and isinstance(result, torch.Tensor):
-            self.graph.last().meta["by_operator"] = is_operator(sys._getframe(1), target)
+        if op == "call_method" and target in OPERATORS and isinstance(node := self.graph.maker_of(result), fx.Node):
+            node.meta["by_operator"] = is_operator(sys._getframe(1), target)
         return result
 
     def _call_function_of_autograd(self, target: Any, apply: Callable[..., Any], args: Any, kwargs: Any) -> Any:
