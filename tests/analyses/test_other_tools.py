@@ -329,6 +329,18 @@ def test_what_is_refused() -> None:
             twice.as_counted_by(tool)
 
 
+def test_a_module_that_the_model_does_not_hold_is_refused() -> None:
+    class Outside(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return LOOSE(x)
+
+    with pytest.raises(InputError, match="none that it holds"):
+        counted(Outside(), torch.randn(2, 3)).as_counted_by("ptflops")
+
+
+LOOSE = nn.ReLU()
+
+
 def test_a_restored_count_knows_operators_only() -> None:
     restored = GraphCost.from_json(CONVOLUTION.to_json())
     assert int(restored.as_counted_by("torch")) == 1296

@@ -32,6 +32,8 @@ LIMITS = """## Where a rule cannot be stated
   knows one of these.
 - Factors of an interpolation that differ by axis and are no whole numbers (ptflops), and sizes or strides that the
   model computes (calflops).
+- A module that is called and that the model does not hold, such as those that an export tells of, for tools that read
+  modules.
 - A class in whose file a function of torch has a name of its own (`from torch.nn.functional import relu`) may call it
   by that, and ptflops and calflops replace torch's name alone. Of an attribute, `self.act = F.relu`, it is told.
 - What NumPy makes of an einsum of more than two tensors (fvcore, calflops).

@@ -198,7 +198,7 @@ def check_modules(calls: Calls, tool: str, at_each_path: bool = True) -> None:
         raise InputError(f"{tool} reads parameters, and the weights of {next(iter(packed))!r} are packed")
     for path, module in calls.cost.modules.items():
         if module.calls and type(calls.cost.module_at(path)).__name__ != module.kind:
-            raise InputError(f"{tool} reads the modules, and {path!r} is told by an export alone")
+            raise InputError(f"{tool} reads the modules of the model, and {path!r} is none that it holds")
     paths = Counter(id(module) for _, module in model.named_modules(remove_duplicate=False))
     for path, module in calls.cost.modules.items() if at_each_path else ():
         if module.calls and paths[id(calls.cost.module_at(path))] > 1:
