@@ -146,7 +146,11 @@ class Question:
     def cost_of(self, call: ExampleCall, shapes: DynamicShapes | None = None) -> tuple[GraphCost, Trace]:
         """The cost of a call, in symbols where ``shapes`` has any, and the trace that it was read from."""
         model, backward = self.model, self.backward
-        check_guards(model.run, call.args, call.kwargs)
+        try:
+            check_guards(model.run, call.args, call.kwargs)
+        except Exception as error:
+            refuse_shapes(call, error)
+            raise
         trace, gave_up = costed_trace(model, call, self.tracer, backward, shapes)
         step = None
         if self.optimizer is not None:
