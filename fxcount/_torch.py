@@ -331,3 +331,20 @@ kernels_met: Callable[[Operator], dict[Any, Any]] = attrgetter("_dispatch_cache"
 def has_kernel(operator: Operator, key: str) -> bool:
     """Whether C++ has a kernel of an operator for a dispatch key. In public nothing tells."""
     return bool(torch._C._dispatch_has_kernel_for_dispatch_key(operator.name(), key))
+
+
+# Several ranks
+group_resolver: Callable[[Any], Callable[[str], Any]] = attrgetter("_C._distributed_c10d._resolve_process_group")
+"""Of `torch`: finds a process group by its name. In public a group is known by who made it."""
+
+sharding_propagator: Callable[[Any], Any] = attrgetter("_op_dispatcher.sharding_propagator")
+"""Of `DTensor`: finds out how results are split, by calls that nothing public tells from those of the model."""
+
+unseen_by_modes = torch.utils._python_dispatch._disable_current_modes
+"""While it lasts no mode sees anything, those of torch's own fake tensors included. No public name does so."""
+
+split_as: Callable[[Any], Any] = attrgetter("_spec")
+"""How a `DTensor` is split. The public ``from_local`` moves what it is given to the device of the mesh."""
+
+FULLY_SHARD = ("torch.distributed.fsdp._fully_shard._fsdp_param_group", "_validate_no_meta_params")
+"""Where `fully_shard` refuses the meta device. In public it is given data."""

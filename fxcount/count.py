@@ -17,12 +17,20 @@ from fxcount.cost import Convention, OptimizerStep
 from fxcount.engine.counting_context import counting
 from fxcount.engine.one_count import one_count
 from fxcount.engine.optimizer_step import MakeOptimizer, optimizer_step, refuse_no_maker
-from fxcount.engine.sharding import refuse_sharded
+from fxcount.engine.sharding import refuse_uneven
 from fxcount.engine.symbolic_sizes import name_sizes, numbers_wanted
 from fxcount.engine.threads import one_thread
 from fxcount.engine.unused_formulas import unused_formulas
 from fxcount.engine.with_symbols import without_data
-from fxcount.errors import DataNeededError, FormulaError, FxcountError, InputError, SizeError, UncountedError
+from fxcount.errors import (
+    DataNeededError,
+    FormulaError,
+    FxcountError,
+    InputError,
+    SizeError,
+    TracingError,
+    UncountedError,
+)
 from fxcount.fault_origin import REPORT, origin_of_fault
 from fxcount.formulas.custom import formulas_for_one_count
 from fxcount.graph_cost import GraphCost
@@ -110,7 +118,7 @@ def count_graph(
     call = ExampleCall.of(example_input, example_kwargs)
     asked = Question(counted, tracer, backward, optimizer, reading, formulas)
     with one_count(), formulas_for_one_count(formulas) as custom:
-        refuse_sharded(("an example input", tensor) for tensor in call.tensors())
+        refuse_uneven(("an example input", tensor) for tensor in call.tensors())
         if dynamic_shapes is None:
             cost, _ = asked.cost_of(call)
         else:
@@ -152,6 +160,9 @@ class Question:
             refuse_shapes(call, error)
             raise
         trace, gave_up = costed_trace(model, call, self.tracer, backward, shapes)
+        if backward and model.sums is not None:
+            output = next(iter(reversed(trace.module.graph.nodes)))
+            output.meta["backward"] = (*output.meta.get("backward", ()), *model.sums.operators())
         step = None
         if self.optimizer is not None:
             try:
@@ -226,7 +237,13 @@ def taken_step(optimizer: MakeOptimizer, model: CountedModel, trace: Trace) -> O
 
 
 def trace_and_interpret(model: CountedModel, call: ExampleCall, put_back: Callable[[], None], backward: bool) -> Trace:
-    """A symbolic trace, costed by running its graph on shapes."""
+    """A symbolic trace, costed by running its graph on shapes.
+
+    Raises:
+        TracingError: the model is on several ranks: how a result is split is known in a run.
+    """
+    if model.is_split(call):
+        raise TracingError("a model on several ranks is not traced symbolically")
     trace = trace_symbolically(model, call, backward=backward)
     CostInterpreter(trace).propagate()
     if backward:

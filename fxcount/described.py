@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from fxcount.engine.sharding import mesh_text
 from fxcount.result.counted_call import CountedCall
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.module_stacks import exported_from
@@ -21,8 +22,14 @@ def described(model: CountedModel, dtypes: Mapping[str, str]) -> CountedCall:
         model=exported.kind if exported else class_name(model.run) or function_name(model.run),
         mode=" and ".join(name for name, mode in {"train": True, "eval": False}.items() if mode in modes),
         dtypes=dtypes,
+        mesh=", ".join(filter(None, (_summed_over(model), mesh_text(model.owned)))),
         versions={"fxcount": __version__, "torch": torch.__version__.partition("+")[0]},
     )
+
+
+def _summed_over(model: CountedModel) -> str:
+    """The ranks over which gradients are summed, such as ``dp=4``."""
+    return "" if model.sums is None else f"{model.sums.group}={model.sums.ranks}"
 
 
 def class_name(module: Any) -> str:

@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from fxcount.result.communication import Communication
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.sizes.expressions import written
 from fxcount.views.compare import compare
@@ -38,6 +39,12 @@ class GraphCost(CostedGraph):
 
     def _repr_html_(self) -> str:  # where a notebook is narrow the table scrolls, and nothing is cut
         return f'<div style="overflow-x: auto">\n{overview(self, format="html")}\n</div>'
+
+    @property
+    def communication(self) -> Communication:
+        """The collectives of a model on several ranks, of which one is counted: by axis of the mesh, kind and module,
+        how often each runs and what this rank sends; those of the backward pass too, where it was asked for."""
+        return Communication.of(self.nodes)
 
     # The functions of the views, whose first argument is the count.
     table = table

@@ -10,7 +10,7 @@ from fxcount.described import described
 from fxcount.engine.one_count import one_count
 from fxcount.engine.optimizer_step import MakeOptimizer, refuse_no_maker
 from fxcount.engine.refusals import refusals
-from fxcount.engine.sharding import refuse_sharded
+from fxcount.engine.sharding import refuse_uneven
 from fxcount.engine.storage_lives import StorageLife
 from fxcount.engine.threads import one_thread
 from fxcount.errors import InputError
@@ -74,7 +74,7 @@ def count_memory(
     backward = bool(backward) or optimizer is not None
     if optimizer is not None:
         refuse_no_maker(optimizer)
-    refuse_sharded(("an example input", tensor) for tensor in call.tensors())
+    refuse_uneven(("an example input", tensor) for tensor in call.tensors())
     own = "cpu" if counted.device(call).type == "cpu" else "cuda"
     options, before = (counted, call, device or own, attention), sys.exception()
     with one_count(), unchanged(counted, call) as put_back:

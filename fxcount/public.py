@@ -17,6 +17,7 @@ from fxcount.errors import (
 )
 from fxcount.formulas import register_formula
 from fxcount.graph_cost import GraphCost
+from fxcount.result.communication import Collective, Communication
 from fxcount.result.costed_graph import OperatorTotal
 from fxcount.result.counted_call import CountedCall
 from fxcount.result.counts import Counts
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from fxcount.analyses.generation import GenerationPart
     from fxcount.analyses.other_tools.record import ToolPart
     from fxcount.analyses.roofline import CallAtBest, TimeAtBest
+    from fxcount.fake_mesh import fake_mesh
     from fxcount.generation import GenerationCost, count_generation
     from fxcount.memory import count_memory
     from fxcount.memory_cost import MemoryCost
@@ -54,6 +56,7 @@ LATER = {
     "Roofline": "fxcount.roofline",
     "StepCost": "fxcount.step",
     "count_step": "fxcount.step",
+    "fake_mesh": "fxcount.fake_mesh",
     "ToolCount": "fxcount.tool_count",
     "ToolPart": "fxcount.analyses.other_tools.record",
     "TimeAtBest": "fxcount.analyses.roofline",
@@ -71,6 +74,8 @@ __all__ = [
     "CONVENTIONS",
     "Allocation",
     "CallAtBest",
+    "Collective",
+    "Communication",
     "Condition",
     "Convention",
     "ConventionError",
@@ -108,5 +113,6 @@ __all__ = [
     "count_graph",
     "count_memory",
     "count_step",
+    "fake_mesh",
     "register_formula",
 ]

@@ -12,6 +12,7 @@ from torch import fx, nn
 from fxcount._torch import parameters_of
 from fxcount.cost import Convention, OptimizerStep, Traffic
 from fxcount.described import class_name, described, function_name
+from fxcount.engine.sharding import part_of
 from fxcount.graph_cost import GraphCost
 from fxcount.result.module_cost import Submodule
 from fxcount.result.module_paths import holder_of, leaf_paths, parent_of
@@ -144,7 +145,7 @@ class _UsedParameters:
             used.append(name if name in self.names else self._first[id(parameter)])
             if id(parameter) not in self._seen:
                 self._seen.add(id(parameter))
-                size = parameter.numel()
+                size = part_of(parameter).numel()
                 new += size
                 trainable += size if parameter.requires_grad else 0
         return new, trainable, tuple(used)
@@ -165,7 +166,7 @@ def _first_and_further(names: Mapping[str, nn.Parameter]) -> tuple[dict[str, Sha
     first: dict[int, str] = {}
     for name, parameter in names.items():
         first.setdefault(id(parameter), name)
-    shapes = {name: tuple(names[name].shape) for name in first.values()}
+    shapes = {name: tuple(part_of(names[name]).shape) for name in first.values()}
     return shapes, {name: first[id(each)] for name, each in names.items() if name not in shapes}
 
 

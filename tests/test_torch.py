@@ -780,3 +780,57 @@ def test_how_an_operator_has_run() -> None:
 def test_the_kernels_of_an_operator() -> None:
     assert _torch.has_kernel(torch.ops.aten.matmul.default, "CompositeImplicitAutograd")
     assert not _torch.has_kernel(torch.ops.aten.mm.default, "CompositeImplicitAutograd")
+
+
+# Several ranks
+
+
+@pytest.fixture
+def split() -> Iterator[Any]:
+    """Eight numbers, of which this one of four ranks has two."""
+    from torch.distributed.tensor import Shard, distribute_tensor
+
+    with fxcount.fake_mesh((4,), ("tp",)) as mesh:
+        yield distribute_tensor(torch.arange(8.0), mesh, [Shard(0)])
+
+
+def test_a_group_is_found_by_its_name(split: Any) -> None:
+    group = split.device_mesh.get_group("tp")
+    assert _torch.group_resolver(torch)(group.group_name) is group
+
+
+def test_another_tensor_that_is_split_alike(split: Any) -> None:
+    other = type(split)(torch.empty(2, device="meta"), _torch.split_as(split), requires_grad=False)
+    assert (other.shape, other.placements, other.is_meta) == (split.shape, split.placements, True)
+
+
+def test_how_results_are_split_is_found_out_by_what_no_mode_sees(split: Any) -> None:
+    propagator, seen, asked = _torch.sharding_propagator(type(split)), Operators(), []
+    names = ("propagate_op_sharding", "propagate_op_sharding_non_cached")
+    before = {name: getattr(propagator, name) for name in names}
+
+    def unseen(name: str) -> Any:
+        def run(*args: Any) -> Any:
+            asked.append(name)
+            with _torch.unseen_by_modes():
+                return before[name](*args)
+
+        return run
+
+    for name in names:
+        setattr(propagator, name, unseen(name))
+    try:
+        with seen:
+            split.cosh()
+    finally:
+        for name in names:
+            setattr(propagator, name, before[name])
+    assert asked
+    assert seen.seen == [torch.ops.aten.cosh.default]
+
+
+def test_where_fully_shard_asks_for_data() -> None:
+    import importlib
+
+    module, refusal = _torch.FULLY_SHARD
+    assert callable(getattr(importlib.import_module(module).FSDPParamGroup, refusal))

@@ -29,12 +29,16 @@ def ceil_log2(n: Size) -> Size:
     return (n - 1).bit_length() if n > 1 else 0
 
 
+SENT = "sent"
+"""What an equation states beside the fields of a cost: the bytes that a rank sends to others."""
+
 FUNCTIONS = {"ceil_log2": ceil_log2}
 _GLOBALS: dict[str, object] = {"__builtins__": {}, **FUNCTIONS}
 
 
 class Equation:
-    """One arithmetic expression for each field of a `Cost`, over the named quantities of a call.
+    """One arithmetic expression for each field of a `Cost`, over the named quantities of a call; of a collective, one
+    for the bytes that it sends.
 
     The text is what people read, and it is also what is computed: there is no second copy.
 
@@ -52,7 +56,7 @@ class Equation:
         self.terms: dict[str, str] = {}
         for term in filter(None, re.split(r",\s*(?=\w+ =)", self.text)):
             field, _, expression = term.partition(" = ")
-            if field not in FIELDS or field in self.terms or not expression:
+            if field not in (*FIELDS, SENT) or field in self.terms or not expression:
                 raise FormulaError(f"not an equation: {term!r} in {text!r}; a Cost has {', '.join(FIELDS)}")
             self.terms[field] = expression
         self._trees = {field: _parsed(expression, text) for field, expression in self.terms.items()}
@@ -73,6 +77,14 @@ class Equation:
             return Cost(*eval(self._code, _GLOBALS, quantities))
         except (NameError, TypeError) as error:
             raise FormulaError(f"the quantities {dict(quantities)} do not fit {self.text!r}: {error}") from None
+
+    def sent(self, quantities: Quantities) -> Size:
+        """The bytes that a call with these quantities sends, 0 where the equation states none."""
+        return eval(self._sent, _GLOBALS, quantities) if SENT in self._trees else 0
+
+    @functools.cached_property
+    def _sent(self) -> CodeType:
+        return compile(ast.fix_missing_locations(ast.Expression(self._trees[SENT])), "<sent>", "eval")
 
     @functools.cached_property
     def _code(self) -> CodeType:

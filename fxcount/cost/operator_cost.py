@@ -59,6 +59,11 @@ class OperatorCost:
     """The places in ``inputs`` of the tensors that it wrote to."""
     unread: tuple[int, ...] = ()
     """Those of them that it did not read before, as what is given as ``out``."""
+    sent: int = 0
+    """The bytes that a collective sends to other ranks."""
+    group: str = ""
+    """The axis of the mesh, or the name of the process group, over whose ranks it runs; empty of what is no
+    collective."""
 
 
 Place = tuple[int, int]

@@ -18,7 +18,7 @@ from fxcount.cost import Cost, OperatorCost
 from fxcount.engine.node_annotation import Annotation
 from fxcount.engine.operator_facts import facts_on
 from fxcount.engine.refusals import refused
-from fxcount.engine.sharding import refuse_sharded
+from fxcount.engine.sharding import are_split, group_of
 from fxcount.engine.storage_numbers import StorageNumbers
 from fxcount.errors import NESTED, DataNeededError, TracingError
 from fxcount.fault_origin import for_the_model
@@ -49,6 +49,8 @@ class OperatorCounter(DispatchMode):
         self.excluded_before: Any = None
         """What torch left out between a call and its operator before the count, to be restored where autograd is to be
         at work."""
+        self.axes: Mapping[str, str] = {}
+        """The axes of meshes, by the names of their process groups."""
         self._lent = False
         self._made: set[int] = set()
         self._overwritten: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
@@ -58,8 +60,9 @@ class OperatorCounter(DispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         if types:  # of a class that has operators of its own
+            if are_split(types):
+                return NotImplemented  # it calls operators on what this rank has
             given = [*tensors((args, tuple(kwargs.values())))]
-            refuse_sharded((f"a tensor that {func} is given", tensor) for tensor in given)
             if any(tensor.is_nested for tensor in given):
                 raise TracingError(NESTED)
         found = None if types else self.repeated(func, args, kwargs)
@@ -104,6 +107,9 @@ class OperatorCounter(DispatchMode):
             record = OperatorCost(name, Cost(), uncounted=REFUSED.get(name, "no formula is known"))
         else:
             record = formula(ran_args, ran_kwargs, out)
+            if record.sent:
+                group = group_of((*args, *kwargs.values()))
+                record = replace(record, group=self.axes.get(group, group))
         self.numbers.views(func, (args, kwargs), (ran_args, ran_kwargs), out)
         facts = facts_on(func)
         marks = _places_of((*args, *kwargs.values()), facts.marks(args, kwargs)) if facts.written else ((), ())

@@ -1,47 +1,140 @@
-"""Tensors of which each rank has a part: as a whole they cost what no rank does."""
+"""Models on several ranks: tensors of which each rank has a part. What is counted is what one rank does."""
 
+import contextlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
+from fxcount._torch import FULLY_SHARD, sharding_propagator, split_as, unseen_by_modes
 from fxcount.errors import TracingError
+from fxcount.formulas.collectives import process_group
 
-NOT_COUNTED = "and what one rank computes is not counted: count the model as it is before it is parallelised"
 
-
-def refuse_sharded(named: Iterable[tuple[str, torch.Tensor]]) -> None:
-    """
-    Raises:
-        TracingError: one of these tensors is in parts on several ranks.
-    """
+def _dtensor() -> Any:
+    """The class, or None where nobody has loaded it, and so there are none."""
     module = sys.modules.get("torch.distributed.tensor")
-    if module is None:  # there are none
-        return
-    for name, tensor in named:
-        if isinstance(tensor, module.DTensor) and tensor.device_mesh.size() > 1 and _shards(tensor):
-            raise TracingError(f"{name} is in parts on {tensor.device_mesh.size()} ranks, {NOT_COUNTED}")
+    return None if module is None else module.DTensor
 
 
-def refuse_sharded_model(modules: Mapping[str, nn.Module], parameters: Iterable[tuple[str, torch.Tensor]]) -> None:
-    """As ``refuse_sharded``, but for parameters that ``fully_shard`` gathers while the model runs.
+def is_split(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is one of which each rank has a part, or a copy."""
+    kind = _dtensor()
+    return kind is not None and isinstance(tensor, kind)
 
-    Raises:
-        TracingError: a parameter stays in parts, or there is a ``FullyShardedDataParallel``, which cannot run here.
+
+def are_split(types: Sequence[type]) -> bool:
+    """Whether a call is one of `DTensor`, which makes calls on what each rank has of it."""
+    kind = _dtensor()
+    return kind is not None and any(issubclass(each, kind) for each in types)
+
+
+def part_of(tensor: torch.Tensor) -> torch.Tensor:
+    """What this rank has of a tensor; of one that is not split the tensor itself."""
+    if not is_split(tensor):
+        return tensor
+    with torch.no_grad():  # or it would be a call of autograd's
+        local: torch.Tensor = tensor.to_local()  # type: ignore[attr-defined]
+    return local
+
+
+def split_like(tensor: Any, local: torch.Tensor) -> Any:
+    """A tensor that is split as ``tensor`` is, and of which this rank has ``local``."""
+    return type(tensor)(local, split_as(tensor), requires_grad=False)
+
+
+@contextlib.contextmanager
+def sharding_uncounted() -> Iterator[None]:
+    """While it lasts, how a result is split is found out unseen, and what `fully_shard` has split needs no data."""
+    module, refusal = FULLY_SHARD
+    kind, groups = _dtensor(), sys.modules.get(module)
+    with contextlib.ExitStack() as changes:
+        if kind is not None:
+            propagator = sharding_propagator(kind)
+            for name in ("propagate_op_sharding", "propagate_op_sharding_non_cached"):
+                changes.enter_context(_replaced(propagator, name, _unseen(getattr(propagator, name))))
+        if groups is not None:
+            changes.enter_context(_replaced(groups.FSDPParamGroup, refusal, lambda group: None))
+        yield
+
+
+def _unseen(propagate: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with unseen_by_modes():
+            return propagate(*args, **kwargs)
+
+    return run
+
+
+@contextlib.contextmanager
+def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """While it lasts, an attribute of ``owner`` is another."""
+    own, had = name in vars(owner), getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        if own:
+            setattr(owner, name, had)
+        else:
+            delattr(owner, name)
+
+
+def group_of(given: Iterable[Any]) -> str:
+    """The name of the process group among the arguments of a collective."""
+    for value in reversed([*given]):  # before it stands a text that is the name of an operation, such as "sum"
+        if isinstance(value, str | torch.ScriptObject | torch.distributed.ProcessGroup):
+            with contextlib.suppress(RuntimeError, ValueError, TypeError):
+                return str(process_group(value).group_name)
+    return ""
+
+
+def mesh_axes(held: Iterable[torch.Tensor]) -> dict[str, str]:
+    """The axes of the meshes that tensors are split over, each by the name of its process group."""
+    axes: dict[str, str] = {}
+    for mesh in {id(mesh): mesh for tensor in held if is_split(tensor) for mesh in (tensor.device_mesh,)}.values():  # type: ignore[attr-defined]
+        for place in range(mesh.ndim):
+            name = mesh.mesh_dim_names[place] if mesh.mesh_dim_names else f"axis {place}"
+            axes[mesh.get_group(place).group_name] = name
+    return axes
+
+
+def mesh_text(held: Iterable[torch.Tensor]) -> str:
+    """These axes with their sizes, such as ``dp=16, tp=8``."""
+    sizes = {name: process_group(group).size() for group, name in mesh_axes(held).items()}
+    return ", ".join(f"{name}={size}" for name, size in sizes.items())
+
+
+def refuse_uneven(named: Iterable[tuple[str, torch.Tensor]]) -> None:
     """
-    fsdp = sys.modules.get("torch.distributed.fsdp")
-    gathered: set[int] = set()
-    kinds = {*map(type, modules.values())} if fsdp is not None else set()
-    if fsdp is not None and any(issubclass(kind, fsdp.FullyShardedDataParallel | fsdp.FSDPModule) for kind in kinds):
-        for path, module in modules.items():
-            if isinstance(module, fsdp.FullyShardedDataParallel):
-                raise TracingError(f"{path or 'the model'} is a FullyShardedDataParallel, {NOT_COUNTED}")
-            if isinstance(module, fsdp.FSDPModule):
-                gathered.update(id(each) for each in module.parameters() if _shards(each) == 1)
-    refuse_sharded((name, each) for name, each in parameters if id(each) not in gathered)
+    Raises:
+        TracingError: a tensor is not split into equal parts, so that ranks differ.
+    """
+    for name, tensor in named:
+        if not is_split(tensor):
+            continue
+        mesh = tensor.device_mesh  # type: ignore[attr-defined]
+        ways: dict[int, int] = {}
+        for size, placement in zip(mesh.shape, tensor.placements, strict=True):  # type: ignore[attr-defined]
+            if placement.is_shard():
+                ways[placement.dim] = ways.get(placement.dim, 1) * size
+        for axis, parts in ways.items():
+            if tensor.shape[axis] % parts:
+                raise TracingError(
+                    f"{name} of shape {list(tensor.shape)} is split unevenly, axis {axis} over {parts} ranks: what one "
+                    "rank computes is not what another does, and is not counted"
+                )
 
 
-def _shards(tensor: torch.Tensor) -> int:
-    """In how many ways a tensor is split over ranks."""
-    return sum(not placement.is_replicate() for placement in getattr(tensor, "placements", ()))
+def refuse_wrapped(modules: Mapping[str, nn.Module]) -> None:
+    """
+    Raises:
+        TracingError: there is a ``FullyShardedDataParallel``, which cannot run here.
+    """
+    fsdp: Any = sys.modules.get("torch.distributed.fsdp")
+    for path, module in modules.items() if fsdp is not None else ():
+        if isinstance(module, fsdp.FullyShardedDataParallel):
+            what = "a FullyShardedDataParallel, which needs the devices of its ranks: use fully_shard"
+            raise TracingError(f"{path or 'the model'} is {what}")

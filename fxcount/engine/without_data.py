@@ -14,6 +14,7 @@ from fxcount.engine.node_annotation import Annotation, annotation
 from fxcount.engine.operator_facts import facts_on
 from fxcount.engine.repeated_calls import key_of, new_memory, new_or_shared
 from fxcount.engine.shape_functions import reads_values
+from fxcount.engine.sharding import is_split, part_of, split_like
 from fxcount.engine.storage_numbers import StorageNumbers, offset_of
 from fxcount.engine.tensors_of import TensorsOf
 from fxcount.errors import NESTED, NO_VALUES, DataNeededError, TracingError
@@ -321,6 +322,8 @@ def _shape_of(tensor: torch.Tensor) -> torch.Tensor:
     """
     if tensor.is_nested:
         raise TracingError(NESTED)
+    if is_split(tensor):
+        return split_like(tensor, _shape_of(part_of(tensor)))  # type: ignore[no-any-return]
     if not _has_strides(tensor):
         raise DataNeededError(f"a {tensor.layout} tensor of {tensor.dtype} has no form without data")
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")

@@ -62,7 +62,7 @@ class Formula:
             cost = self.equation.cost(measured)
             if not self.complex_stated:
                 cost = numbers.perform(cost)
-            return OperatorCost(name, cost, self.equation.text, measured)
+            return OperatorCost(name, cost, self.equation.text, measured, sent=self.equation.sent(measured))
         if isinstance(measured, int) and not isinstance(measured, bool):
             return OperatorCost(name, Cost(macs=measured))
         raise FormulaError(

@@ -106,16 +106,3 @@ refuse(
     "an operator of torch's own tests, which has no meaning in a model",
 )
 refuse("_backward", "it runs autograd, which is no operator of its own; count the operators that autograd calls")
-
-
-MOVED_BETWEEN_PROCESSES = (
-    "c10d.broadcast_ c10d.allgather_ c10d._allgather_base_ c10d.gather_ c10d.scatter_ c10d.send c10d.recv_ "
-    "c10d.alltoall_ c10d.alltoall_base_ c10d.barrier c10d.monitored_barrier_ _c10d_functional.wait_tensor "
-    "_c10d_functional.all_gather_into_tensor _c10d_functional.broadcast _c10d_functional.all_to_all_single"
-)
-
-
-@formula(MOVED_BETWEEN_PROCESSES, "")
-def communication() -> Quantities:
-    """Data moves between processes."""
-    return {}

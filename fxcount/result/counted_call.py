@@ -18,5 +18,7 @@ class CountedCall:
     """The tensors among the inputs, by the names of their nodes, and their dtypes."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Those of fxcount and torch."""
+    mesh: str = ""
+    """Of a model on several ranks, of which one is counted: the axes over which it is split, such as ``tp=8``."""
     is_default: bool = False
     """Whether the input was chosen for the model, not given."""

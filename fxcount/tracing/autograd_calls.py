@@ -8,7 +8,15 @@ import torch
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from fxcount._torch import grad_mode_setter, is_gradient_tracked, is_transformed, make_dual, transform_level
+from fxcount._torch import (
+    grad_mode_setter,
+    is_gradient_tracked,
+    is_transformed,
+    make_dual,
+    next_sequence_number,
+    sequence_number_of,
+    transform_level,
+)
 from fxcount.engine.counter import OperatorCounter
 from fxcount.engine.counting_context import above_autograd
 from fxcount.engine.node_annotation import annotation
@@ -71,15 +79,16 @@ class AutogradCalls:
         self._modules = modules
         self._counter = counter
         self._replay: AutogradReplay | None = None
+        self._start = next_sequence_number()
         if above:
             graph.numbers = SequenceNumbers()
-        if isinstance(counter, WithoutData):
+        if isinstance(counter, WithoutData) and not above:
             self._replay = AutogradReplay(graph, counter, model, modules.unseen)
 
     @property
     def may_repeat(self) -> bool:
         """Whether what a call returns and costs depends on shapes alone."""
-        return not (self.forward_mode or any(region.is_hooked for region in self._graph.autograd.inside))
+        return not (self.above or self.forward_mode or any(region.is_hooked for region in self._graph.autograd.inside))
 
     def input(self, represented: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
         """What the model gets in the place of ``given``, which is ``represented`` below autograd."""
@@ -152,10 +161,15 @@ class AutogradCalls:
                 raise refused(DataNeededError(f"a gradient of torch.func.vjp {NO_VALUES}"))
             return self._replay.backward(result)
         assert self._graph.numbers is not None
-        if any(each.requires_grad and not each.is_leaf and not is_transformed(each) for each in used):
+        if any(map(self._was_computed_before, used)):
             raise refused(TracingError("a gradient would go on into what was computed before the model was called"))
         with self._modules.unseen():
             return BackwardPass(self._counter, self._graph.numbers, self._graph).run(result, self._graph.last())
+
+    def _was_computed_before(self, tensor: torch.Tensor) -> bool:
+        """Whether a tensor has a gradient that goes on into what ran before the model."""
+        made = None if is_transformed(tensor) or tensor.is_leaf else tensor.grad_fn
+        return made is not None and sequence_number_of(made) < self._start
 
     def register(self, call: Call, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """A hook on a tensor: a function of the model's, so the node calls one that knows it."""

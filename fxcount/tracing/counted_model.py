@@ -10,8 +10,9 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from fxcount._torch import buffers_of, parameters_of
-from fxcount.engine.sharding import refuse_sharded_model
+from fxcount.engine.sharding import is_split, refuse_uneven, refuse_wrapped
 from fxcount.errors import InputError
+from fxcount.tracing.data_parallel import GradientSums
 from fxcount.tracing.example_call import ExampleCall
 
 
@@ -27,6 +28,8 @@ class CountedModel:
     """By name; a shared one under each of its names."""
     buffers: dict[str, torch.Tensor] = field(default_factory=dict)
     """By name, as the parameters."""
+    sums: GradientSums | None = None
+    """Those over ranks of gradients, if the model was wrapped for them."""
 
     @classmethod
     def of(cls, model: Any) -> Self:
@@ -38,11 +41,12 @@ class CountedModel:
         """
         if isinstance(model, torch.export.ExportedProgram):
             model = model.module()
+        sums = None
         if isinstance(model, nn.parallel.DistributedDataParallel):
-            model = model.module
+            sums, model = GradientSums.of(model), model.module
         if not callable(model):
             raise InputError(f"the model must be callable, not {type(model).__name__}")
-        counted = cls(model)
+        counted = cls(model, sums=sums)
         if isinstance(model, nn.Module):
             counted.modules.update(model.named_modules())
         for path, module in counted.modules.items():
@@ -53,7 +57,8 @@ class CountedModel:
             for name, buffer in buffers_of(module).items():
                 if buffer is not None:
                     counted.buffers[prefix + name] = buffer
-        refuse_sharded_model(counted.modules, counted.named_tensors())
+        refuse_wrapped(counted.modules)
+        refuse_uneven(counted.named_tensors())
         lazy = next((name for name, tensor in counted.named_tensors() if is_lazy(tensor)), None)
         if lazy is not None:
             raise InputError(f"{lazy} is not initialised yet: run the model once, so that lazy modules know sizes")
@@ -88,6 +93,10 @@ class CountedModel:
     def device(self, call: ExampleCall) -> torch.device:
         """Where the model runs: the device of its first parameter, else of the first input."""
         return next((tensor.device for tensor in (*self.parameters.values(), *call.tensors())), torch.device("cpu"))
+
+    def is_split(self, call: ExampleCall) -> bool:
+        """Whether this rank has a part of a parameter, a buffer or an input."""
+        return any(map(is_split, (*self.owned, *call.tensors())))
 
     def has_data(self, call: ExampleCall) -> bool:
         """Whether the model can run: neither its state nor its input is on the meta device."""

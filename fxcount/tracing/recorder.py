@@ -22,6 +22,7 @@ from fxcount.engine.indexing import for_symbols
 from fxcount.engine.node_annotation import Annotation, annotation, place_of
 from fxcount.engine.node_calls import Calls
 from fxcount.engine.refusals import refusals, refused
+from fxcount.engine.sharding import mesh_axes
 from fxcount.engine.surrounding_modes import Modes
 from fxcount.engine.with_symbols import WithSymbols, without_data
 from fxcount.engine.without_data import WithoutData
@@ -44,8 +45,21 @@ from fxcount.tracing.trace import Trace, TracedModule
 
 
 def record(model: CountedModel, call: ExampleCall, put_back: Callable[[], None], backward: bool) -> Trace:
-    """Traces one run of ``model`` on shapes; integers that depend on no parameter keep their values."""
-    return _record("recorded", model, call, without_data(model.owned, call.symbols), backward=backward)
+    """Traces one run of ``model`` on shapes; integers that depend on no parameter keep their values.
+
+    A model on several ranks is run with autograd at work if there is a backward pass: what a `DTensor` does between the
+    operators is autograd's to take back.
+
+    Raises:
+        DataNeededError: such a model has data, which autograd does not take beside shapes.
+    """
+    counter = without_data(model.owned, call.symbols)
+    counter.differentiates = above = backward and model.is_split(call)
+    if above and any(not tensor.is_meta for tensor in model.owned):
+        raise DataNeededError(
+            "the gradients of a model on several ranks are counted on its data, or on the meta device"
+        )
+    return _record("recorded", model, call, counter, autograd=above, backward=backward)
 
 
 def execute(model: CountedModel, call: ExampleCall, put_back: Callable[[], None], backward: bool) -> Trace:
@@ -74,6 +88,7 @@ def _record(
     backward: bool = False,
 ) -> Trace:
     recorder = Recorder(model, counter, model.device(call), autograd)
+    counter.axes = mesh_axes((*model.owned, *call.tensors()))
     with counter.rules():
         replaced = call.replace_tensors(recorder.placeholder, model.forward)
     with refusals(), counting(counter, autograd=autograd):
@@ -262,7 +277,12 @@ class Recorder(TorchFunctionMode):
         self.modules.inside_a_node = True
         try:
             without_data = isinstance(self._counter, WithoutData)
-            if without_data and target in NEED_VALUES and any(tensor.is_meta for tensor in tensors(args)):
+            if (
+                without_data
+                and target in NEED_VALUES
+                and not _asked_by_torch()
+                and any(tensor.is_meta for tensor in tensors(args))
+            ):
                 raise refused(DataNeededError(f"{target} {NO_VALUES}"))
             result, note = self._calls.run(called or target, args, kwargs, run, given, repeats=repeats)
         except Exception as error:
@@ -290,6 +310,14 @@ class Recorder(TorchFunctionMode):
         """Where in the model a call is made, for an error."""
         shapes = [(self.graph.name_of(tensor), str(list(tensor.shape))) for tensor in tensors((args, *kwargs.values()))]
         return f"{place_of(op, target, dict(shapes), self.modules.caller)}{line_of_model()}"
+
+
+def _asked_by_torch() -> bool:
+    """Whether it is `fully_shard` that looks at storages, which it gives memory and takes it from."""
+    frame = sys._getframe(2)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("fxcount."):
+        frame = frame.f_back
+    return str(frame.f_globals.get("__name__", "")).startswith("torch.distributed.")
 
 
 def _itself(value: Any) -> Any:

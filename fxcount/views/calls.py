@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from fxcount.cost import Cost, OperatorCost
+from fxcount.cost.equation import SENT
 from fxcount.formulas import OF_COMPLEX, formula_named
 from fxcount.formulas.number_kinds import Arithmetic
 
@@ -13,12 +14,18 @@ UNITS = {
     "div": "divisions",
     "cmp": "comparisons",
     "special": "special functions",
+    SENT: "bytes to other ranks",
 }
 
 
 def costs(call: OperatorCost) -> bool:
     """Whether a call costs anything, or is not counted."""
-    return bool(call.uncounted) or call.cost != Cost()
+    return bool(call.uncounted or call.sent) or call.cost != Cost()
+
+
+def stated_by(call: OperatorCost, stated: Cost, field: str) -> int:
+    """What the equation of a call comes to in a field, where its cost is ``stated``."""
+    return call.sent if field == SENT else getattr(stated, field)
 
 
 def equal_calls(calls: Iterable[OperatorCost]) -> list[list[OperatorCost]]:

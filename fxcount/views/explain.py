@@ -12,7 +12,7 @@ from fxcount.errors import InputError
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.counts import Counts, intensity
 from fxcount.result.node_cost import NodeCost, Shape
-from fxcount.views.calls import amounts_text, costs, equal_calls, reason_of, unit_of, why_not_as_stated
+from fxcount.views.calls import amounts_text, costs, equal_calls, reason_of, stated_by, unit_of, why_not_as_stated
 from fxcount.views.head import head, shapes_text
 from fxcount.views.in_example import in_example
 from fxcount.views.shown_text import ShownText
@@ -154,9 +154,9 @@ def _worked_out(call: OperatorCost, width: int) -> Iterator[str]:
         equation = Equation(call.equation)
         stated = equation.cost(call.quantities)
         for field, expression in equation.terms.items():
-            value = f"{getattr(stated, field):,}"
-            steps = dict.fromkeys((expression, _put_in(expression, call.quantities), value))
-            yield from _chain((field, *steps), unit_of(field, getattr(stated, field)), width)
+            amount = stated_by(call, stated, field)
+            steps = dict.fromkeys((expression, _put_in(expression, call.quantities), f"{amount:,}"))
+            yield from _chain((field, *steps), unit_of(field, amount), width)
         yield from _indented(reason_of(call), width)
         if call.cost != stated:
             yield from _indented(

@@ -101,6 +101,7 @@ def _operator(operator: OperatorCost) -> dict[str, Any]:
         "phase": operator.phase,
         "written": list(operator.written),
         "unread": list(operator.unread),
+        **({"sent": operator.sent, "group": operator.group} if operator.sent else {}),
         "inputs": list(map(_tensor, operator.inputs)),
         "outputs": list(map(_tensor, operator.outputs)),
     }
@@ -236,8 +237,9 @@ def _optimizer_step(saved: Mapping[str, Any] | None) -> OptimizerStep | None:
 def _record(row: Mapping[str, Any]) -> OperatorCost:
     inputs, outputs = (tuple(map(_tensor_info, row.get(each, ()))) for each in ("inputs", "outputs"))
     known = (row["name"], _cost(row), row["equation"], row["quantities"], row["uncounted"])
-    marks = (tuple(row.get(each, ())) for each in ("written", "unread"))
-    return OperatorCost(*known, inputs, outputs, row.get("phase", "forward"), *marks)
+    written, unread = (tuple(row.get(each, ())) for each in ("written", "unread"))
+    phase, sent, group = row.get("phase", "forward"), row.get("sent", 0), row.get("group", "")
+    return OperatorCost(*known, inputs, outputs, phase, written, unread, sent, group)
 
 
 def _tensor_info(row: Mapping[str, Any]) -> TensorInfo:

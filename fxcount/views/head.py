@@ -26,7 +26,7 @@ def head(cost: CostedGraph) -> list[str]:
 
 def line_of(call: CountedCall, given: Sequence[str], how: str) -> str:
     """The line, with the inputs that were ``given`` and ``how`` it was counted."""
-    mode = f", {call.mode} mode" if call.mode else ""
+    mode = (f", {call.mode} mode" if call.mode else "") + (f", one rank of {call.mesh}" if call.mesh else "")
     more = f" and {len(given) - AT_MOST:,} more" if len(given) > AT_MOST else ""
     chosen = " (by default)" if call.is_default else ""
     inputs = f"Input: {', '.join(given[:AT_MOST])}{more}{chosen}." if given else "No input."

@@ -1,10 +1,13 @@
 """What the numbers of a table mean: the convention, the other conventions, and what is not as one may think."""
 
+from collections import Counter
 from collections.abc import Iterable
 from math import prod
 
 from fxcount.cost import CONVENTIONS, Convention
+from fxcount.result.communication import Communication
 from fxcount.result.costed_graph import CostedGraph
+from fxcount.views.units import size_text
 
 AT_MOST = 5
 """A line names this many modules."""
@@ -21,6 +24,7 @@ def legend(cost: CostedGraph) -> list[str]:
         *([] if cost.sizes else [f"Under the other conventions: {others}."]),
         *symbolic_sizes(cost),
         *backward(cost),
+        *_communication(cost),
         *_unregistered(cost),
         *_packed(cost),
         *uncounted(cost),
@@ -66,6 +70,21 @@ def backward(cost: CostedGraph, where: str = "") -> list[str]:
         step = f"{cost.convention.read(cost.optimizer.cost):,} FLOPs, after its first ones"
         lines.append(f"Optimizer{where}: one step of {cost.optimizer.optimizer} is {step}.")
     return lines
+
+
+def _communication(cost: CostedGraph) -> list[str]:
+    """A line on what a rank sends; none of a model on one."""
+    found = Communication.of(cost.nodes)
+    if not found:
+        return []
+    parts = []
+    for axis, sent in found.by_axis().items():
+        calls = Counter[str]()
+        for each in found:
+            calls[each.name] += each.calls * (each.axis == axis)
+        times = ", ".join(f"{number:,} {name}" for name, number in calls.items() if number)
+        parts.append(f"{size_text(sent)} over {axis} ({times})")
+    return [f"This is what one rank does. It sends {' and '.join(parts)}, as rings do."]
 
 
 def _unregistered(cost: CostedGraph) -> list[str]:

@@ -18,7 +18,7 @@ from fxcount.result.counts import Counts
 from fxcount.result.module_paths import parent_of
 from fxcount.result.node_cost import NodeCost
 from fxcount.sizes.example_numbers import ExampleNumber
-from fxcount.views.calls import amounts_text, costs, equal_calls, reason_of, unit_of, why_not_as_stated
+from fxcount.views.calls import amounts_text, costs, equal_calls, reason_of, stated_by, unit_of, why_not_as_stated
 from fxcount.views.compare import pair_tree
 from fxcount.views.folding import Branch, grow, lines
 from fxcount.views.head import head, shapes_text
@@ -125,7 +125,7 @@ class Equations:
         if call.cost != stated:
             note = f"{why_not_as_stated(call.cost, stated)}: {amounts_text(call.cost) or 'nothing'}"
         quantities = [_plain(call.quantities[name]) for name in names]
-        results = [_plain(getattr(stated, field)) for field in equation.terms]
+        results = [_plain(stated_by(call, stated, field)) for field in equation.terms]
         return [self._place(call, equation), len(same), quantities, results, note]
 
     def _place(self, call: OperatorCost, equation: Equation | None) -> int:

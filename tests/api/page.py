@@ -53,6 +53,7 @@ GROUPS = {
         "A `StepRecord` is a `StepCost` without the views, and a `GenerationRecord` a `GenerationCost`.",
         ["StepCost", "GenerationCost", "GenerationPart"],
     ),
+    "Several ranks": ("", ["fake_mesh", "Communication", "Collective"]),
     "Pictures": ("", ["Picture"]),
     "Other tools": (
         "A `ToolRecord` is a `ToolCount` without the views. [Why my number differs](other-tools.md) has the rules.",

@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 
 from fxcount.formulas.formula import Formula, Measure
-from fxcount.formulas.free import FREE, MOVED_BETWEEN_PROCESSES, communication
+from fxcount.formulas.free import FREE
 from fxcount.formulas.registry import OF_COMPLEX, REFUSED, formulas_by_name
 from tests.markdown import table
 
@@ -135,7 +135,7 @@ def _family_rows(formulas: dict[str, Formula], kind: str = "") -> Iterator[tuple
 
 
 def _free(operators: Sequence[str]) -> Page:
-    kinds = {**FREE, inspect.getdoc(communication) or "": MOVED_BETWEEN_PROCESSES}
+    kinds = dict(FREE)
     rows = [(kind[0].upper() + kind[1:].rstrip("."), _names(names.split())) for kind, names in kinds.items()]
     return Page("free", _subject("free"), operators, table(("kind", "operators"), rows))
 

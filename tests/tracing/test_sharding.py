@@ -1,102 +1,203 @@
-"""A model in parts on several ranks is refused; what is whole on each rank, or gathered while it runs, is counted."""
+"""A model on several ranks is counted as what one of them does: against counts worked out by hand, and what torch's own
+`CommDebugMode` sees in the same run."""
 
-from collections.abc import Callable, Iterator
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
-from torch.distributed.tensor import Replicate, Shard, distribute_tensor
-from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
-from torch.testing._internal.distributed.fake_pg import FakeStore
+from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
+from torch.distributed.tensor.debug import CommDebugMode
+from torch.distributed.tensor.parallel import ColwiseParallel, parallelize_module
 
-from fxcount import TracingError, count_graph
-from tests.tracing.graphs import TRACERS
+from fxcount import GraphCost, InputError, TracingError, count_graph, fake_mesh
+from tests.tracing.on_ranks import OF_HEADS, PAIRS, PLAN, Attention, network
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-X = torch.randn(16, 8)
-MACS = 16 * 8 * 12 * 2
+
+@pytest.fixture
+def mesh() -> Iterator[Any]:
+    with fake_mesh((2, 4), ("dp", "tp")) as made:
+        yield made
 
 
-@pytest.fixture(autouse=True)
-def _four_ranks() -> Iterator[None]:
-    torch.distributed.init_process_group("fake", store=FakeStore(), rank=0, world_size=4)
-    yield
-    torch.distributed.destroy_process_group()
+def sent(cost: GraphCost) -> dict[tuple[str, str, str, str], tuple[int, int]]:
+    """Calls and bytes, by axis, collective, phase and module."""
+    return {(each.axis, each.name, each.phase, each.module): (each.calls, each.sent) for each in cost.communication}
 
 
-def network() -> nn.Module:
-    return nn.Sequential(nn.Linear(8, 12), nn.ReLU(), nn.Linear(12, 8))
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_a_network_split_over_its_features(device: str, mesh: Any) -> None:
+    """On 8 rows: a quarter of 8 x 16,384 macs a layer. The second layer's results, 8 x 64 numbers of 4 bytes, are
+    summed over the four ranks, and in a ring each sends twice three quarters of them. Backward: the first layer's
+    weight has a gradient, its input is data; the second has both."""
+    model = parallelize_module(network(device), mesh["tp"], PLAN)
+    cost = count_graph(model, torch.randn(8, 64, device=device), backward=True)
+    assert (cost.macs, cost.backward.macs) == (2 * 8 * 16_384 // 4, 3 * 8 * 16_384 // 4)
+    assert cost.params == 2 * 16_384 // 4
+    assert sent(cost) == {("tp", "all_reduce", "forward", "2"): (1, 2 * 8 * 64 * 4 * 3 // 4)}
+    assert cost.communication.by_axis() == {"tp": 3_072}
+    assert not cost.uncounted
 
 
-def split(*sizes: int) -> nn.Module:
-    mesh = init_device_mesh("cpu", sizes, mesh_dim_names=("data", "tensor")[-len(sizes) :])
-    return parallelize_module(network(), mesh["tensor"], {"0": ColwiseParallel(), "2": RowwiseParallel()})
+def test_the_gradient_of_an_input_is_summed_too(mesh: Any) -> None:
+    model = parallelize_module(network(), mesh["tp"], PLAN)
+    x = torch.randn(8, 64, device="meta", requires_grad=True)
+    cost = count_graph(model, x, backward=True)
+    assert cost.backward.macs == 4 * 8 * 16_384 // 4
+    assert sent(cost)["tp", "all_reduce", "backward", "0"] == (1, 3_072)
 
 
-def split_and_gathered() -> nn.Module:
-    """Gathered over two ranks, and still split over the other two."""
-    model, mesh = split(2, 2), init_device_mesh("cpu", (2, 2), mesh_dim_names=("data", "tensor"))
-    return fully_shard(model, mesh=mesh["data"])
+def test_bytes_are_those_of_the_dtype(mesh: Any) -> None:
+    model = parallelize_module(network().bfloat16(), mesh["tp"], PLAN)
+    cost = count_graph(model, torch.randn(8, 64, device="meta", dtype=torch.bfloat16))
+    assert cost.communication.sent == 2 * 8 * 64 * 2 * 3 // 4
 
 
-def with_one_split_buffer() -> nn.Module:
-    model = network()
-    model.register_buffer("table", distribute_tensor(torch.ones(8), init_device_mesh("cpu", (4,)), [Shard(0)]))
-    return model
-
-
-SPLIT: dict[str, Callable[[], nn.Module]] = {
-    "linear layers": lambda: split(4),
-    "linear layers, gathered": split_and_gathered,
-    "a buffer": with_one_split_buffer,
-    "wrapped": lambda: FullyShardedDataParallel(network(), device_id=torch.device("cpu")),
-    "wrapped inside": lambda: nn.Sequential(FullyShardedDataParallel(network(), device_id=torch.device("cpu"))),
-}
-
-
-@pytest.mark.parametrize("tracer", ["auto", *TRACERS])
-@pytest.mark.parametrize("name", SPLIT)
-def test_a_model_in_parts(name: str, tracer: str) -> None:
-    with pytest.raises(TracingError, match="what one rank computes is not counted"):
-        count_graph(SPLIT[name](), X, tracer=tracer)
-
-
-@pytest.mark.parametrize("tracer", ["auto", *TRACERS])
-def test_an_input_in_parts(tracer: str) -> None:
-    mesh = init_device_mesh("cpu", (4,))
-    example: Any = (distribute_tensor(X, mesh, [Shard(0)]), distribute_tensor(torch.randn(8, 4), mesh, [Replicate()]))
-    with pytest.raises(TracingError, match="an example input is in parts on 4 ranks"):
-        count_graph(torch.matmul, example, tracer=tracer)
-
-
-@pytest.mark.parametrize("tracer", ["auto", *TRACERS])
-def test_a_tensor_in_parts_that_no_module_has(tracer: str) -> None:
-    weight = distribute_tensor(torch.randn(8, 4), init_device_mesh("cpu", (4,)), [Shard(1)])
-    x = distribute_tensor(X, weight.device_mesh, [Replicate()])
-    with pytest.raises(TracingError, match=r"that aten\.\w+\.default is given is in parts on 4 ranks"):
-        count_graph(lambda x: x @ weight, x, tracer=tracer)
-
-
-def has_shape_rule(operator: str) -> bool:
-    return torch._C._dispatch_has_kernel_for_dispatch_key(operator, "Meta")
-
-
-@pytest.mark.parametrize("tracer", ["recorded", "executed"])
-def test_what_is_gathered_while_it_runs_is_whole(tracer: str) -> None:
-    if tracer == "recorded" and not has_shape_rule("c10d::_allgather_base_"):
-        pytest.skip(f"torch {torch.__version__} cannot gather tensors without data")
-    model = network()
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_parameters_that_are_gathered_layer_by_layer(device: str, mesh: Any) -> None:
+    """Each layer's 16,384 weights of 4 bytes are gathered over two ranks before it runs and once more for its gradient,
+    which is scattered: each time a rank sends half. The work is not split."""
+    model = network(device)
     for part in (model[0], model[2], model):
-        fully_shard(part, mesh=init_device_mesh("cpu", (4,)))
-    cost = count_graph(model, X, tracer=tracer)
-    assert cost.macs == MACS
-    assert cost.params == (8 + 1) * 12 + (12 + 1) * 8
+        fully_shard(part, mesh=mesh["dp"])
+    cost = count_graph(model, torch.randn(8, 64, device=device), backward=True)
+    assert (cost.macs, cost.backward.macs) == (2 * 8 * 16_384, 3 * 8 * 16_384)
+    assert cost.params == 2 * 16_384 // 2
+    totals = Counter[tuple[str, str]]()
+    for each in cost.communication:
+        totals[each.name, each.phase] += each.calls
+        assert (each.axis, each.sent) == ("dp", each.calls * 16_384 * 4 // 2)
+    assert totals == {("all_gather", "forward"): 2, ("all_gather", "backward"): 2, ("reduce_scatter", "backward"): 2}
 
 
-def test_a_model_that_was_not_split_beside_one_that_was() -> None:
-    split(4)
-    assert count_graph(network(), X).macs == MACS
+def test_both_at_once(mesh: Any) -> None:
+    """Split over four ranks, what is left is gathered over two."""
+    model = parallelize_module(network(), mesh["tp"], PLAN)
+    for part in (model[0], model[2], model):
+        fully_shard(part, mesh=mesh["dp"])
+    cost = count_graph(model, torch.randn(8, 64, device="meta"), backward=True)
+    assert (cost.macs, cost.backward.macs) == (2 * 8 * 16_384 // 4, 3 * 8 * 16_384 // 4)
+    assert cost.params == 2 * 16_384 // 8
+    assert cost.communication.by_axis() == {"dp": 6 * 16_384, "tp": 3_072} | {"dp": 6 * (16_384 // 4) * 4 // 2}
+
+
+def test_an_attention_split_over_its_heads(mesh: Any) -> None:
+    """On 16 rows: four products of 16 x 64 x 64, and 2 x 8 heads x 16 x 16 x 8 for scores and mean, over four ranks."""
+    with torch.device("meta"):
+        whole, split = Attention(), parallelize_module(Attention(), mesh["tp"], OF_HEADS)
+    x = torch.randn(1, 16, 64, device="meta")
+    cost = count_graph(split, x, backward=True)
+    assert cost.macs == (4 * 16 * 64 * 64 + 2 * 8 * 16 * 16 * 8) // 4
+    alone = count_graph(whole, x, backward=True)
+    assert (4 * cost.macs, 4 * cost.backward.macs) == (alone.macs, alone.backward.macs)
+    # Each of query, key and value gives back a part of the gradient of what they are given.
+    assert sent(cost) == {
+        ("tp", "all_reduce", "forward", "out"): (1, 2 * 16 * 64 * 4 * 3 // 4),
+        **{("tp", "all_reduce", "backward", path): (1, 2 * 16 * 64 * 4 * 3 // 4) for path in ("query", "key", "value")},
+    }
+
+
+def _seen(debug: CommDebugMode) -> Counter[str]:
+    names = {
+        "all_reduce": "all_reduce",
+        "allreduce": "all_reduce",
+        "all_gather": "all_gather",
+        "allgather": "all_gather",
+    }
+    names |= {"reduce_scatter": "reduce_scatter", "all_to_all": "all_to_all", "alltoall": "all_to_all"}
+    found = Counter[str]()
+    for operator, calls in debug.get_comm_counts().items():
+        found[next(name for part, name in names.items() if part in str(operator))] += calls
+    return found
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_collectives_are_those_that_torch_sees(name: str, mesh: Any) -> None:
+    make, shape = PAIRS[name]
+    x = torch.randn(shape, requires_grad=True)
+    cost = count_graph(make(mesh), x, backward=True)
+    found = Counter[str]()
+    for each in cost.communication:
+        found[each.name] += each.calls
+    model = make(mesh)
+    with CommDebugMode() as debug:
+        out = model(x)
+        out = out.to_local() if isinstance(out, DTensor) else out
+        out.backward(torch.ones_like(out))
+    assert found == _seen(debug)
+    assert sum(found.values()) > 0
+
+
+def test_an_input_in_parts(mesh: Any) -> None:
+    """A product whose rows are split over four ranks: a quarter of 16 x 8 x 4 macs."""
+    x = distribute_tensor(torch.randn(16, 8), mesh["tp"], [Shard(0)])
+    weight = distribute_tensor(torch.randn(8, 4), mesh["tp"], [Replicate()])
+    cost = count_graph(torch.matmul, (x, weight))
+    assert cost.macs == 16 * 8 * 4 // 4
+    assert not cost.communication
+
+
+def test_work_that_every_rank_does_is_whole(mesh: Any) -> None:
+    given = tuple(distribute_tensor(torch.randn(*shape), mesh["tp"], [Replicate()]) for shape in ((16, 8), (8, 4)))
+    assert count_graph(torch.matmul, given).macs == 16 * 8 * 4
+
+
+def test_it_is_said_what_is_counted(mesh: Any) -> None:
+    cost = count_graph(parallelize_module(network(), mesh["tp"], PLAN), torch.randn(8, 64, device="meta"))
+    assert cost.call is not None
+    assert cost.call.mesh == "tp=4"
+    assert "one rank of tp=4. Input: " in cost.table()
+    assert "It sends 3.0 KiB over tp (1 all_reduce), as rings do." in cost.table()
+    assert "sent = 2 * payload * (ranks - 1) // ranks = 2 * 2,048 * (4 - 1) // 4 = 3,072" in cost.explain("2")
+    assert sent(GraphCost.from_json(cost.to_json())) == sent(cost)
+
+
+def test_parts_that_are_not_equal_are_refused(mesh: Any) -> None:
+    model = parallelize_module(nn.Sequential(nn.Linear(64, 90)), mesh["tp"], {"0": ColwiseParallel()})
+    with pytest.raises(TracingError, match=r"0.weight of shape \[90, 64\] is split unevenly, axis 0 over 4 ranks"):
+        count_graph(model, torch.randn(8, 64))
+
+
+def test_a_symbolic_trace_does_not_know_how_results_are_split(mesh: Any) -> None:
+    model = parallelize_module(network(), mesh["tp"], PLAN)
+    with pytest.raises(TracingError, match="not traced symbolically"):
+        count_graph(model, torch.randn(8, 64, device="meta"), tracer="symbolic")
+
+
+def test_a_wrapper_that_needs_devices_is_refused(mesh: Any) -> None:
+    wrapped = FullyShardedDataParallel(network("cpu"), device_id=torch.device("cpu"))
+    for model in (wrapped, nn.Sequential(wrapped)):
+        with pytest.raises(TracingError, match="FullyShardedDataParallel, which needs the devices of its ranks"):
+            count_graph(model, torch.randn(8, 64))
+
+
+def test_a_model_that_was_not_split_beside_one_that_was(mesh: Any) -> None:
+    parallelize_module(network(), mesh["tp"], PLAN)
+    assert count_graph(network(), torch.randn(8, 64, device="meta")).macs == 2 * 8 * 16_384
+
+
+def test_a_mesh_leaves_nothing_behind() -> None:
+    with fake_mesh((2, 2), ("dp", "tp")) as mesh:
+        assert mesh.mesh_dim_names == ("dp", "tp")
+        with pytest.raises(InputError, match="there is a process group already"), fake_mesh((2,), ("tp",)):
+            pass
+    assert not dist.is_initialized()
+    with pytest.raises(InputError, match="a name for each of its axes"), fake_mesh((2, 2), ("tp",)):
+        pass
+    assert not dist.is_initialized()
+
+
+def test_a_mesh_of_a_device_that_is_not_there() -> None:
+    with fake_mesh((4,), ("tp",)):
+        mesh = init_device_mesh("cuda", (4,), mesh_dim_names=("tp",))
+        model = parallelize_module(network(), mesh, PLAN)
+        assert count_graph(model, torch.randn(8, 64, device="meta"), backward=True).macs == 2 * 8 * 16_384 // 4

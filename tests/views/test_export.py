@@ -75,7 +75,8 @@ def test_dict() -> None:
     found = tower_cost().to_dict()
     assert found["schema"] == 2
     assert found["call"] == {
-        "model": "Tower", "mode": "train", "dtypes": {"x": "float32"}, "is_default": False,
+        "model": "Tower", "mode": "train", "dtypes": {"x": "float32"}, "mesh": "",
+        "is_default": False,
         "versions": {"fxcount": fxcount.__version__, "torch": torch.__version__.partition("+")[0]},
     }  # fmt: skip
     assert found["convention"] == {"name": "multiplications", "weights": {"macs": 1, "mul": 1}}
