@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import torch
@@ -35,8 +35,13 @@ class Device:
     """Operations in a second in products of float32 that are computed with fewer bits, as torch does by default in
     convolutions, and in all products where ``torch.set_float32_matmul_precision`` allows it."""
 
+    links: Mapping[str, float] = field(default_factory=dict)
+    """Bytes that a rank sends in a second over each axis of a mesh, such as ``{"tp": 450e9, "dp": 50e9}``."""
+
     def __post_init__(self) -> None:
-        for name, rate in (("bandwidth", self.bandwidth), *((str(dtype), rate) for dtype, rate in self.peak.items())):
+        peaks = ((str(dtype), rate) for dtype, rate in self.peak.items())
+        links = ((f"link over {axis}", rate) for axis, rate in self.links.items())
+        for name, rate in (("bandwidth", self.bandwidth), *peaks, *links):
             if not rate > 0:
                 raise InputError(f"{self.name}: the {name} must be positive, not {rate}")
         if not self.peak:

@@ -42,6 +42,8 @@ class TimeAtBest:
     """Bytes that are read and written."""
     calls: int = 0
     """Calls that take any time."""
+    linking: float = 0.0
+    """What collectives take over the links between ranks."""
 
     def __add__(self, other: TimeAtBest) -> TimeAtBest:
         return TimeAtBest(
@@ -51,6 +53,7 @@ class TimeAtBest:
             self.operations + other.operations,
             self.bytes + other.bytes,
             self.calls + other.calls,
+            self.linking + other.linking,
         )
 
     def __mul__(self, times: int) -> TimeAtBest:
@@ -58,18 +61,21 @@ class TimeAtBest:
 
     def fused(self, given: float, device: Device) -> TimeAtBest:
         """What the calls take at best together if nothing between two of them goes through memory: their operations one
-        after the other at their peaks, or what they are ``given``, in bytes, read once, whichever is longer."""
+        after the other at their peaks, or what they are ``given``, in bytes, read once, or what ranks send meanwhile,
+        whichever is longest."""
         moving = given / device.bandwidth
-        seconds = max(self.computing, moving)
-        compute = seconds if self.computing >= moving else 0.0
-        return TimeAtBest(seconds, compute, self.computing, self.operations, given, 1)
+        seconds = max(self.computing, moving, self.linking)
+        compute = seconds if self.computing == seconds else 0.0
+        return TimeAtBest(seconds, compute, self.computing, self.operations, given, 1, self.linking)
 
     @property
     def bound(self) -> str:
-        """What binds the larger share of the time: ``compute``, ``memory``, or nothing."""
+        """What binds the largest share of the time: ``compute``, ``memory``, ``links`` between ranks, or nothing."""
         if not self.seconds:
             return ""
-        return "compute" if self.compute * 2 >= self.seconds else "memory"
+        if self.linking * 2 > self.seconds:
+            return "links"
+        return "compute" if self.compute * 2 >= self.seconds - self.linking else "memory"
 
     @property
     def intensity(self) -> float | None:
@@ -216,7 +222,10 @@ def dtypes_of(call: OperatorCost) -> list[torch.dtype]:
 
 
 def time_of(call: OperatorCost, device: Device) -> TimeAtBest:
-    """What one call takes at best."""
+    """What one call takes at best; a collective what it sends over the link of its axis, where that is known."""
+    if call.group:
+        seconds = call.sent / device.links[call.group] if call.group in device.links else 0.0
+        return TimeAtBest(seconds, calls=int(seconds > 0), linking=seconds)
     rate = device.rate(dtypes_of(call), reduced=call.cost.macs > 0)
     return at_best(operations_of(call), Traffic.of(call).total, rate, device)
 

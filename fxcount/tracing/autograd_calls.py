@@ -21,6 +21,7 @@ from fxcount.engine.counter import OperatorCounter
 from fxcount.engine.counting_context import above_autograd
 from fxcount.engine.node_annotation import annotation
 from fxcount.engine.refusals import Refusal, refused
+from fxcount.engine.sharding import is_split
 from fxcount.engine.without_data import WithoutData
 from fxcount.errors import NO_VALUES, DataNeededError, TracingError
 from fxcount.fault_origin import for_the_model
@@ -80,6 +81,7 @@ class AutogradCalls:
         self._counter = counter
         self._replay: AutogradReplay | None = None
         self._start = next_sequence_number()
+        self._on_ranks = isinstance(counter, WithoutData) or any(map(is_split, model.owned))
         if above:
             graph.numbers = SequenceNumbers()
         if isinstance(counter, WithoutData) and not above:
@@ -88,7 +90,9 @@ class AutogradCalls:
     @property
     def may_repeat(self) -> bool:
         """Whether what a call returns and costs depends on shapes alone."""
-        return not (self.above or self.forward_mode or any(region.is_hooked for region in self._graph.autograd.inside))
+        differentiates = self.above and self._on_ranks  # and a result is to know what made it
+        hooked = any(region.is_hooked for region in self._graph.autograd.inside)
+        return not (differentiates or self.forward_mode or hooked)
 
     def input(self, represented: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
         """What the model gets in the place of ``given``, which is ``represented`` below autograd."""

@@ -9,6 +9,7 @@ from typing import TypeVar
 from fxcount.analyses.device import Device
 from fxcount.analyses.roofline import RooflineRecord, TimeAtBest
 from fxcount.errors import InputError
+from fxcount.result.communication import Communication
 from fxcount.result.module_paths import parent_of
 from fxcount.views.folding import Branch, grow, lines
 from fxcount.views.head import head
@@ -106,10 +107,26 @@ def notes(roofline: RooflineRecord) -> list[str]:
     phases = [f"{phase} {time_text(each.seconds)}" for phase, each in roofline.by_phase().items()]
     parts = f" ({', '.join(phases)})" if len(phases) > 1 else ""
     return [
+        *_links(roofline),
         f"On {device.name} no less than {time_text(total.seconds)}, call by call{parts}; {share_of(total)} of it is "
         f"bound by compute. However the calls are fused, no less than {time_text(roofline.fused_seconds)}.",
         f"{BOUNDS}; what launches it, and whether all fits, is not in it.",
     ]
+
+
+def _links(roofline: RooflineRecord) -> list[str]:
+    """A line on what ranks send; none of a model on one."""
+    axes = {} if roofline.cost is None else Communication.of(roofline.cost.nodes).by_axis()
+    known = [axis for axis in axes if axis in roofline.device.links]
+    unknown = [axis for axis in axes if axis not in roofline.device.links]
+    lines = []
+    if known:
+        seconds, how = time_text(roofline.total.linking), "one call after the other, or meanwhile where calls are fused"
+        lines.append(f"One rank sends for {seconds} over {' and '.join(known)}: {how}.")
+    if unknown:
+        over = " and ".join(unknown)
+        lines.append(f"What it sends over {over} is not in it: Device(..., links=...) has no rate for it.")
+    return lines
 
 
 BOUNDS = (  # what a time at best is

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -12,9 +13,11 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.distributed.tensor.parallel import parallelize_module
 
-from fxcount import Device, GraphCost, InputError, count_graph
+from fxcount import Device, GraphCost, InputError, count_graph, fake_mesh
 from fxcount.views.roofline_table import time_text
+from tests.tracing.on_ranks import PLAN, network
 from tests.views.test_plot import drawn, texts
 from tests.views.tower import body
 
@@ -235,3 +238,23 @@ def test_the_picture_has_a_roof_and_a_point_for_each_module() -> None:
     with_operations = [path for path, each in roof.own_by_module().items() if each.operations and each.bytes]
     assert {each.split(" ")[0] for each in points} == {path or "(model)" for path in with_operations}
     assert all(", bound by " in each for each in points)
+
+
+def test_what_a_rank_sends_takes_the_time_of_its_link() -> None:
+    """A quarter of 2 x 8 x 16,384 macs, and 3,072 bytes at a thousand a second."""
+    linked = replace(SLOW, links={"tp": 1e3})
+    with fake_mesh((4,), ("tp",)) as mesh:
+        model = parallelize_module(network(), mesh, PLAN)
+        cost = count_graph(model, torch.empty(8, 64, device="meta"))
+    roof, without = cost.roofline(linked), cost.roofline(SLOW)
+    assert roof.total.linking == pytest.approx(3.072)
+    assert roof.seconds == pytest.approx(without.seconds + 3.072)
+    assert (roof.bound, without.bound) == ("links", without.bound)
+    assert roof.fused_seconds == pytest.approx(3.072)
+    assert "One rank sends for 3.07 s over tp" in str(roof)
+    assert "What it sends over tp is not in it" in str(without)
+
+
+def test_a_link_has_a_rate() -> None:
+    with pytest.raises(InputError, match="the link over tp must be positive, not 0"):
+        replace(SLOW, links={"tp": 0.0})
