@@ -161,7 +161,8 @@ class GraphCost(CostedGraph):
             device: one whose time at best is shown too, as `roofline` has it.
 
         Raises:
-            InputError: ``other`` is no count, the device is unknown, or the costs are expressions in sizes.
+            InputError: ``other`` is no count, the device is unknown, or there is one and the costs are expressions in
+                sizes.
         """
         from fxcount.analyses.devices import device_named
         from fxcount.views.page import page  # not above: few write a page

@@ -65,6 +65,9 @@ class Rooflines(tuple[Roofline, ...]):
 
     __repr__ = __str__
 
+    def _repr_html_(self) -> str:
+        return f'<div style="overflow-x: auto">\n{rooflines_table(self, format="html")}\n</div>'
+
 
 def roofline(cost: CostedGraph, device: str | Device | Sequence[str | Device]) -> Roofline | Rooflines:
     """What `GraphCost.roofline` describes."""

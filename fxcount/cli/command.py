@@ -233,6 +233,8 @@ def view(cost: GraphCost, options: Options, other: GraphCost | None = None) -> s
         chosen = BYTES[shown]
         if cost.has_backward:
             chosen = (*(each for each in chosen if each != "share"), "backward_read", "backward_written")
+        if options.by is None and options.depth is None and options.top is None:
+            return overview(cost, style, width, options.units, on_command_line=True, columns=chosen)
         return cost.table(shown, options.depth, options.top, None, chosen, style, width, options.units)
     by = options.by or ("module" if options.depth is not None else "node" if options.top is not None else None)
     if by:

@@ -222,6 +222,8 @@ def _view(options: Options) -> str:
         _check_generation(options)
     asked = [name for name in ("generate", "memory", "device", "explain", "compare") if getattr(options, name)]
     view = next(iter(asked), written)
+    if written == "html" and options.compare and view == "device":
+        view = "compare"  # a page has both
     view = "step" if view == "memory" and options.device is not None else view
     if view == "step":
         for name in ("by", "depth", "top", "max_flops", "max_params", "explain", "compare", "strict", "bytes"):
@@ -248,7 +250,7 @@ def _view(options: Options) -> str:
     for name in ("explain", "compare", "by", "depth", "top", "format"):
         shown = "html" if written == "html" and name in ("by", "depth", "top") else view
         if getattr(options, name) is not None and name != view and name not in VIEWS[shown]:
-            raise InputError(f"--{name} does not go with {shown}")
+            raise InputError(f"--{name} does not go with {f'--{shown}' if shown in asked else shown}")
     for name in ("depth", "top"):
         if (getattr(options, name) or 0) < 0:
             raise InputError(f"--{name} must not be negative")

@@ -66,6 +66,11 @@ class Counts:
         """Whether anything is not zero."""
         return self.params > 0 or self.cost != Cost() or (self.backward or Cost()) != Cost()
 
+    @property
+    def moves_something(self) -> bool:
+        """Whether any bytes are read or written."""
+        return any(each is not None and each.total > 0 for each in (self.traffic, self.backward_traffic))
+
     def numbers(self, convention: Convention) -> dict[str, int]:
         """Parameters, the fields of the costs, and FLOPs under a convention, by the names of columns."""
         own = {"params": self.params, "trainable": self.trainable}

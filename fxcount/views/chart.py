@@ -44,7 +44,8 @@ class Axis:
         power = 10.0 ** floor(log10(rough))
         step = self.unit * next(each * power for each in (1, 2, 5, 10) if each * power >= rough)
         first = -(-self.low // step)
-        return [step * (first + k) for k in range(int((self.high - step * first) // step) + 1)]
+        found = [step * (first + k) for k in range(int((self.high - step * first) // step) + 1)]
+        return [tick for k, tick in enumerate(found) if self.text(tick) not in map(self.text, found[:k])]
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,9 @@ def _outline(
 
 def _line(x: Axis, y: Axis, text: str, corners: Sequence[tuple[float, float]]) -> str:
     path = " ".join("{},{}".format(*_at(x, y, *each)) for each in corners)
-    return f'<polyline class="roof" points="{path}"><title>{html.escape(text)}</title></polyline>'
+    left, top = _at(x, y, *corners[-1])
+    label = f'<text x="{left - 4}" y="{top - 5}" text-anchor="end">{html.escape(text)}</text>'
+    return f'<polyline class="roof" points="{path}"><title>{html.escape(text)}</title></polyline>{label}'
 
 
 def _circle(x: Axis, y: Axis, point: Point) -> str:

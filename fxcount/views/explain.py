@@ -90,7 +90,8 @@ def _explain_module(cost: CostedGraph, name: str, width: int) -> Iterator[str]:
     if nodes:
         inputs = cost.nodes if name == "" else nodes[:1]
         shapes = [shape for node in inputs if node.op == "placeholder" for shape in node.output_shapes]
-        yield from _indented(f"input: {_sizes(shapes or nodes[0].input_shapes)}", width)
+        given = next((node.input_shapes for node in nodes if node.input_shapes), ())
+        yield from _indented(f"input: {_sizes(shapes or given)}", width)
         yield from _indented(f"output: {_sizes(nodes[-1].output_shapes)}", width)
     yield ""
     rows = branch_rows(cost, module_tree(cost, name), depth=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.counts import Counts
 from fxcount.views.head import head
@@ -27,17 +29,22 @@ def overview(
     width: int | None = None,
     units: str = "auto",
     on_command_line: bool = False,
+    columns: Sequence[str] | None = None,
 ) -> str:
     """A row per node while they fit, else the module tree to the depth that fits, what is small in one row, and how to
-    see all. ``format``, ``width`` and ``units`` are as for `table`."""
-    if len(cost.nodes) <= ROWS_THAT_FIT:
+    see all. ``format``, ``width`` and ``units`` are as for `table`; with ``columns`` of their own, such as bytes, it is
+    always the tree, and nothing is taken to be small."""
+    if columns is None and len(cost.nodes) <= ROWS_THAT_FIT:
         return table(cost, format=format, width=width, units=units)
-    tree = module_tree(cost)
+    tree = module_tree(cost, with_bytes=columns is not None)
     deepest = depth_that_fits(tree, 0)[1]
-    short = gathered(tree, lambda part: _is_small(cost, part))
+    short = gathered(tree, lambda part: _is_small(cost, part)) if columns is None else tree
     depth, _ = depth_that_fits(short, ROWS_THAT_FIT)
     is_wide = depth <= 1  # then the largest are shown, and the others are one row
-    rows = branch_rows(cost, tree, depth, top=ROWS_THAT_FIT) if is_wide else branch_rows(cost, short, depth)
+    if is_wide:
+        rows = branch_rows(cost, tree, depth, ROWS_THAT_FIT, chosen=columns)
+    else:
+        rows = branch_rows(cost, short, depth, chosen=columns)
     modules, nodes = HOW_TO_SEE[on_command_line]
     has_rest = any(row["name"].endswith(" more)") for row in rows)
     is_whole = depth >= deepest and not has_rest
@@ -46,8 +53,8 @@ def overview(
     whole = "" if is_whole else f"{modules} shows all of them, and "
     note = f"{shown}{gathers}; {whole}{nodes} all {len(cost.nodes):,} nodes."
     notes = (note, *legend(cost))
-    columns = shown_columns(cost, "module")
-    return rendered(rows, "module", columns, cost.flops, notes, format, width, head(cost), units)
+    chosen = shown_columns(cost, "module") if columns is None else columns
+    return rendered(rows, "module", chosen, cost.flops, notes, format, width, head(cost), units)
 
 
 def _is_small(cost: CostedGraph, part: Amount) -> bool:

@@ -26,17 +26,24 @@ function exact(value, unit = "") {
 }
 function shortened(value, base, names) {
   let size = amount(value), step = 0;
+  if (size >= base ** names.length) return size.toExponential(2);
   while (size >= base * 0.9995 && step < names.length - 1) { size /= base; step++; }
   return (step ? size.toPrecision(size < 999.5 ? 3 : 4) : String(size)) + names[step];
 }
 function short(value, unit) {
   if (unit === "seconds") return time(value);
-  return unit === "bytes" ? shortened(value, 1024, [" B", " KiB", " MiB", " GiB", " TiB"]) : shortened(value, 1000, ["", " K", " M", " G", " T", " P", " E"]);
+  return unit === "bytes" ? shortened(value, 1024, [" B", " KiB", " MiB", " GiB", " TiB", " PiB"]) : shortened(value, 1000, ["", " K", " M", " G", " T", " P", " E"]);
 }
 function time(seconds) {
   const units = [["s", 1], ["ms", 1e-3], ["µs", 1e-6], ["ns", 1e-9]];
   const [name, size] = units.find(([, size]) => seconds >= size) ?? units[3];
   return seconds > 0 ? `${(seconds / size).toFixed(2)} ${name}` : "0";
+}
+// A difference is exact, also where no number of a browser is.
+function difference(one, other, unit) {
+  if (unit === "seconds") { const more = amount(other) - amount(one); return more ? `${more > 0 ? "+" : "-"}${time(Math.abs(more))}` : "0"; }
+  const [a, b] = [one, other].map(each => BigInt(Array.isArray(each) ? each[0] : each ?? 0)), more = b - a;
+  return more ? `${more > 0n ? "+" : "-"}${grouped(more > 0n ? more : -more)}` : "0";
 }
 const percent = (part, whole) => whole > 0 ? `${(100 * part / whole).toFixed(1)}%` : "-";
 
@@ -100,7 +107,7 @@ function picture(count) {
   count.boxes = new Map();
   for (const [row, left, wide, level] of boxes) {
     const value = read(row, state.measure), part = percent(amount(value), whole);
-    const box = make("g", {class: `box${row === state.selected ? " selected" : ""}${within(row) ? "" : " missed"}`, role: "button", tabindex: row === root ? 0 : -1, "aria-label": `${row.name}, ${row.kind}, ${part}`, onclick: () => choose(count, row)},
+    const box = make("g", {"data-key": `box ${data.counts.indexOf(count)} ${row.path || row.name}`, class: `box${row === state.selected ? " selected" : ""}${within(row) ? "" : " missed"}`, role: "button", tabindex: row === root ? 0 : -1, "aria-label": `${row.name}, ${row.kind}, ${part}`, onclick: () => choose(count, row)},
       make("title", {}, `${row.name} ${row.kind === row.name ? "" : row.kind}\n${exact(value, unitOf(state.measure))} ${labelOf(state.measure)}, ${part}`),
       make("rect", {x: left, y: level * HEIGHT, width: wide, height: HEIGHT, rx: 2, fill: colour(row)}));
     const full = row.kind && row.kind !== row.name ? `${row.name} ${row.kind} ${part}` : `${row.name} ${part}`;
@@ -112,6 +119,7 @@ function picture(count) {
   if (!boxes.length) svg.append(make("text", {x: 8, y: 20, fill: "currentColor"}, `no ${labelOf(state.measure)}`));
   svg.addEventListener("keydown", event => move(event, count, root));
   count.frame.replaceChildren(svg);
+  count.deeper.hidden = !boxes.some(([row, , , level]) => level === LEVELS - 1 && row.children.length);
   const path = [];
   for (let row = root; row; row = row.parent) path.unshift(row);
   count.around.replaceChildren(...(path.length > 1 ? path.map(row => make("button", {type: "button", onclick: () => choose(count, row)}, row.name)) : []));
@@ -129,34 +137,35 @@ function move(event, count, root) {
 }
 
 // A choice is explained, looked into, and shown in the table.
-function choose(count, row) {
+function choose(count, row, also = []) {
   const again = row === state.selected && row === count.root;
   state.selected = row;
   if (row.children.length) count.root = again && row.parent ? row.parent : row;
   for (let around = row.parent; around; around = around.parent) around.folded = false;
   draw();
-  explain(count, row);
+  byId("explained").replaceChildren(
+    make("button", {type: "button", "aria-label": "close", style: "float: right", onclick: () => { byId("explained").hidden = true; state.selected = null; draw(); }}, "×"),
+    ...[[count, row], ...also].flatMap(([each, its]) => explanation(each, its)));
+  byId("explained").hidden = false;
 }
 
-function explain(count, row) {
-  const panel = byId("explained"), about = row.about;
+function explanation(count, row) {
+  const about = row.about, whose = data.counts.length > 1 ? `${count.title}: ` : "";
   const pairs = [["class", row.kind && row.kind !== row.name ? row.kind : null], ["path", row.path && row.path !== row.name ? row.path : null], ["calls", row.calls ? exact(row.calls) : null], ["input", about.input], ["output", about.output]], readings = [];
   for (const [key, label] of data.measures.map(each => [each.key, each.meaning])) {
     const value = row.values[data.measures.findIndex(each => each.key === key)], unit = data.measures.find(each => each.key === key).unit;
     const whole = amount(count.modules[0].values[data.measures.findIndex(each => each.key === key)]);
     if (amount(value)) readings.push([label, `${exact(value, unit)}${unit === "bytes" && !Array.isArray(value) ? ` (${short(value, unit)})` : ""}, ${percent(amount(value), whole)}`]);
   }
-  panel.replaceChildren(
-    make("button", {type: "button", "aria-label": "close", style: "float: right", onclick: () => { panel.hidden = true; state.selected = null; draw(); }}, "×"),
-    make("h3", {}, row.times > 1 ? `${row.name}: what is worked out is one of ${row.times}` : row.name),
+  return [
+    make("h3", {}, whose + (row.times > 1 ? `${row.name}: what is worked out is one of ${row.times}` : row.name)),
     listed(pairs.filter(pair => pair[1])),
     ...(about.calls ?? []).flatMap(call => worked(call)),
     ...(about.gradients?.length ? [make("h4", {}, "In the backward pass"), ...about.gradients.flatMap(call => worked(call))] : []),
     ...(about.more ? [make("p", {class: "soft"}, about.more)] : []),
     ...(about.parameters?.length ? [make("h4", {}, "Parameters"), ...about.parameters.map(text => make("code", {}, text))] : []),
     make("h4", {}, "In numbers"), listed(readings),
-  );
-  panel.hidden = false;
+  ];
 }
 
 const listed = pairs => make("dl", {}, ...pairs.flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)]));
@@ -179,7 +188,7 @@ const sorted = {};  // by table: the column and its direction
 function table(id, tops, columns, pick) {
   const body = make("tbody"), header = make("tr");
   columns.forEach((column, k) => header.append(make("th", {scope: "col", class: `${column.number ? "number" : ""}${column.minor ? " minor" : ""}`, "aria-sort": sorted[id]?.[0] === k ? (sorted[id][1] > 0 ? "ascending" : "descending") : null},
-    make("button", {type: "button", onclick: () => sort(id, k, column)}, column.name))));
+    make("button", {type: "button", "data-key": `sort ${id} ${k}`, onclick: () => sort(id, k, column)}, column.name))));
   const [by, sign] = sorted[id] ?? [];
   const ordered = rows => by === undefined ? rows : [...rows].sort((a, b) => {
     const [one, other] = [a, b].map(columns[by].key);
@@ -191,14 +200,15 @@ function table(id, tops, columns, pick) {
     if (shown >= ROWS) { left++; return; }
     shown++;
     const open = !row.folded || (state.query && row.children.some(within));
-    const fold = row.children.length ? make("button", {type: "button", class: "fold", "aria-label": `fold ${row.name}`, "aria-expanded": String(open), onclick: () => { row.folded = open; draw(); }}) : make("span", {class: "fold", style: "visibility: hidden"});
+    const fold = row.children.length ? make("button", {type: "button", class: "fold", "data-key": `fold ${id} ${row.path || row.name}`, "aria-label": `fold ${row.name}`, "aria-expanded": String(open), onclick: () => { row.folded = open; draw(); }}) : make("span", {class: "fold", style: "visibility: hidden"});
     const line = make("tr", {class: `${row === state.selected ? "selected" : ""}${state.query && matches(row) ? " found" : ""}`, "data-level": row.level});
     columns.forEach((column, k) => line.append(make("td", {class: `${column.number ? "number" : ""}${column.minor ? " minor" : ""}`, style: k ? null : `padding-left: ${0.4 + 1.1 * row.level}rem`, title: k ? null : row.path || row.name},
-      ...(k ? [] : [fold]), ...(k ? column.cell(row) : [make("button", {type: "button", onclick: () => pick(row)}, row.name)]))));
+      ...(k ? [] : [fold]), ...(k ? column.cell(row) : [make("button", {type: "button", "data-key": `pick ${id} ${row.path || row.name}`, onclick: () => pick(row)}, row.name)]))));
     body.append(line);
     if (open) ordered(row.children).forEach(add);
   }
   ordered(tops).forEach(add);
+  if (!shown) return [make("p", {class: "soft"}, "Nothing here has that in its name.")];
   const frame = make("div", {class: "wide"}, make("table", {id}, make("thead", {}, header), body));
   return left ? [frame, make("p", {class: "soft"}, `${grouped(left)} more rows: fold, or search.`)] : [frame];
 }
@@ -228,14 +238,14 @@ function columnsOf(count, by) {
 function comparedColumns() {
   const both = row => [row.here, row.there].map(each => each && each[place(state.measure)]);
   const change = row => amount(both(row)[1]) - amount(both(row)[0]);
-  const unit = unitOf(state.measure), sign = number => number ? `${number > 0 ? "+" : "-"}${unit === "seconds" ? time(Math.abs(number)) : grouped(Math.abs(number))}` : "0";
+  const unit = unitOf(state.measure);
   const relative = row => !row.here ? "only in other" : !row.there ? "only here" : amount(both(row)[0]) ? `${change(row) > 0 ? "+" : ""}${(100 * change(row) / amount(both(row)[0])).toFixed(1)}%` : change(row) ? "from 0" : "0.0%";
   const label = labelOf(state.measure);
   return [
     {name: "module", key: row => row.name, cell: row => [row.name]},
     {name: "class", minor: true, key: row => row.kind, cell: row => [row.kind]},
     ...["", " of other"].map((whose, k) => ({name: label + whose, number: true, minor: k === 0, key: row => amount(both(row)[k]), cell: row => [exact(both(row)[k], unit)]})),
-    {name: "change", number: true, minor: true, key: change, cell: row => [sign(change(row))]},
+    {name: "change", number: true, minor: true, key: change, cell: row => [row.changes?.[place(state.measure)] ?? difference(...both(row), unit)]},
     {name: "relative", number: true, key: change, cell: row => [relative(row)]},
   ];
 }
@@ -249,23 +259,27 @@ function stands(row, path) {
 }
 
 function draw() {
+  const focused = document.activeElement?.dataset?.key;
+  redraw();
+  if (focused) document.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({preventScroll: true});
+}
+
+function redraw() {
   for (const count of data.counts) {
     const total = amount(read(count.modules[0], state.measure)), kinds = new Map();
     picture(count);
     for (const [row] of count.boxes) if (row.parent && row.kind) kinds.set(row.kind, colour(row));
     count.legend.replaceChildren(...[...kinds].slice(0, 16).map(([kind, fill]) => make("li", {}, make("span", {class: "swatch", style: `background: ${fill}`}), kind)));
     count.notes.replaceChildren(...count.legends[state.convention].map(text => make("p", {class: "soft"}, text)));
-    count.sum.textContent = `${exact(read(count.modules[0], state.measure), unitOf(state.measure))} ${labelOf(state.measure)}${total >= 1e4 && !Array.isArray(read(count.modules[0], state.measure)) && unitOf(state.measure) !== "seconds" ? ` (${short(total, unitOf(state.measure))})` : ""}`;
+    count.sum.textContent = `${exact(read(count.modules[0], state.measure), unitOf(state.measure))} ${unitOf(state.measure) === "seconds" ? data.measures[place(state.measure)].meaning : labelOf(state.measure)}${total >= 1e4 && !Array.isArray(read(count.modules[0], state.measure)) && unitOf(state.measure) !== "seconds" ? ` (${short(total, unitOf(state.measure))})` : ""}`;
   }
-  byId("scale").hidden = data.counts.length < 2;
+  byId("scale").hidden = data.counts.length < 2 || data.counts.some(count => count.root?.parent);
   if (!data.tables) return;
   const parts = [];
   if (data.compared) {
     const find = row => {
-      for (const count of data.counts) {
-        const own = row[count === data.counts[0] ? "here" : "there"] && count.modules.find(each => stands(each, row.path));
-        if (own) return choose(count, own);
-      }
+      const found = data.counts.map((count, k) => [count, row[k ? "there" : "here"] && count.modules.find(each => stands(each, row.path))]).filter(pair => pair[1]);
+      if (found.length) choose(...found[0], found.slice(1));
     };
     parts.push(make("h2", {}, "Module by module"), ...table("compared", [data.compared[0]], comparedColumns(), find));
   } else {
@@ -289,10 +303,11 @@ function start() {
   for (const count of data.counts) {
     count.frame = make("div", {class: "picture"});
     count.around = make("nav", {class: "around", "aria-label": "The modules around"});
+    count.deeper = make("p", {class: "soft"}, "There are more levels: a click on a box shows those in it.");
     count.legend = make("ul", {class: "legend", "aria-label": "Colours by class"});
     count.notes = make("div");
     count.sum = make("p", {class: "sum"});
-    byId("counts").append(make("section", {}, data.counts.length > 1 ? make("h2", {}, count.title) : null, ...(data.counts.length > 1 ? count.head.map(line => make("p", {class: "soft"}, line)) : []), count.sum, count.frame, count.around, count.legend, count.notes));
+    byId("counts").append(make("section", {}, data.counts.length > 1 ? make("h2", {}, count.title) : null, ...(data.counts.length > 1 ? count.head.map(line => make("p", {class: "soft"}, line)) : []), count.sum, count.frame, count.deeper, count.around, count.legend, count.notes));
     open(count.modules, 60);
   }
   if (data.compared) { grown(data.compared); open(data.compared, 60); }

@@ -35,8 +35,12 @@ ROW = ("level", "name", "path", "kind", "calls", "times", "values", "about")
 """What a row is a list of: how many rows lie around it, its name, path and class, how often it was called, how many
 equal modules it is, a number for each measure, and its explanation."""
 
-COMPARED = ("level", "name", "path", "kind", "here", "there")
-"""What a row of two counts is a list of: as above, and the numbers of either, None where the module is not there."""
+COMPARED = ("level", "name", "path", "kind", "here", "there", "changes")
+"""What a row of two counts is a list of: as above, the numbers of either, None where the module is not there, and the
+changes as texts where sizes are symbols."""
+
+WHOSE = {1: ("",), 2: ("This: ", "Other: ")}
+"""What stands before the names of one or two models."""
 
 Numbers = list[Any]
 """One for each measure."""
@@ -79,7 +83,7 @@ def page_data(counted: Sequence[CostedGraph], times: Sequence[RooflineRecord] = 
     return {
         "conventions": [{"name": each.name, "meaning": each.meaning} for each in conventions.values()],
         "measures": [vars(each) for each in _measures(conventions, has_backward, times[0] if times else None)],
-        "counts": [each.data() for each in shown],
+        "counts": [each.data(whose) for each, whose in zip(shown, WHOSE[len(shown)], strict=True)],
         "compared": [*_compared(*shown)] if len(shown) > 1 else None,
         "equations": equations.written,
         "row": ROW,
@@ -100,7 +104,8 @@ def _measures(
         yield Measure(f"{key}bytes", f"{label}bytes", f"{label}bytes read and written", "bytes")
     yield Measure("params", "parameters", "parameters")
     if times is not None:
-        yield Measure("seconds", "time at best", f"time at best on {times.device.name}", "seconds")
+        passes = ", ".join(times.by_phase())
+        yield Measure("seconds", "time at best", f"time at best on {times.device.name} ({passes})", "seconds")
 
 
 class Equations:
@@ -166,17 +171,18 @@ class _Shown:
             self._own[node.owner].append(node)
             path = node.owner
             while path:
-                self._ends[path] = (self._ends.get(path, (node, node))[0], node)
+                first = self._ends.get(path, (node, node))[0]
+                self._ends[path] = (first if first.input_shapes else node, node)
                 path = parent_of(path)
         self._parameters: defaultdict[str, list[str]] = defaultdict(list)
         for name in (*cost.parameters, *cost.shared):
             self._parameters[name.rpartition(".")[0]].append(name)
 
-    def data(self) -> dict[str, Any]:
-        """Both trees, and what is written around them."""
+    def data(self, whose: str) -> dict[str, Any]:
+        """Both trees, and what is written around them; ``whose`` stands before the name of the model."""
         readings = {name: self.cost.under(convention) for name, convention in self._conventions.items()}
         return {
-            "title": self.cost.modules[""].kind or "the model",
+            "title": whose + (self.cost.modules[""].kind or "the model"),
             "head": head(self.cost),
             "legends": {name: legend(reading) for name, reading in readings.items()},
             "modules": [*self._modules()],
@@ -184,7 +190,7 @@ class _Shown:
         }
 
     def _modules(self) -> Iterator[list[Any]]:
-        found = amounts(self.cost.by_module())
+        found = amounts(self.cost.by_module(), with_bytes=True)
         tree = grow({path: Timed(amount, self.seconds.get(path)) for path, amount in found.items()}, _joins)
         for branch, level, times in lines(tree):
             amount = branch.value.amount * times
@@ -206,12 +212,16 @@ class _Shown:
         yield next(self._modules())
         times = {} if self._times is None else self._times.by_operator()
         calls: defaultdict[str, list[OperatorCost]] = defaultdict(list)
+        gradients: defaultdict[str, list[OperatorCost]] = defaultdict(list)
         for node in self.cost.nodes:
             for each in node.operators:
                 calls[each.name].append(each)
+            for each in node.backward_operators or ():
+                gradients[each.name].append(each)
         for name, operator in self.cost.by_operator().items():
             values = self.numbers(operator.counts, times[name].seconds if name in times else None)
-            yield [1, name, name, name, _plain(operator.calls), 1, values, self._worked(calls[name], [])]
+            ran = _plain(operator.calls + len(gradients[name]))
+            yield [1, name, name, name, ran, 1, values, self._worked(calls[name], gradients[name])]
 
     def numbers(self, counts: Counts, seconds: float | None) -> Numbers:
         """What the measures read, in their order."""
@@ -284,7 +294,16 @@ def _compared(here: _Shown, there: _Shown) -> Iterator[list[Any]]:
             else shown.numbers((amount * times).counts, shown.seconds.get(branch.path, 0) * times)
             for amount, shown in ((pair.here, here), (pair.there, there))
         ]
-        yield [level, branch.label or "(model)", branch.path, pair.kind, *sides]
+        yield [level, branch.label or "(model)", branch.path, pair.kind, *sides, _changes(*sides)]
+
+
+def _changes(here: Numbers | None, there: Numbers | None) -> list[str | None] | None:
+    """What the numbers of the other are more, in words where one of the two is an expression; None if none is."""
+    count = len(here or there or ())
+    pairs = [[side[k] if side else 0 for side in (here, there)] for k in range(count)]
+    if not any(isinstance(each, list) for pair in pairs for each in pair):
+        return None
+    return [" to ".join(each[1] if isinstance(each, list) else f"{each:,}" for each in pair) for pair in pairs]
 
 
 def _plain(number: Any) -> Any:

@@ -21,18 +21,21 @@ def roofline_picture(roofline: RooflineRecord) -> Picture:
     modules = {path: time for path, time in roofline.own_by_module().items() if time.operations and time.bytes}
     longest = sorted(modules.items(), key=lambda item: -item[1].seconds)[:MOST_POINTS]
     reached = [(time.operations / time.bytes, time.operations / time.seconds) for _, time in longest]
-    ridges = [peak / device.bandwidth for peak in device.peak.values()]
+    peaks = {str(dtype).removeprefix("torch."): peak for dtype, peak in device.peak.items()}
+    if device.reduced_float32 is not None:
+        peaks["float32 with fewer bits"] = device.reduced_float32
+    ridges = [peak / device.bandwidth for peak in peaks.values()]
     across = [*(each for each, _ in reached), *ridges]
     x = Axis("operations for each byte", min(across) / 4, max(across) * 4, _power, log=True)
-    low = min([*(each for _, each in reached), min(device.peak.values())])
-    y = Axis("operations a second, at best", low / 4, max(device.peak.values()) * 2, _power, log=True)
+    low = min([*(each for _, each in reached), *peaks.values()])
+    y = Axis("operations a second, at best", low / 4, max(peaks.values()) * 2, _power, log=True)
     start = max(x.low, y.low / device.bandwidth)
     lines = [
         (
-            f"{str(dtype).removeprefix('torch.')}: {count_text(round(peak))} operations a second",
+            f"{name}: {count_text(round(peak))} operations a second",
             [(each, min(peak, each * device.bandwidth)) for each in (start, max(start, ridge), x.high)],
         )
-        for (dtype, peak), ridge in zip(device.peak.items(), ridges, strict=True)
+        for (name, peak), ridge in zip(peaks.items(), ridges, strict=True)
     ]
     kinds = list(dict.fromkeys(roofline.kinds.get(path, "") for path, _ in longest))
     points = [

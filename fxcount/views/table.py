@@ -98,7 +98,8 @@ def table(
             hint = "; backward_... are there after count_graph(..., backward=True)" if name in BACKWARD_COUNTS else ""
             raise InputError(f"unknown column {name!r}; by {by} there are {', '.join(known)}{hint}")
     if by == "module":
-        rows = branch_rows(cost, module_tree(cost), depth, top, sort, chosen)
+        tree = module_tree(cost, with_bytes=not MOVED.isdisjoint(chosen))
+        rows = branch_rows(cost, tree, depth, top, sort, chosen)
     else:
         rows = _arranged(rows_by(cost, by), lambda row: row, _sum_of_rows, top, sort)
         rows.append({"name": "total", **cost.counts.numbers(cost.convention)})
@@ -265,6 +266,10 @@ _ARITHMETIC = CONVENTIONS["arithmetic"]
 
 SIZES = frozenset({"read", "written", "backward_read", "backward_written"})
 """The columns that are bytes."""
+
+
+MOVED = SIZES | {"intensity"}
+"""Those that tell of bytes."""
 
 
 def _text(name: str, row: Row, total: int, units: str) -> str:

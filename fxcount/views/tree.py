@@ -34,23 +34,25 @@ class Amount:
         return Amount(self.kind, self.calls + other.calls, self.nodes + other.nodes, self.counts + other.counts)
 
 
-def module_tree(cost: CostedGraph, root: str = "") -> Branch[Amount]:
-    """The tree of the module at ``root`` and all inside it. What lies inside a module adds up to it, exactly."""
+def module_tree(cost: CostedGraph, root: str = "", with_bytes: bool = False) -> Branch[Amount]:
+    """The tree of the module at ``root`` and all inside it. What lies inside a module adds up to it, exactly; of bytes
+    too where it is asked for ``with_bytes``."""
     prefix = f"{root}." if root else ""
     modules = {
         path.removeprefix(prefix) if path != root else "": module
         for path, module in cost.by_module().items()
         if path == root or path.startswith(prefix)
     }
-    return replace(grow(amounts(modules), is_container), label=root or "(model)")
+    return replace(grow(amounts(modules, with_bytes), is_container), label=root or "(model)")
 
 
-def amounts(modules: Mapping[str, ModuleCost]) -> dict[str, Amount]:
-    """By path: every module, and under ``(own)`` what those that contain others do and hold themselves."""
+def amounts(modules: Mapping[str, ModuleCost], with_bytes: bool = False) -> dict[str, Amount]:
+    """By path: every module, and under ``(own)`` what those that contain others do and hold themselves, and
+    ``with_bytes`` what they only move."""
     found = {path: Amount(module.kind, module.calls, module.nodes, module.counts) for path, module in modules.items()}
     for path in {parent_of(path): None for path in modules if path}:
         own = modules[path].own_counts
-        if own.is_something:
+        if own.is_something or (with_bytes and own.moves_something):
             found[f"{path}.{OWN}" if path else OWN] = Amount("", 0, 0, own)
     return found
 

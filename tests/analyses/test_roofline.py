@@ -234,6 +234,9 @@ def test_the_picture_has_a_roof_and_a_point_for_each_module() -> None:
     roof = trained().roofline(SLOW)
     svg = drawn(roof.plot())
     assert texts(svg, "roof") == ["float32: 1.00 G operations a second"]
+    reduced = drawn(trained().roofline(replace(SLOW, reduced_float32=4e9)).plot())
+    assert texts(reduced, "roof")[1] == "float32 with fewer bits: 4.00 G operations a second"
+    assert trained().roofline([SLOW])._repr_html_().startswith("<div")
     points = texts(svg, "point")
     with_operations = [path for path, each in roof.own_by_module().items() if each.operations and each.bytes]
     assert {each.split(" ")[0] for each in points} == {path or "(model)" for path in with_operations}

@@ -243,9 +243,9 @@ def test_budgets_that_are_exceeded(budget: str, line: str, capfd: pytest.Capture
         ("--max-flops many", "a budget is a number such as 5G"),
         ("--convention flops", "unknown convention 'flops'; the known ones are multiplications"),
         ("--convention macs=two", "the weight of 'macs' must be an int"),
-        ("--explain _0 --top 3", "--top does not go with explain"),
-        ("--explain _0 --format json", "--format does not go with explain"),
-        ("--explain _0 --compare torch.nn:ReLU", "--compare does not go with explain"),
+        ("--explain _0 --top 3", "--top does not go with --explain"),
+        ("--explain _0 --format json", "--format does not go with --explain"),
+        ("--explain _0 --compare torch.nn:ReLU", "--compare does not go with --explain"),
         ("--format json --by node", "--by does not go with json"),
         ("--output page.html --top 3", "--top does not go with html"),
         ("--compare torch.nn:ReLU --format csv", "a comparison is shown as table, github or html, not as csv"),
@@ -268,7 +268,7 @@ def test_budgets_that_are_exceeded(budget: str, line: str, capfd: pytest.Capture
         ("--prompt 3 --generate 4", "--generate needs the MODEL that generates"),
         ("torch.nn:ReLU --prompt 3 --generate 4 --memory", "--memory does not go with --generate"),
         ("torch.nn:ReLU --prompt 3 --generate 4 --max-flops 1", "--max-flops does not go with --generate"),
-        ("torch.nn:ReLU --prompt 3 --generate 4 --by node", "--by does not go with generate"),
+        ("torch.nn:ReLU --prompt 3 --generate 4 --by node", "--by does not go with --generate"),
         ("torch.nn:ReLU --prompt 3 --generate 4 --format csv", "a generation is shown as table, github or json"),
         ("torch.nn:ReLU --prompt 3 --generate 4", "a language model takes input_ids, and ReLU does not"),
     ],
@@ -365,7 +365,7 @@ def test_a_budget_of_memory(capfd: pytest.CaptureFixture[str]) -> None:
         ("--memory --by node", "--by is module, kind, tensor, operator here, not node"),
         ("--by tensor", "--by is node, module, operator here, not tensor"),
         ("--max-memory 5G", "a size is a number of bytes such as 24GiB or 500MB, not '5G'"),
-        ("--memory --explain 0", "--explain does not go with memory"),
+        ("--memory --explain 0", "--explain does not go with --memory"),
     ],
 )
 def test_bad_usage_of_memory(arguments: str, message: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -469,3 +469,17 @@ def test_the_time_on_a_device(capfd: pytest.CaptureFixture[str]) -> None:
     assert "unknown device 'h1000'; the known ones are H100 SXM" in capfd.readouterr().err
     assert main([*arguments, "--format", "csv"]) == 2
     assert "a time is shown as table, github, json or html, not as csv" in capfd.readouterr().err
+
+
+def test_a_page_of_two_models_and_their_times(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    first, other = "torch.nn:Linear(4, 3)", "torch.nn:Linear(4, 5)"
+    main([first, "--input", "2,4", "--compare", other, "--device", "L4", "--output", str(page)])
+    text = page.read_text(encoding="utf-8")
+    assert "time at best on L4 (forward)" in text
+    assert '"title":"Other: Linear"' in text
+
+
+def test_bytes_fit_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["torchvision/resnet50", "--bytes"])
+    assert len(capsys.readouterr().out.splitlines()) <= 45

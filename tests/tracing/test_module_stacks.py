@@ -253,3 +253,9 @@ def test_a_program_is_not_counted_for_what_it_was_not_exported_for(tracer: str) 
     assert count_graph(program, torch.randn(2, 4), tracer=tracer).macs == 24
     named = torch.export.export(nn.Linear(4, 3), (), {"input": torch.randn(2, 4)})
     assert count_graph(named, {"input": torch.randn(2, 4)}, tracer=tracer).macs == 24
+
+
+def test_what_goes_into_a_module_is_no_parameter_of_its_own() -> None:
+    program = torch.export.export(nn.Sequential(nn.Linear(4, 3)), (torch.randn(2, 4),))
+    explained = count_graph(program, torch.randn(2, 4)).explain("0")
+    assert "input: [2, 4] = 8 elements" in explained

@@ -298,6 +298,16 @@ def test_measures_of_the_backward_pass_and_of_time(tmp_path: Path) -> None:
     row = dict(zip(headings, whole, strict=True))
     assert row["backward FLOPs"] == f"{cost.backward_flops:,}"
     assert row["share of time at best"] == "100.0%"
+    script = """
+      row_of("operators", "aten.convolution_backward")?.querySelector("button:last-child").click();
+      row_of("operators", "aten.mm").querySelector("button:last-child").click();
+      choose_in("measure", "seconds");
+      return [explained(), visible(".sum").map(sum => sum.textContent)];
+    """
+    of_gradient, (total,) = answer(cost, script, tmp_path, device="L4")
+    assert "In the backward pass" in of_gradient
+    assert "macs = outputs * contracted" in of_gradient
+    assert total.endswith("time at best on L4 (forward, backward)")
     assert row["time at best"] == time_text(cost.roofline("L4").seconds)
 
 
@@ -318,6 +328,81 @@ def test_two_counts_side_by_side(tmp_path: Path) -> None:
     assert round(narrower, 3) == round(96 / 144, 3)
     assert before == ""
     assert "12 * 4 = 48 multiply-accumulates" in of_layer
+    assert "Other: Sequential: " in of_layer
+    script = """
+      const title = visible("h2").map(each => each.textContent), scale = () => visible("#scale").length;
+      const before = scale();
+      row_of("compared", "(model)").querySelector("button:last-child").click();
+      const both = explained();
+      press(visible(".box").at(-1));
+      press(visible(".box")[0]);
+      return [title, before, both];
+    """
+    titles, scale, both = answer(one, script, tmp_path, other=other)
+    assert titles[:2] == ["This: Sequential", "Other: Sequential"]
+    assert scale == 1
+    assert "This: Sequential: (model)" in both
+    assert "Other: Sequential: (model)" in both
+
+
+@needs_browser
+def test_changes_are_exact_and_in_words_where_sizes_are_symbols(tmp_path: Path) -> None:
+    many = [torch.empty(1).expand(2**20, 2**20 - k) for k in (0, 1)]
+    one, other = (count_graph(lambda x, w=w: x @ w, torch.empty(1).expand(2**20, 2**20)) for w in many)
+    script = 'choose_in("measure", "macs"); return rows("compared")[0]'
+    assert answer(one, script, tmp_path, other=other)[-2] == f"-{2**40:,}"
+    x = torch.ones(2, 3)
+    one = count_graph(nn.Linear(3, 4), x, dynamic_shapes={"input": {0: "batch"}})
+    other = count_graph(nn.Linear(3, 8), x, dynamic_shapes={"input": {0: "n"}})
+    assert answer(one, script, tmp_path, other=other)[-2] == "12*batch to 24*n"
+
+
+@needs_browser
+def test_what_is_used_keeps_the_focus(tmp_path: Path) -> None:
+    script = """
+      const seen = [], use = element => {
+        element.focus();
+        element.click();
+        seen.push(document.activeElement.textContent || document.activeElement.className);
+      };
+      use(row_of("modules", "block").querySelector(".fold"));
+      use(visible("#modules th button")[0]);
+      use(row_of("modules", "layer").querySelector("button:last-child"));
+      box("block").focus();
+      key("Enter");
+      seen.push(document.activeElement.getAttribute("aria-label"));
+      return seen;
+    """
+    assert answer(residual(), script, tmp_path) == ["fold", "module", "layer", "block, Sequential, 66.7%"]
+
+
+@needs_browser
+def test_a_search_that_finds_nothing_says_so(tmp_path: Path) -> None:
+    script = 'search("nobody"); return visible("#tables p").map(each => each.textContent)'
+    assert answer(residual(), script, tmp_path).count("Nothing here has that in its name.") == 2
+
+
+class Joined(nn.Module):
+    """Two layers whose results are put side by side, which computes nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([self.one(x), self.other(x)], 1)
+
+
+@needs_browser
+def test_bytes_of_what_a_module_moves_itself_have_a_row(tmp_path: Path) -> None:
+    cost = count_graph(Joined(), torch.ones(2, 4))
+    script = 'return [column("modules", "module"), column("modules", "bytes")]'
+    names, sizes = answer(cost, script, tmp_path)
+    assert names == ["(model)", "one", "other", "(own)"]
+    assert int(sizes[-1]) == 2 * 2 * 8 * 4  # it reads and writes 2 x 8 numbers
+    assert sum(map(int, sizes[1:])) == int(sizes[0])
+    assert "(own)" in cost.table("module", columns=["name", "read", "written"])
+    assert "(own)" not in cost.table("module")
 
 
 @needs_browser
