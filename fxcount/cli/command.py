@@ -18,6 +18,7 @@ from fxcount.cli.example_inputs import call_with, dynamic_shapes, example_sizes,
 from fxcount.cli.named_models import NamedModel, in_dtype, load_model
 from fxcount.cli.options import Options, parse
 from fxcount.cli.progress import progress
+from fxcount.cli.split_models import split_over
 from fxcount.cli.worked_example import worked_example, worked_example_input
 from fxcount.count import count_graph
 from fxcount.errors import FxcountError, InputError, ModelError
@@ -131,7 +132,7 @@ def count(name: str | None, options: Options) -> GraphCost:
         ModelError: the model fails.
     """
     model, call = named_call(name, options)
-    with working(f"counting {name}", options):
+    with working(f"counting {name}", options), split_over(options.axes, model):
         cost = count_graph(
             model,
             call.args,

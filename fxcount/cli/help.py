@@ -14,11 +14,11 @@ MODEL: torchvision/NAME, timm/NAME, hf/CONFIG.json, hf/ORG/NAME, FILE.py:NAME,
   --format F, --output FILE      table, github, csv, json, html; in FILE
   --backward, --optimizer NAME   the backward pass too; a step, as of adamw
   --bytes, --memory, --device D  bytes moved; held; its time at best, on L4
-  --memory --device D --seconds S    together: a step, its rate, and its share
-                                 of the peak if it was measured to take S
+  --memory --device D --seconds S    a step; its share of the peak if it took S
   --prompt N --generate N, --batch N    a language model that generates, step
                                  by step; with --device what it serves at best
   --explain NODE, --compare M    why it costs that; two models side by side
+  --mesh dp=16,tp=8              what one rank of a hf/ model does and sends
   --max-flops N, --max-params N, --max-memory SIZE    exit 1 above 5G or 24GiB
   --strict, --quiet, --version   exit 3 if any is uncounted; print errors only
 examples:

@@ -11,6 +11,7 @@ import torch
 from fxcount.analyses.devices import device_named
 from fxcount.cli.budget import parse_count, parse_size
 from fxcount.cli.example_inputs import InputShape, example_sizes
+from fxcount.cli.split_models import parse_mesh
 from fxcount.cost import Convention
 from fxcount.engine.optimizer_step import MakeOptimizer
 from fxcount.errors import InputError
@@ -50,6 +51,7 @@ class Options(argparse.Namespace):
     generate: int | None
     batch: int | None
     dtype: str | None
+    mesh: str | None
     seconds: float | None
     units: str
     all: bool
@@ -63,6 +65,7 @@ class Options(argparse.Namespace):
     sizes: dict[str, int]
     view: str
     own_dtype: torch.dtype | None
+    axes: dict[str, int]
     reading: Convention
     flops_budget: int | None
     params_budget: int | None
@@ -91,7 +94,10 @@ def parse(argv: Sequence[str] | None = None) -> Options:
     if options.device is not None:
         device_named(options.device)
     options.make_optimizer = None if options.optimizer is None else parse_optimizer(options.optimizer)
+    options.axes = {} if options.mesh is None else parse_mesh(options.mesh)
     options.view = _view(options)
+    if options.axes and options.view in ("memory", "step", "generate"):
+        raise InputError(f"--mesh does not go with --{options.view}: what one rank computes and sends is counted")
     return options
 
 
@@ -115,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
         "--optimizer",
         "--device",
         "--dtype",
+        "--mesh",
     ):
         parser.add_argument(name)
     for name in GENERATION:

@@ -483,3 +483,35 @@ def test_a_page_of_two_models_and_their_times(tmp_path: Path) -> None:
 def test_bytes_fit_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
     main(["torchvision/resnet50", "--bytes"])
     assert len(capsys.readouterr().out.splitlines()) <= 45
+
+
+def test_one_rank_of_a_mesh(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of 2 layers of width 64 every product is split over two ranks: a half of the macs of one rank alone."""
+    config = transformers.LlamaConfig(
+        num_hidden_layers=2, hidden_size=64, intermediate_size=128, num_attention_heads=8, vocab_size=96
+    )
+    config.architectures = ["LlamaForCausalLM"]
+    config.save_pretrained(tmp_path)
+    found = []
+    for mesh in ([], ["--mesh", "dp=4,tp=2"]):
+        main([f"hf/{tmp_path}", "--input", "input_ids=1,16:int64", "--backward", "--format", "json", *mesh])
+        found.append(json.loads(capsys.readouterr().out))
+    whole, one = found
+    for name in ("macs", "backward_macs"):
+        assert sum(node[name] for node in whole["nodes"]) == 2 * sum(node[name] for node in one["nodes"])
+    assert one["call"]["mesh"] == "dp=4, tp=2"
+    main([f"hf/{tmp_path}", "--mesh", "tp=2"])
+    assert "one rank of tp=2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--mesh", "pp=2"], "--mesh gives numbers of ranks, such as dp=16,tp=8, not 'pp=2': over dp"),
+        (["torch.nn:Linear(4, 3)", "--input", "2,4", "--mesh", "tp=2"], "Linear has no plan of how to split it"),
+        (["torch.nn:Linear(4, 3)", "--memory", "--mesh", "dp=2"], "--mesh does not go with --memory"),
+    ],
+)
+def test_a_mesh_that_cannot_be(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
