@@ -1,0 +1,76 @@
+"""Counts a step of training of Llama-3.1-405B on several meshes, and writes ``docs/sharded.md``.
+
+python -m tests.sharded
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from fxcount.views.units import size_text
+from tests.benchmarks.report import machine
+
+PAGE = Path(__file__).parents[2] / "docs" / "sharded.md"
+
+TOKENS = 8192
+
+MESHES = ("", "tp=8", "dp=16,tp=8")
+
+HEAD = f"""# A model on several ranks
+
+Written by `python -m tests.sharded`: what one rank does in a step of training of Llama-3.1-405B, forward and backward, on
+{TOKENS:,} tokens for each rank of `dp`, in bfloat16. The model is split by torch after the plan that transformers has for it,
+as `fxcount hf/CONFIG --mesh dp=16,tp=8` does; no device is there. Each row is a process of its own: how long the count took
+in it, and by how much its memory grew meanwhile.
+"""
+
+
+def counted(mesh: str) -> dict[str, Any]:
+    """One split."""
+    command = [sys.executable, "-m", "tests.sharded.one", mesh, str(TOKENS)]
+    found: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert not found["uncounted"], found["uncounted"]
+    return found
+
+
+def page(rows: dict[str, dict[str, Any]], where: str) -> str:
+    """The whole page."""
+    header = (
+        "mesh",
+        "parameters",
+        "MACs",
+        "backward MACs",
+        "sent over tp",
+        "sent over dp",
+        "seconds",
+        "memory grew by",
+    )
+    cells = [
+        (
+            mesh or "one rank",
+            f"{found['params']:,}",
+            f"{found['macs']:,}",
+            f"{found['backward']:,}",
+            *(size_text(found["sent"].get(axis, 0)) for axis in ("tp", "dp")),
+            f"{found['seconds']:.1f}",
+            size_text(found["grown"]),
+        )
+        for mesh, found in rows.items()
+    ]
+    whole = rows[""]
+    lines = [
+        f"8 times the MACs of a rank of {mesh} are {8 * found['macs']:,} forward and {8 * found['backward']:,} backward: "
+        + ("those of one rank alone." if 8 * found["macs"] == whole["macs"] else "not those of one rank alone.")
+        for mesh, found in rows.items()
+        if mesh
+    ]
+    table = tabulate(cells, header, "github", disable_numparse=True)
+    return "\n".join((HEAD, f"The machine: {where}.\n", table, "", *lines)) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page({mesh: counted(mesh) for mesh in MESHES}, machine()))

@@ -1,0 +1,20 @@
+"""The page of a model on several ranks."""
+
+from tests.sharded.__main__ import counted, page
+
+
+def found(macs: int, **sent: int) -> dict[str, object]:
+    return {"params": 10, "macs": macs, "backward": 2 * macs, "sent": sent, "seconds": 1.25, "grown": 2**20}
+
+
+def test_a_row_for_each_mesh_and_what_eight_ranks_do() -> None:
+    text = page({"": found(80), "tp=8": found(10, tp=2048), "dp=16,tp=8": found(11, tp=2048, dp=1024)}, "a machine")
+    assert "| tp=8       | 10           | 10     | 20              | 2.0 KiB        | 0 B            | 1.2" in text
+    assert "8 times the MACs of a rank of tp=8 are 80 forward and 160 backward: those of one rank alone." in text
+    assert "8 times the MACs of a rank of dp=16,tp=8 are 88 forward and 176 backward: not those of one rank" in text
+
+
+def test_a_count_on_one_rank_of_many() -> None:
+    one = counted("dp=16,tp=8")
+    assert one["params"] == (405_853_388_800 - 253 * 16_384) // 128 + 253 * 16_384 // 16
+    assert one["grown"] < 1e9
