@@ -22,11 +22,13 @@ MESHES = ("", "tp=8", "dp=16,tp=8")
 
 HEAD = f"""# A model on several ranks
 
-Written by `python -m tests.sharded`: what one rank does in a step of training of Llama-3.1-405B, forward and backward, on
-{TOKENS:,} tokens for each rank of `dp`, in bfloat16. The model is split by torch after the plan that transformers has for it,
-as `fxcount hf/CONFIG --mesh dp=16,tp=8` does; no device is there. Each row is a process of its own: how long the count took
-in it, and by how much its memory grew meanwhile.
+Written by `python -m tests.sharded`: what one rank does in a step of training of Llama-3.1-405B, forward and backward,
+on {TOKENS:,} tokens for each rank of `dp`, in bfloat16. The model is split by torch after the plan that transformers
+has for it, as `fxcount hf/CONFIG --mesh dp=16,tp=8` does; no device is there. Each row is a process of its own: how
+long the count took in it, and by how much its memory grew meanwhile.
 """
+
+HEADER = ("mesh", "parameters", "MACs", "backward MACs", "over tp", "over dp", "seconds", "memory grew by")
 
 
 def counted(mesh: str) -> dict[str, Any]:
@@ -39,16 +41,6 @@ def counted(mesh: str) -> dict[str, Any]:
 
 def page(rows: dict[str, dict[str, Any]], where: str) -> str:
     """The whole page."""
-    header = (
-        "mesh",
-        "parameters",
-        "MACs",
-        "backward MACs",
-        "sent over tp",
-        "sent over dp",
-        "seconds",
-        "memory grew by",
-    )
     cells = [
         (
             mesh or "one rank",
@@ -61,15 +53,17 @@ def page(rows: dict[str, dict[str, Any]], where: str) -> str:
         )
         for mesh, found in rows.items()
     ]
-    whole = rows[""]
-    lines = [
-        f"8 times the MACs of a rank of {mesh} are {8 * found['macs']:,} forward and {8 * found['backward']:,} backward: "
-        + ("those of one rank alone." if 8 * found["macs"] == whole["macs"] else "not those of one rank alone.")
-        for mesh, found in rows.items()
-        if mesh
-    ]
-    table = tabulate(cells, header, "github", disable_numparse=True)
-    return "\n".join((HEAD, f"The machine: {where}.\n", table, "", *lines)) + "\n"
+    lines = []
+    for mesh, found in rows.items():
+        times = [8 * found["macs"], 8 * found["backward"]]
+        equal = times == [rows[""]["macs"], rows[""]["backward"]]
+        of_one = "those of one rank alone" if equal else "not those of one rank alone"
+        if mesh:
+            lines.append(f"- 8 ranks of {mesh}: {times[0]:,} MACs forward and {times[1]:,} backward, {of_one}.")
+    table = tabulate(cells, HEADER, "github", disable_numparse=True)
+    return (
+        "\n".join((HEAD, f"The machine: {where}. What a rank sends stands under the axis.\n", table, "", *lines)) + "\n"
+    )
 
 
 if __name__ == "__main__":

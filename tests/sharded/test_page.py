@@ -9,9 +9,12 @@ def found(macs: int, **sent: int) -> dict[str, object]:
 
 def test_a_row_for_each_mesh_and_what_eight_ranks_do() -> None:
     text = page({"": found(80), "tp=8": found(10, tp=2048), "dp=16,tp=8": found(11, tp=2048, dp=1024)}, "a machine")
-    assert "| tp=8       | 10           | 10     | 20              | 2.0 KiB        | 0 B            | 1.2" in text
-    assert "8 times the MACs of a rank of tp=8 are 80 forward and 160 backward: those of one rank alone." in text
-    assert "8 times the MACs of a rank of dp=16,tp=8 are 88 forward and 176 backward: not those of one rank" in text
+    (row,) = [line for line in text.splitlines() if line.startswith("| tp=8")]
+    assert [cell.strip() for cell in row.split("|")[1:-1]] == [
+        *("tp=8", "10", "10", "20", "2.0 KiB", "0 B", "1.2", "1.0 MiB")
+    ]
+    assert "8 ranks of tp=8: 80 MACs forward and 160 backward, those of one rank alone." in text
+    assert "8 ranks of dp=16,tp=8: 88 MACs forward and 176 backward, not those of one rank alone." in text
 
 
 def test_a_count_on_one_rank_of_many() -> None:
