@@ -137,6 +137,18 @@ def test_collectives_are_those_that_torch_sees(name: str, mesh: Any) -> None:
     assert sum(found.values()) > 0
 
 
+@pytest.mark.parametrize("name", PAIRS)
+def test_without_gradients_a_model_costs_the_same(name: str, mesh: Any) -> None:
+    make, shape = PAIRS[name]
+    alone, trained = (
+        count_graph(make(mesh), torch.ones(shape)),
+        count_graph(make(mesh), torch.ones(shape), backward=True),
+    )
+    assert alone.macs == trained.macs
+    forward = [each for each in trained.communication if each.phase == "forward"]
+    assert [*alone.communication] == forward
+
+
 def test_an_input_in_parts(mesh: Any) -> None:
     """A product whose rows are split over four ranks: a quarter of 16 x 8 x 4 macs."""
     x = distribute_tensor(torch.randn(16, 8), mesh["tp"], [Shard(0)])
