@@ -37,6 +37,7 @@ from fxcount.tracing.containers import computed
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.example_call import ExampleCall
 from fxcount.tracing.graph_builder import GraphBuilder
+from fxcount.tracing.lookups import called
 from fxcount.tracing.model_device import DEVICE_QUESTIONS, ModelDevice
 from fxcount.tracing.module_calls import ModuleCalls
 from fxcount.tracing.operators import OPERATORS, is_operator
@@ -177,6 +178,8 @@ class Recorder(TorchFunctionMode):
             return self._call_specially(func, args, kwargs)
         op, target, arguments = node_kind(func, args)
         result = self._record(op, target, arguments, kwargs, self._call, (func, args, kwargs))
+        if (last := self.graph.last()).target is target:
+            last.meta["called"] = called(sys._getframe(1), target)
         if op == "call_method" and target in OPERATORS and isinstance(node := self.graph.maker_of(result), fx.Node):
             node.meta["by_operator"] = is_operator(sys._getframe(1), target)
         return result

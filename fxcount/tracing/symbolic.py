@@ -29,6 +29,7 @@ from fxcount.tracing.containers import PLAIN, computed, contains, is_plain, is_s
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.example_call import ExampleCall
 from fxcount.tracing.identity_questions import Questions
+from fxcount.tracing.lookups import called
 from fxcount.tracing.model_device import DEVICE_QUESTIONS
 from fxcount.tracing.module_calls import ModuleCalls
 from fxcount.tracing.node_creation import NewNodes
@@ -169,7 +170,9 @@ class SymbolicTracer(fx.Tracer):
             raise CannotTrace("a mode of the model's own sees calls of tensors, and not those of traced values")
         if not isinstance(target, str) and (not hasattr(target, "__name__") or type(target).__hash__ is None):
             raise CannotTrace(f"{type(target).__name__} has no name in a graph")
-        meta = {}
+        meta: dict[str, Any] = {}
+        if kind in ("call_function", "call_method"):
+            meta["called"] = called(sys._getframe(1), target)
         if self._began_in_autocast or autocast_chooses(self._device_type):
             meta["autocast"] = Autocast.now(self._device)
         node = self._new_nodes.add(kind, target, args, kwargs, self.modules.caller, meta, name)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -216,45 +213,6 @@ class Added(nn.Module):
 @pytest.mark.parametrize("tracer", ["symbolic", "recorded"])
 def test_what_python_adds_is_an_operator(tracer: str) -> None:
     assert int(counted(Added(), torch.randn(3), tracer=tracer).as_counted_by("ptflops")) == 0
-
-
-def test_a_function_that_is_one_node_is_refused() -> None:
-    cost = counted(Wrapped(), torch.randn(3, 3), tracer="symbolic")
-    with pytest.raises(InputError, match="the function softened is one node"):
-        cost.as_counted_by("ptflops")
-    assert int(counted(Wrapped(), torch.randn(3, 3), tracer="recorded").as_counted_by("ptflops")) == 9
-
-
-@torch.fx.wrap
-def softened(x: Tensor) -> Tensor:
-    return F.softmax(x, dim=-1)
-
-
-class Wrapped(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return softened(x)
-
-
-class Activated(nn.Module):
-    def __init__(self, act: Callable[[Tensor], Tensor] | None = None) -> None:
-        super().__init__()
-        self.act = act
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.gelu(x) if self.act is None else self.act(x)
-
-
-def test_a_function_that_a_module_keeps_is_not_replaced() -> None:
-    kept = (None, F.gelu, partial(F.gelu, approximate="tanh"))
-    counts = [counted(nn.Sequential(Activated(act)), torch.randn(2, 3)) for act in kept]
-    assert [int(cost.as_counted_by("ptflops")) for cost in counts] == [6, 0, 0]
-    assert [int(cost.as_counted_by("calflops")) for cost in counts] == [6, 0, 0]
-
-
-def test_a_function_under_a_name_of_its_own_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(globals(), "gelu", F.gelu)
-    with pytest.raises(InputError, match="whether Activated calls gelu by torch's name"):
-        counted(nn.Sequential(Activated()), torch.randn(2, 3)).as_counted_by("ptflops")
 
 
 def test_a_product_with_a_vector_in_torch() -> None:

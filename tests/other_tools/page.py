@@ -34,13 +34,14 @@ LIMITS = """## Where a rule cannot be stated
   model computes (calflops).
 - A module that is called and that the model does not hold, such as those that an export tells of, for tools that read
   modules.
-- A class in whose file a function of torch has a name of its own (`from torch.nn.functional import relu`) may call it
-  by that, and ptflops and calflops replace torch's name alone. Of an attribute, `self.act = F.relu`, it is told.
+- A function that is looked up neither in torch, nor under a name of the file's own (`from torch.nn.functional import
+  relu`), nor in a module (`self.act = F.relu`), but in a dict or a list, as an argument or its default, in a variable
+  of the function or of one around it, or by `map`: ptflops and calflops replace what torch's names stand for, and what
+  is kept in such a place may be older.
+- Hooks of torch's that compute the weight of a layer, such as those of the older `spectral_norm`, hooks of a layer
+  that return something else than the layer, and hooks that are called before the model (calflops).
 - What NumPy makes of an einsum of more than two tensors (fvcore, calflops).
 - Symbols as sizes, and counts that were restored from JSON, for tools that read modules or functions.
-
-One case is left that the count does not tell: a helper in another file than the module's that calls a function by a
-name of its own, as `from torch.nn.functional import relu` makes one, calls what ptflops and calflops do not replace.
 """
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import fx
 
+from fxcount._torch import forward_pre_hooks_of
 from fxcount.analyses.other_tools import recurrent
 from fxcount.analyses.other_tools.calls import Call, Calls, Seen, check_modules
 from fxcount.analyses.other_tools.einsum import einsums
@@ -128,11 +129,6 @@ def _is_sequence(node: fx.Node) -> bool:
     return is_slice or getattr(node.target, "__name__", "").endswith(torch.Size.__name__)
 
 
-def _upsample(calls: Calls, call: Call) -> Iterator[Seen]:
-    yield from _interpolation(calls, call)
-    yield from _interpolation(calls, call)
-
-
 def _matrices(calls: Calls, call: Call) -> Iterator[Seen]:
     reached = main(call)
     yield Seen(reached.place, TWO, 2 * product(reached))
@@ -181,7 +177,7 @@ FUNCTIONAL: Mapping[str, Rule] = {
     "batch_norm": _batch_norm,
     **dict.fromkeys(("layer_norm", "group_norm", "instance_norm"), _norm),
     "interpolate": _interpolation,
-    "upsample": _upsample,
+    "upsample": _interpolation,
     "multi_head_attention_forward": _attention,
 }
 TENSOR: Mapping[str, Rule] = {
@@ -214,10 +210,13 @@ def seen(calls: Calls) -> Iterator[Seen]:
     """
     check_modules(calls, "calflops")
     refuse_taken_apart(calls, "calflops")
+    model = calls.cost.module_at("")
+    if model is not None and forward_pre_hooks_of(model):
+        raise InputError("calflops does not count what hooks before the call of the model call, and it has such hooks")
     for call in calls.layers(LAYERS):
         yield from LAYERS[call.layer](calls, call)
     for call in calls.others():
-        if not (calls.is_layer(call.path) and calls.cost.modules[call.path].kind in LAYERS):
+        if not calls.in_layer(call, LAYERS):
             yield from FUNCTIONS.seen(calls, call)
     for call in calls.layers({module.kind for module in calls.cost.modules.values()} - set(LAYERS)):
         if call.node.op == "call_module":

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 from torch import fx
 
+from fxcount._torch import forward_hooks_of, forward_pre_hooks_of
 from fxcount.cost import OperatorCost
+from fxcount.cost.called import NOTHING_TOLD, Called
 from fxcount.errors import InputError
 from fxcount.result.costed_graph import CostedGraph
 from fxcount.result.node_cost import NodeCost, Shape
@@ -136,14 +138,65 @@ class Calls:
             if not self.is_layer(path) or self.cost.modules[path].kind not in kinds:
                 continue
             if node.op == "call_module":
+                self._refuse_hooks(path)
                 yield self._layer(path, node, reached)
-            elif reached:
+            elif reached and self._is_the_layers(node):
                 inside[path].append((node, reached))
         for path, found in inside.items():
             if self.cost.modules[path].calls > 1:
                 raise InputError(f"{path!r} was called more than once, and its hooks were traced: no call is one node")
+            self._refuse_other_results(path, [node for node, _ in found])
             costliest = max((node for node, _ in found), key=lambda node: node.cost.macs)
             yield self._layer(path, costliest, tuple(each for _, reached in found for each in reached))
+
+    def _refuse_hooks(self, path: str) -> None:
+        """
+        Raises:
+            InputError: hooks are part of the node of a layer, such as those that compute its weight.
+        """
+        module = self.cost.module_at(path)
+        if module is not None and (forward_pre_hooks_of(module) or forward_hooks_of(module)):
+            raise InputError(
+                f"the layer {path!r} ({self.cost.modules[path].kind}) has hooks of torch, as spectral_norm sets one, "
+                "and what they compute is not told from what it computes"
+            )
+
+    def _refuse_other_results(self, path: str, own: list[NodeCost]) -> None:
+        """
+        Raises:
+            InputError: tools that read what a layer returns may read what a hook has put there.
+        """
+        of_layer, names = own[-1].output_shapes[:1], {node.name for node in own}
+        inside = {node.name: node for node in self.cost.nodes if node.module == path and node.op != "output"}
+        used = {name for node in self.cost.nodes if node.name not in inside for name in node.inputs if name in inside}
+        others = [name for name in used - names if self.called(inside[name]).home]
+        if not used or any(
+            inside[name].output_shapes[:1] != of_layer for name in others if not self._is_the_layers(inside[name])
+        ):
+            raise InputError(f"a hook of the layer {path!r} returns something else than the layer, or it is not told")
+
+    def called(self, call: Call | NodeCost) -> Called:
+        """How a function or a method came to be called."""
+        node = call.node if isinstance(call, Call) else call
+        found: Called = self.traced[node.name].meta.get("called", NOTHING_TOLD)
+        return found
+
+    def _is_the_layers(self, node: NodeCost) -> bool:
+        """Whether a node in a layer of `torch.nn` was called by that, and not by a hook.
+
+        Raises:
+            InputError: it is not told.
+        """
+        home = self.called(node).home
+        if not home:
+            raise InputError(f"whether {node.name} was called by the layer {node.module!r} or by its hooks is not told")
+        return home.startswith(LAYERS)
+
+    def in_layer(self, call: Call, kinds: Iterable[str]) -> bool:
+        """Whether a layer of `torch.nn` of these classes has made a call."""
+        if not self.is_layer(call.path) or self.cost.modules[call.path].kind not in kinds:
+            return False
+        return self._is_the_layers(call.node)
 
     def _layer(self, path: str, node: NodeCost, reached: tuple[Reached, ...]) -> Call:
         return Call(node, path, self.cost.modules[path].kind, reached, self.parameters_in(path))
@@ -176,7 +229,7 @@ class Calls:
     def settings(self, call: Call, names: Sequence[str]) -> list[Any]:
         """The attributes of a layer, or the arguments of a function that are called so and stand in this order; None
         for one that is not given."""
-        if call.node.op == "call_module":
+        if call.layer or call.node.op == "call_module":
             module = self.cost.module_at(call.path)
             if module is None:
                 raise InputError(f"the settings of {call.path!r} are read, which a restored count does not have")

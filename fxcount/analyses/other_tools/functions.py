@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from math import prod
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from fxcount._torch import Operator
 from fxcount.analyses.other_tools.calls import Call, Calls, Reached, Seen
+from fxcount.cost.called import NOT_TOLD, Called, Lookup
 from fxcount.errors import InputError
 from fxcount.result.node_cost import Shape
 
@@ -41,6 +39,8 @@ class Functions:
         """``functional`` are functions of ``torch.nn.functional``, ``tensor`` those of ``torch``, and ``methods`` the
         methods of a tensor among the names of the latter."""
         self._tool = tool
+        self._by_name = {f"{F.__name__}.{name}": rule for name, rule in functional.items()}
+        self._by_name |= {f"{torch.__name__}.{name}": rule for name, rule in tensor.items()}
         self._by_function = {getattr(F, name): rule for name, rule in functional.items()}
         self._by_function |= {getattr(torch, name): rule for name, rule in tensor.items()}
         self._by_method = {name: tensor[name] for name in methods}
@@ -52,21 +52,31 @@ class Functions:
         Raises:
             InputError: a function was called that may have called one of these.
         """
-        node, owner = calls.traced[call.node.name], calls.cost.module_at(call.path)
-        if owner is not None and _keeps(owner, node.target):
-            return  # it is the function from before the tool replaced it
+        node, how = calls.traced[call.node.name], calls.called(call)
         if node.op == "call_method":
             if node.target in self._by_method and not node.meta.get("by_operator"):
                 yield from self._by_method[node.target](calls, call)
-        elif node.target in self._by_function:
-            if owner is not None and _has_name_for(node.target, type(owner).__module__):
-                raise InputError(
-                    f"whether {type(owner).__name__} calls {call.node.target} by torch's name, which {self._tool} "
-                    "replaces, or by its own is not told"
-                )
-            yield from self._by_function[node.target](calls, call)
+        elif self._is_replaced(node.target, how):
+            yield from self._by_lookup(calls, call, how)
         elif _may_call_others(node.target):
             self.check_parts(call, f"the function {call.node.target}")
+
+    def _is_replaced(self, target: Any, how: Called) -> bool:
+        named = getattr(target, "__name__", "")
+        with_indices = named.endswith(INDICES) and f"{F.__name__}.{named.removesuffix(INDICES)}" in self._by_name
+        return target in self._by_function or with_indices or any(each.name in self._by_name for each in how.lookups)
+
+    def _by_lookup(self, calls: Calls, call: Call, how: Called) -> Iterator[Seen]:
+        """Of a function of which it is told how it came to be called."""
+        in_file = f" in {how.home}" if how.home else ""
+        for k, each in enumerate(how.lookups or (Lookup(call.node.target, NOT_TOLD),)):
+            if each.name == NOT_TOLD and (k == 0 or f"{F.__name__}.{each.function}" in self._by_name):
+                raise InputError(
+                    f"whether {self._tool}, which replaces {each.function} in torch, sees its call{in_file} is not "
+                    "told: it was looked up neither there nor in a module, but in a dict, an argument or the like"
+                )
+            if each.name in self._by_name:
+                yield from self._by_name[each.name](calls, call)
 
     def check_parts(self, call: Call, what: str) -> None:
         """
@@ -81,21 +91,12 @@ class Functions:
                 )
 
 
+INDICES = "_with_indices"
+"""How the function ends that a pool calls where it returns indices too."""
 REACHED = frozenset({"threshold", "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d"}) | frozenset(
     {"upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d", "_prelu_kernel"}
 )
 """Operators that replaced functions reach, and that are called otherwise than these."""
-
-
-def _keeps(module: nn.Module, function: Any) -> bool:
-    """Whether a module has a function for an attribute, such as an activation that it was given."""
-    attributes = vars(module).values()
-    return any((each.func if isinstance(each, partial) else each) is function for each in attributes)
-
-
-def _has_name_for(function: Any, home: str) -> bool:
-    """Whether a Python module has a name of its own for a function, as by ``from torch.nn.functional import relu``."""
-    return any(value is function for value in vars(sys.modules.get(home, sys)).values())
 
 
 def _may_call_others(function: Any) -> bool:

@@ -64,11 +64,6 @@ def _added_matrices(calls: Calls, call: Call) -> Iterator[Seen]:
     yield Seen(reached.place, "what is added", prod(added))
 
 
-def _upsample(calls: Calls, call: Call) -> Iterator[Seen]:
-    yield from _interpolation(calls, call)
-    yield from _interpolation(calls, call)
-
-
 ACTIVATIONS = ("relu", "prelu", "elu", "relu6", "gelu", "silu")
 TENSOR: Mapping[str, Rule] = {
     **dict.fromkeys(("matmul", "mm", "bmm"), _matrices),
@@ -78,7 +73,7 @@ TENSOR: Mapping[str, Rule] = {
 FUNCTIONAL: Mapping[str, Rule] = {
     **dict.fromkeys((*ACTIVATIONS, *POOLS, SOFTMAX), each_element),
     "interpolate": _interpolation,
-    "upsample": _upsample,
+    "upsample": _interpolation,
 }
 FUNCTIONS = Functions("ptflops", FUNCTIONAL, TENSOR, ("matmul", "mm", "bmm", "mul", "add", "addmm"))
 
@@ -230,7 +225,7 @@ def _of_functions(calls: Calls) -> Iterator[Seen]:
                 part = Call(call.node, call.path, "", (reached,))
                 yield from ({**TENSOR, **FUNCTIONAL}[reached.name])(calls, part)
     for call in calls.others():
-        if not (calls.is_layer(call.path) and calls.cost.modules[call.path].kind in CALLED):
+        if not calls.in_layer(call, CALLED):
             yield from FUNCTIONS.seen(calls, call)
     known = {*LAYERS, *CALLED, "MultiheadAttention"}
     for call in calls.layers({module.kind for module in calls.cost.modules.values()} - known):
