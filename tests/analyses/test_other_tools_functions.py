@@ -153,6 +153,29 @@ def test_a_hook_before_the_model_is_refused_for_calflops() -> None:
         counted(model).as_counted_by("calflops")
 
 
+class Attention(nn.Module):
+    def __init__(self, **options: bool) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, **options)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.attention(x, x, x)[0]
+
+
+def test_attention_to_more_than_the_keys() -> None:
+    """2 steps of a batch of 1, 2 heads of 4 features: the keys that the layer adds ptflops does not see in it."""
+    of_layer = 16 + 3 * 128 + 48 + 2 * (16 + 4 + 16) + 2 * 8 * 9
+    x = torch.randn(2, 1, 8)
+    for training in (False, True):
+        counts = [
+            count_graph(Attention(**options).train(training), (x,)).as_counted_by("ptflops")
+            for options in ({}, {"add_bias_kv": True}, {"add_zero_attn": True})
+        ]
+        assert [int(count) for count in counts] == [
+            of_layer // 2 + 2 * 2 * columns * (4 + 1 + 4) for columns in (2, 3, 3)
+        ]
+
+
 @fx.wrap
 def softened(x: Tensor) -> Tensor:
     return F.softmax(x, dim=-1)

@@ -177,31 +177,24 @@ def _costliest(call: Call) -> int:
 
 def _attention(calls: Calls, call: Call) -> int:
     """Of ``torch.nn.MultiheadAttention`` of as many features in its queries, keys and values."""
+    if call.node.op != "call_module":
+        raise InputError(
+            f"the attention {call.path!r} is several nodes, as where it has hooks, and its arguments are not told"
+        )
     given, _ = calls.arguments(call)
     shapes = {node.name: node.output_shapes[0] for node in calls.cost.nodes if node.output_shapes}
     if len(given) != 3 or len(shapes[given[0].name]) != 3:
         raise InputError("ptflops fails on an attention that is not called with three tensors of three axes each")
     queries, keys, values = (shapes[each.name] for each in given)
-    width, scores = queries[2], _scores(call)
-    rows, columns, heads = scores
-    batch = prod(queries[:2]) // rows
-    total = rows * width + rows * width**2 + columns * (keys[2] ** 2 + values[2] ** 2)
+    batch_first, heads = calls.settings(call, ("batch_first", "num_heads"))
+    steps = 1 if batch_first else 0
+    width, rows, columns, batch = queries[2], queries[steps], keys[steps], queries[1 - steps]
+    total: int = rows * width + rows * width**2 + columns * (keys[2] ** 2 + values[2] ** 2)
     if "in_proj_bias" in call.parameters:
         total += (rows + 2 * columns) * width
     total += heads * rows * columns * (width // heads + 1 + values[2] // heads)
-    return batch * (total + rows * values[2] * (values[2] + 1))
-
-
-def _scores(call: Call) -> tuple[int, int, int]:
-    """The queries, the keys for each, and the heads."""
-    width = call.parameters["out_proj.weight"][0]
-    for each in call.reached:
-        if each.name == "scaled_dot_product_attention":
-            return each.given[0][2], each.given[1][2], each.given[0][1]
-        if each.name in ("bmm", "baddbmm"):
-            first, second = each.given[-2:]
-            return first[1], second[2], width // first[2]
-    raise InputError(f"the attention of {call.path!r} is not seen")
+    total += rows * values[2] * (values[2] + 1)
+    return batch * total
 
 
 def _timm_attention(calls: Calls, path: str) -> Seen:
