@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch.nn.functional import gelu
+from torch.nn.utils import prune
 
 from fxcount import GraphCost, InputError, count_graph
 
@@ -151,6 +152,19 @@ def test_a_hook_before_the_model_is_refused_for_calflops() -> None:
     assert int(counted(model).as_counted_by("ptflops")) == 32
     with pytest.raises(InputError, match="hooks before the call of the model"):
         counted(model).as_counted_by("calflops")
+
+
+def test_hooks_of_torch_that_compute_a_weight() -> None:
+    model = nn.Sequential(nn.Linear(8, 8))
+    torch.nn.utils.spectral_norm(model[0])
+    for tool in ("ptflops", "thop", "calflops"):
+        with pytest.raises(InputError, match=r"the layer '0' \(Linear\) has hooks of torch"):
+            counted(model).as_counted_by(tool)
+    assert int(counted(model).as_counted_by("torchinfo")) == 2 * (64 * 8 + 8)  # once a step is 2 * 8 times to it
+    pruned = nn.Sequential(nn.Linear(8, 8))
+    prune.identity(pruned[0], "weight")
+    with pytest.raises(InputError, match="is pruned"):
+        counted(pruned).as_counted_by("torchinfo")
 
 
 class Attention(nn.Module):

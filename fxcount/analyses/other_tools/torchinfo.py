@@ -37,7 +37,8 @@ def seen(calls: Calls) -> Iterator[Seen]:
         parameters = calls.parameters_in(path)
         if not module.calls or not parameters or next(_module_at(calls, path).children(), None) is not None:
             continue
-        if any(name.endswith("_orig") for name in parameters):
+        buffers = dict(_module_at(calls, path).named_buffers())
+        if any(f"{name.removesuffix('_orig')}_mask" in buffers for name in parameters if name.endswith("_orig")):
             raise InputError(f"torchinfo reads the values of masks, and {path!r} is pruned")
         for shape, reached in _calls_of(calls, path):
             place = max(reached, key=lambda each: each.operator.cost.macs).place if reached else -1
