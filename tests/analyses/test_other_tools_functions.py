@@ -190,6 +190,33 @@ def test_attention_to_more_than_the_keys() -> None:
         ]
 
 
+def test_functions_that_fvcore_sees_as_one_operator() -> None:
+    functions: list[Callable[[nn.Module, Tensor], Tensor]] = [
+        lambda module, x: torch.linalg.multi_dot([x, x, x]),
+        lambda module, x: torch.chain_matmul(x, x),
+        lambda module, x: torch.chain_matmul(x, x, x),
+        lambda module, x: torch.linalg.matrix_power(x, 3),
+        lambda module, x: x.matrix_power(3),
+        lambda module, x: torch.tensordot(x, x, 1),
+        lambda module, x: torch.cov(x),
+        lambda module, x: torch.corrcoef(x),
+        lambda module, x: x.clone().addmm_(x, x),
+    ]
+    for function in functions:
+        assert int(counted(Calls(function), torch.randn(4, 4)).as_counted_by("fvcore")) == 0
+    assert (
+        int(counted(Calls(lambda module, x: torch.linalg.matmul(x, x)), torch.randn(4, 4)).as_counted_by("fvcore"))
+        == 64
+    )
+    assert int(counted(Calls(functions[-1]), torch.randn(4, 4)).as_counted_by("torch")) == 0
+
+
+def test_a_convolution_that_pads_before_it() -> None:
+    for mode, expected in (("reflect", 100 * 18 * 9), ("zeros", 0)):
+        model = nn.Sequential(nn.Conv2d(3, 6, 3, padding="same", padding_mode=mode))
+        assert int(counted(model, torch.randn(1, 3, 10, 10)).as_counted_by("fvcore")) == expected
+
+
 @fx.wrap
 def softened(x: Tensor) -> Tensor:
     return F.softmax(x, dim=-1)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from math import prod
 
+import torch
+
 from fxcount.analyses.other_tools.calls import Call, Calls, Reached, Seen
 from fxcount.analyses.other_tools.einsum import EXACT, einsums
 from fxcount.errors import InputError
@@ -15,6 +17,7 @@ RULE = (
     "recurrent networks, convolutions with a padding that is called same, and what is computed for nothing."
 )
 
+TORCH = ("torch", "_VariableFunctions")
 MACS, PRODUCT = "MACs", "no batch of the second"
 
 
@@ -85,15 +88,32 @@ def seen(calls: Calls) -> Iterator[Seen]:
     used = _used(calls)
     for node, some in calls.nodes:
         for reached in some:
-            if node.name not in used or reached.place in sums.parts or reached.name not in RULES:
+            is_known = reached.name in RULES and not reached.operator.name.endswith("_")  # which writes to its argument
+            if node.name not in used or reached.place in sums.parts or not is_known:
                 continue
-            if not (reached.name.startswith("conv") and _is_padded_by_name(calls, Call(node, node.owner, "", some))):
+            call = Call(node, node.owner, "", some)
+            if not (_is_taken_apart(calls, call) or (reached.name.startswith("conv") and _is_padded(calls, call))):
                 yield Seen(reached.place, *RULES[reached.name](reached))
 
 
-def _is_padded_by_name(calls: Calls, call: Call) -> bool:
-    """Whether the padding of a convolution is "same" or "valid", which makes it an operator that has no rule."""
+def _is_padded(calls: Calls, call: Call) -> bool:
+    """Whether the padding of a convolution is "same" or "valid", which makes it an operator that has no rule; a layer
+    that pads by other values than zeros has done it before."""
+    if call.node.op == "call_module" and calls.settings(call, ("padding_mode",)) not in (["zeros"], [None]):
+        return False
     return isinstance(calls.settings(call, WINDOW)[-1], str)
+
+
+def _is_taken_apart(calls: Calls, call: Call) -> bool:
+    """Whether a node is a function that to torch.jit.trace is one operator, which has no rule, and here is several."""
+    if call.node.op not in ("call_function", "call_method") or not _is_unruled(call.node.target):
+        return False
+    target = calls.traced[call.node.name].target
+    return isinstance(target, str) or str(getattr(target, "__module__", None) or "torch").startswith(TORCH)
+
+
+def _is_unruled(name: str) -> bool:
+    return name.rstrip("_") not in RULES and hasattr(torch.ops.aten, name)
 
 
 def _used(calls: Calls) -> set[str]:

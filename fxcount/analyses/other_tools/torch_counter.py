@@ -46,10 +46,10 @@ def _is_counted(each: Reached) -> bool:
     if each.name in PRODUCTS:
         first, second = (len(shape) for shape in each.given[:2])
         return first > 1 or second > 1 if each.name == "inner" else second > 1
+    if each.name in UNSEEN or each.operator.name.endswith("_"):  # which writes to its argument
+        return False
     if each.name in COUNTED:
         return True
-    if each.name in UNSEEN:
-        return False
     raise InputError(f"what FlopCounterMode makes of {each.operator.name} is not stated")
 
 
