@@ -268,6 +268,8 @@ def costed_trace(
     model is left as it was."""
     executes = model.has_data(call) and shapes is None
     names = [tracer] if tracer != "auto" else [name for name in TRACERS if name != "executed" or executes]
+    if tracer == "auto" and model.is_split(call):
+        names = ["executed" if executes else "recorded"]
     gave_up: dict[str, str] = {}
     before = sys.exception()
     with unchanged(model, call) as put_back:

@@ -48,16 +48,20 @@ from fxcount.tracing.trace import Trace, TracedModule
 def record(model: CountedModel, call: ExampleCall, put_back: Callable[[], None], backward: bool) -> Trace:
     """Traces one run of ``model`` on shapes; integers that depend on no parameter keep their values.
 
-    A model on several ranks is run with autograd at work: what a `DTensor` does between the operators, and what
-    `fully_shard` does around them, are functions of autograd.
+    A model on several ranks is run with autograd at work where it has no data: what a `DTensor` does between the
+    operators, and what `fully_shard` does around them, are functions of autograd.
 
     Raises:
-        DataNeededError: such a model has data, which autograd does not take beside shapes.
+        DataNeededError: the gradients of such a model are asked for, and it has data, which autograd does not take
+            beside shapes.
     """
     counter = without_data(model.owned, call.symbols)
-    counter.differentiates = above = model.is_split(call)
-    if above and any(not tensor.is_meta for tensor in model.owned):
-        raise DataNeededError("a model on several ranks is counted on its data, or on the meta device")
+    on_ranks, has_data = model.is_split(call), any(not tensor.is_meta for tensor in model.owned)
+    if on_ranks and backward and has_data:
+        raise DataNeededError(
+            "the gradients of a model on several ranks are counted on its data, or on the meta device"
+        )
+    counter.differentiates = above = on_ranks and not has_data
     return _record("recorded", model, call, counter, autograd=above, backward=backward)
 
 
