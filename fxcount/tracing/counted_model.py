@@ -95,8 +95,8 @@ class CountedModel:
         return next((tensor.device for tensor in (*self.parameters.values(), *call.tensors())), torch.device("cpu"))
 
     def is_split(self, call: ExampleCall) -> bool:
-        """Whether this rank has a part of a parameter, a buffer or an input."""
-        return any(map(is_split, (*self.owned, *call.tensors())))
+        """Whether this rank has a part of a parameter, a buffer or an input, and others the rest."""
+        return any(is_split(each) and each.device_mesh.size() > 1 for each in (*self.owned, *call.tensors()))  # type: ignore[attr-defined]
 
     def has_data(self, call: ExampleCall) -> bool:
         """Whether the model can run: neither its state nor its input is on the meta device."""

@@ -48,20 +48,16 @@ from fxcount.tracing.trace import Trace, TracedModule
 def record(model: CountedModel, call: ExampleCall, put_back: Callable[[], None], backward: bool) -> Trace:
     """Traces one run of ``model`` on shapes; integers that depend on no parameter keep their values.
 
-    A model on several ranks is run with autograd at work where it has no data: what a `DTensor` does between the
-    operators, and what `fully_shard` does around them, are functions of autograd.
+    A model on several ranks is run with autograd at work: what a `DTensor` does is decided for the operators that are
+    left then, and what `fully_shard` does is functions of autograd.
 
     Raises:
-        DataNeededError: the gradients of such a model are asked for, and it has data, which autograd does not take
-            beside shapes.
+        DataNeededError: such a model has data, which autograd does not take beside shapes.
     """
     counter = without_data(model.owned, call.symbols)
-    on_ranks, has_data = model.is_split(call), any(not tensor.is_meta for tensor in model.owned)
-    if on_ranks and backward and has_data:
-        raise DataNeededError(
-            "the gradients of a model on several ranks are counted on its data, or on the meta device"
-        )
-    counter.differentiates = above = on_ranks and not has_data
+    counter.differentiates = above = model.is_split(call)
+    if above and any(not tensor.is_meta for tensor in model.owned):
+        raise DataNeededError("a model on several ranks is counted on its data, or on the meta device")
     return _record("recorded", model, call, counter, autograd=above, backward=backward)
 
 
@@ -73,7 +69,7 @@ def execute(model: CountedModel, call: ExampleCall, put_back: Callable[[], None]
     """
     if not model.has_data(call):
         raise DataNeededError(f"the executed tracer {NO_VALUES}")
-    if not backward:
+    if not (backward or model.is_split(call)):
         try:
             return _record("executed", model, call, OperatorCounter())
         except AutogradNeeded:

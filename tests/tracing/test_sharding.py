@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -147,6 +149,26 @@ def test_without_gradients_a_model_costs_the_same(name: str, mesh: Any) -> None:
     assert alone.macs == trained.macs
     forward = [each for each in trained.communication if each.phase == "forward"]
     assert [*alone.communication] == forward
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize("backward", [False, True])
+def test_a_bias_does_not_change_how_products_are_split(backward: bool, device: str) -> None:
+    """In a process that has split nothing before: what is found out then is kept for later."""
+    code = f"""
+import torch
+from torch import nn
+from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
+from fxcount import count_graph, fake_mesh
+with fake_mesh((4,), ("tp",)) as mesh:
+    with torch.device("{device}"):
+        model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 64))
+    model = parallelize_module(model, mesh, {{"0": ColwiseParallel(), "2": RowwiseParallel()}})
+    cost = count_graph(model, torch.randn(16, 64, device="{device}"), backward={backward})
+    print(cost.macs, *(each.name for each in cost.communication))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == [str(16 * 64 * 128 * 2 // 4), "all_reduce"]
 
 
 def test_an_input_in_parts(mesh: Any) -> None:
