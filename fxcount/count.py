@@ -160,9 +160,6 @@ class Question:
             refuse_shapes(call, error)
             raise
         trace, gave_up = costed_trace(model, call, self.tracer, backward, shapes)
-        if backward and model.sums is not None:
-            output = next(iter(reversed(trace.module.graph.nodes)))
-            output.meta["backward"] = (*output.meta.get("backward", ()), *model.sums.operators())
         step = None
         if self.optimizer is not None:
             try:
@@ -173,6 +170,9 @@ class Question:
                 gave_up[trace.tracer] = traceback.format_exception_only(error)[0].strip()
                 trace, _ = costed_trace(model, call, "executed", backward)
                 step = taken_step(self.optimizer, model, trace)
+        if backward and model.sums is not None:
+            output = next(iter(reversed(trace.module.graph.nodes)))
+            output.meta["backward"] = (*output.meta.get("backward", ()), *model.sums.operators())
         if trace.symbols is not None:
             from fxcount.tracing.settled_graph import settle
 

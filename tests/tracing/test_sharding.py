@@ -171,6 +171,13 @@ with fake_mesh((4,), ("tp",)) as mesh:
     assert run.stdout.split() == [str(16 * 64 * 128 * 2 // 4), "all_reduce"]
 
 
+def test_gradients_that_are_summed_over_all_ranks(mesh: Any) -> None:
+    """32,768 gradients of 4 bytes in one bucket over eight ranks, beside a step of an optimizer."""
+    model = nn.parallel.DistributedDataParallel(network("cpu"))
+    cost = count_graph(model, torch.ones(8, 64), optimizer=torch.optim.SGD)
+    assert sent(cost) == {("all ranks", "all_reduce", "backward", ""): (1, 2 * 32_768 * 4 * 7 // 8)}
+
+
 def test_an_input_in_parts(mesh: Any) -> None:
     """A product whose rows are split over four ranks: a quarter of 16 x 8 x 4 macs."""
     x = distribute_tensor(torch.randn(16, 8), mesh["tp"], [Shard(0)])
