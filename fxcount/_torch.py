@@ -95,7 +95,6 @@ transform_level = torch._C._functorch.maybe_current_level
 is_transformed = torch._C._functorch.is_functorch_wrapped_tensor
 """Whether a tensor is what a transform hands to its function. ``torch.func`` does not tell."""
 
-
 is_gradient_tracked = torch._C._functorch.is_gradtrackingtensor
 """Whether the transform of such a tensor is a gradient. ``torch.func`` does not tell."""
 
@@ -160,11 +159,8 @@ hooks_on_gradient: Callable[[torch.Tensor], dict[int, Callable[..., Any]] | None
 """The hooks that were registered on the gradient of a tensor. In public, hooks are registered and removed, and not
 listed."""
 
-hooks_after_gradient: Callable[[torch.Tensor], dict[int, Callable[..., Any]] | None] = attrgetter(
-    "_post_accumulate_grad_hooks"
-)
+hooks_after_gradient: Callable[[torch.Tensor], dict[int, Any] | None] = attrgetter("_post_accumulate_grad_hooks")
 """Those that run when the gradient is there, for the same reason."""
-
 
 context_of: Callable[[type[torch.autograd.Function]], type] = attrgetter("_backward_cls")
 """The class of the ``ctx`` that a ``torch.autograd.Function`` gets. It has no public name."""
@@ -270,8 +266,7 @@ target_name = fx.Graph._target_to_str
 """``target_name(graph, target)`` is what a node that calls ``target`` is named after."""
 
 METHOD_OF_LABEL = "_get_node_label"
-"""The name of the method of `FxGraphDrawer` that writes the text of a node. In public its text cannot be chosen, and it
-is an error for a node that returns more than tensors."""
+"""The name of the method of `FxGraphDrawer` that writes the text of a node. In public no other text can be chosen."""
 
 # Compiling and scripts
 
@@ -334,6 +329,7 @@ def has_kernel(operator: Operator, key: str) -> bool:
 
 
 # Several ranks
+
 group_resolver: Callable[[Any], Callable[[str], Any]] = attrgetter("_C._distributed_c10d._resolve_process_group")
 """Of `torch`: finds a process group by its name. In public a group is known by who made it."""
 
@@ -348,3 +344,6 @@ split_as: Callable[[Any], Any] = attrgetter("_spec")
 
 FULLY_SHARD = ("torch.distributed.fsdp._fully_shard._fsdp_param_group", "_validate_no_meta_params")
 """Where `fully_shard` refuses the meta device. In public it is given data."""
+
+what_sends: Callable[[Any], list[Any]] = attrgetter("_comm_hooks")
+"""The hooks that decide what a `DistributedDataParallel` sends. In public they are registered, and not listed."""

@@ -117,7 +117,7 @@ def count_graph(
         refuse_no_maker(optimizer)
     call = ExampleCall.of(example_input, example_kwargs)
     asked = Question(counted, tracer, backward, optimizer, reading, formulas)
-    with one_count(), formulas_for_one_count(formulas) as custom:
+    with one_count() as wrappers, formulas_for_one_count(formulas) as custom:
         refuse_uneven(("an example input", tensor) for tensor in call.tensors())
         if dynamic_shapes is None:
             cost, _ = asked.cost_of(call)
@@ -127,6 +127,7 @@ def count_graph(
             from fxcount.tracing.dynamic_shapes import DynamicShapes  # not above: few ask for symbols
 
             cost = asked.cost_in_symbols(call, DynamicShapes.of(dynamic_shapes, call, counted.forward))
+        counted.refuse_foreign(wrappers)
         unused = unused_formulas(custom)
     for name, whole in unused.items():
         warnings.warn(
@@ -170,9 +171,8 @@ class Question:
                 gave_up[trace.tracer] = traceback.format_exception_only(error)[0].strip()
                 trace, _ = costed_trace(model, call, "executed", backward)
                 step = taken_step(self.optimizer, model, trace)
-        if backward and model.sums is not None:
-            output = next(iter(reversed(trace.module.graph.nodes)))
-            output.meta["backward"] = (*output.meta.get("backward", ()), *model.sums.operators())
+        for wrapper in model.wrappers:
+            wrapper.note(trace.module.graph.nodes, backward)
         if trace.symbols is not None:
             from fxcount.tracing.settled_graph import settle
 

@@ -1,6 +1,6 @@
 """`described`: what a count says of the model and the versions it is of."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -22,14 +22,14 @@ def described(model: CountedModel, dtypes: Mapping[str, str]) -> CountedCall:
         model=exported.kind if exported else class_name(model.run) or function_name(model.run),
         mode=" and ".join(name for name, mode in {"train": True, "eval": False}.items() if mode in modes),
         dtypes=dtypes,
-        mesh=", ".join(filter(None, (_summed_over(model), mesh_text(model.owned)))),
+        mesh=", ".join(dict.fromkeys(filter(None, (*_summed_over(model), mesh_text(model.owned))))),
         versions={"fxcount": __version__, "torch": torch.__version__.partition("+")[0]},
     )
 
 
-def _summed_over(model: CountedModel) -> str:
+def _summed_over(model: CountedModel) -> Iterator[str]:
     """The ranks over which gradients are summed, such as ``dp=4``."""
-    return "" if model.sums is None else f"{model.sums.group}={model.sums.ranks}"
+    return (f"{each.group}={each.ranks}" for each in model.wrappers)
 
 
 def class_name(module: Any) -> str:

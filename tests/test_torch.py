@@ -834,3 +834,10 @@ def test_where_fully_shard_asks_for_data() -> None:
 
     module, refusal = _torch.FULLY_SHARD
     assert callable(getattr(importlib.import_module(module).FSDPParamGroup, refusal))
+
+
+def test_hooks_that_decide_what_is_sent(split: Any) -> None:
+    model = nn.parallel.DistributedDataParallel(nn.Linear(2, 2))
+    assert not _torch.what_sends(model)
+    model.register_comm_hook(None, lambda state, bucket: None)
+    assert _torch.what_sends(model)

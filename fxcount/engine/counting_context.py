@@ -9,7 +9,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 import fxcount.engine.higher_order  # noqa: F401  # its rules register themselves
 from fxcount._torch import below_autograd, excluded_keys, forced_keys, included_keys, optimized_execution
 from fxcount.engine.counter import OperatorCounter
-from fxcount.engine.sharding import sharding_uncounted
 from fxcount.engine.without_data import WithoutData
 
 
@@ -28,7 +27,7 @@ def counting(counter: OperatorCounter | None = None, *, autograd: bool = False) 
     torch.set_autocast_cache_enabled(False)  # or what was cast here would be used in a run afterwards
     try:
         level = _by_definition() if autograd else below_autograd()
-        with sharding_uncounted(), optimized_execution(False), level, counter.rules(), counter:
+        with optimized_execution(False), level, counter.rules(), counter:
             yield counter
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)

@@ -10,6 +10,7 @@ from torch import nn
 
 from fxcount._torch import FULLY_SHARD, sharding_propagator, split_as, unseen_by_modes
 from fxcount.errors import TracingError
+from fxcount.fault_origin import for_the_model
 from fxcount.formulas.collectives import process_group
 
 
@@ -46,18 +47,26 @@ def split_like(tensor: Any, local: torch.Tensor) -> Any:
 
 
 @contextlib.contextmanager
-def sharding_uncounted() -> Iterator[None]:
-    """While it lasts, how a result is split is found out unseen, and what `fully_shard` has split needs no data."""
+def sharding_uncounted() -> Iterator[set[nn.Module]]:
+    """While it lasts, how a result is split is found out unseen, what `fully_shard` has split needs no data, and a
+    `DistributedDataParallel` is the module in it. Such wrappers are noted, for a run does not see what they send."""
+    met: set[nn.Module] = set()
+
+    def run_inner(wrapper: nn.parallel.DistributedDataParallel, *inputs: Any, **kwargs: Any) -> Any:
+        met.add(wrapper)
+        return for_the_model(wrapper.module, *inputs, **kwargs)
+
     module, refusal = FULLY_SHARD
     kind, groups = _dtensor(), sys.modules.get(module)
     with contextlib.ExitStack() as changes:
+        changes.enter_context(_replaced(nn.parallel.DistributedDataParallel, "forward", run_inner))
         if kind is not None:
             propagator = sharding_propagator(kind)
             for name in ("propagate_op_sharding", "propagate_op_sharding_non_cached"):
                 changes.enter_context(_replaced(propagator, name, _unseen(getattr(propagator, name))))
         if groups is not None:
             changes.enter_context(_replaced(groups.FSDPParamGroup, refusal, lambda group: None))
-        yield
+        yield met
 
 
 def _unseen(propagate: Callable[..., Any]) -> Callable[..., Any]:

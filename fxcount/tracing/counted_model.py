@@ -1,6 +1,6 @@
 """`CountedModel`: the model as something that can be called, and what belongs to it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Self
@@ -11,8 +11,8 @@ from torch.nn.parameter import is_lazy
 
 from fxcount._torch import buffers_of, parameters_of
 from fxcount.engine.sharding import is_split, refuse_uneven, refuse_wrapped
-from fxcount.errors import InputError
-from fxcount.tracing.data_parallel import GradientSums
+from fxcount.errors import InputError, TracingError
+from fxcount.tracing.data_parallel import DataParallel
 from fxcount.tracing.example_call import ExampleCall
 
 
@@ -28,8 +28,8 @@ class CountedModel:
     """By name; a shared one under each of its names."""
     buffers: dict[str, torch.Tensor] = field(default_factory=dict)
     """By name, as the parameters."""
-    sums: GradientSums | None = None
-    """Those over ranks of gradients, if the model was wrapped for them."""
+    wrappers: list[DataParallel] = field(default_factory=list)
+    """What each `DistributedDataParallel` sends, around the model or in it."""
 
     @classmethod
     def of(cls, model: Any) -> Self:
@@ -41,15 +41,17 @@ class CountedModel:
         """
         if isinstance(model, torch.export.ExportedProgram):
             model = model.module()
-        sums = None
+        wrappers = []
         if isinstance(model, nn.parallel.DistributedDataParallel):
-            sums, model = GradientSums.of(model), model.module
+            wrappers, model = [DataParallel.of("", model)], model.module
         if not callable(model):
             raise InputError(f"the model must be callable, not {type(model).__name__}")
-        counted = cls(model, sums=sums)
+        counted = cls(model, wrappers=wrappers)
         if isinstance(model, nn.Module):
             counted.modules.update(model.named_modules())
         for path, module in counted.modules.items():
+            if isinstance(module, nn.parallel.DistributedDataParallel):
+                wrappers.append(DataParallel.of(path, module))
             prefix = f"{path}." if path else ""
             for name, parameter in parameters_of(module).items():
                 if parameter is not None:
@@ -74,6 +76,17 @@ class CountedModel:
     def named_tensors(self) -> chain[tuple[str, torch.Tensor]]:
         """The parameters and the buffers."""
         return chain(self.parameters.items(), self.buffers.items())
+
+    def refuse_foreign(self, wrappers: Iterable[nn.Module]) -> None:
+        """
+        Raises:
+            TracingError: one of these wrappers, which have run, is no module of the model.
+        """
+        known = {*self.modules.values()}
+        for each in wrappers:
+            if each not in known:
+                name = type(each).__name__
+                raise TracingError(f"a {name} runs that is no module of the model, and what it sends is not counted")
 
     @property
     def owned(self) -> tuple[torch.Tensor, ...]:

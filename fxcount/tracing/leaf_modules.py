@@ -11,7 +11,7 @@ from fxcount._torch import forward_hooks_of, forward_pre_hooks_of
 from fxcount.fault_origin import is_model_code
 from fxcount.formulas.custom import module_formula
 
-_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.parallel.DistributedDataParallel)
 
 
 def is_leaf(module: nn.Module, model: Any) -> bool:

@@ -39,6 +39,8 @@ class Sent(TorchDispatchMode):
             for kind, factor in (("allreduce", 2), ("allgather", 1), ("reducescatter", 1), ("alltoall", 1)):
                 if kind in name:
                     self.found[kind, factor * max(held) * (self.ranks - 1) // self.ranks] += 1
+            if "broadcast" in name:
+                self.found["broadcast", sum(held) // 2] += 1  # they are argument and result
         return out
 
 
@@ -76,13 +78,25 @@ def on_one_rank(rank: int, ranks: int, path: str) -> None:
 
 
 def _gradients_that_are_summed(ranks: int) -> None:
-    """A wrapper for data parallel training: the bytes of all gradients, in as many calls as it makes."""
-    model = nn.parallel.DistributedDataParallel(network("cpu"))
-    cost = count_graph(model, torch.ones(8, 64), backward=True)
-    with Sent(ranks) as real:
-        model(torch.ones(8, 64)).sum().backward()
-    counted = Counter({("allreduce", each.sent // each.calls): each.calls for each in cost.communication})
-    assert counted == real.found, (counted, real.found)
+    """Wrappers for data parallel training, around a model and in one: the bytes of all gradients, in as many calls as
+    they make from their third step on: the second sends in which order gradients came in the first; and of buffers."""
+    for inside in (False, True):
+        model: nn.Module = nn.Sequential(network("cpu"), nn.BatchNorm1d(64), *(nn.Linear(64, 4096) for _ in range(2)))
+        model[3] = nn.Linear(4096, 64)
+        model = nn.parallel.DistributedDataParallel(model, bucket_cap_mb=1)
+        model = nn.Sequential(model, nn.Linear(64, 2)) if inside else model
+        for _ in range(2):
+            model(torch.ones(8, 64)).sum().backward()
+        cost = count_graph(model, torch.ones(8, 64), backward=True)
+        with Sent(ranks) as real:
+            model(torch.ones(8, 64)).sum().backward()
+        counted = Counter[tuple[str, int]]()
+        for node in cost.nodes:
+            for each in (*node.operators, *(node.backward_operators or ())):
+                if each.group:
+                    counted[each.name.rpartition(".")[2].strip("_"), each.sent] += 1
+        assert counted == real.found, (counted, real.found)
+        assert counted.total() == 5
 
 
 @pytest.mark.skipif(not dist.is_gloo_available(), reason="this torch has no gloo")

@@ -175,7 +175,49 @@ def test_gradients_that_are_summed_over_all_ranks(mesh: Any) -> None:
     """32,768 gradients of 4 bytes in one bucket over eight ranks, beside a step of an optimizer."""
     model = nn.parallel.DistributedDataParallel(network("cpu"))
     cost = count_graph(model, torch.ones(8, 64), optimizer=torch.optim.SGD)
-    assert sent(cost) == {("all ranks", "all_reduce", "backward", ""): (1, 2 * 32_768 * 4 * 7 // 8)}
+    assert sent(cost) == {("all ranks", "all_reduce", "backward", "0"): (1, 2 * 32_768 * 4 * 7 // 8)}
+
+
+@pytest.mark.parametrize("tracer", ["symbolic", "recorded", "executed"])
+def test_a_wrapper_inside_a_model(mesh: Any, tracer: str) -> None:
+    """Over four ranks of eight: 256 means, 256 variances and one number before it runs; the gradients of 256 x 64
+    weights, as many biases, and 512 of the norm."""
+    inner = nn.Sequential(nn.Linear(64, 256), nn.BatchNorm1d(256))
+    wrapper = nn.parallel.DistributedDataParallel(inner, device_mesh=mesh["tp"])
+    model = nn.Sequential(nn.ReLU(), wrapper, nn.Linear(256, 64))
+    cost = count_graph(model, torch.ones(8, 64), backward=True, tracer=tracer)
+    assert sent(cost) == {
+        ("tp", "broadcast", "forward", "1.module.0"): (2, 512 * 4 + 8),
+        ("tp", "all_reduce", "backward", "1.module.0"): (1, 2 * (256 * 64 + 256 + 512) * 4 * 3 // 4),
+    }
+    assert cost.macs == 2 * 8 * 16_384
+    assert cost.call is not None
+    assert cost.call.mesh == "tp=4"
+
+
+def test_a_wrapper_that_does_not_run_sends_nothing(mesh: Any) -> None:
+    model = network("cpu")
+    model.register_module("spare", None)
+    model.spare = nn.parallel.DistributedDataParallel(nn.BatchNorm1d(64))
+    model.forward = lambda x: model[0](x)
+    assert not count_graph(model, torch.ones(8, 64)).communication
+
+
+def test_what_a_wrapper_sends_is_known_or_refused(mesh: Any) -> None:
+    class Hidden:
+        wrapper = nn.parallel.DistributedDataParallel(network("cpu"))
+
+        def __call__(self, x: torch.Tensor) -> torch.Tensor:
+            return self.wrapper(x)
+
+    with pytest.raises(TracingError, match="a DistributedDataParallel runs that is no module of the model"):
+        count_graph(Hidden(), torch.ones(8, 64))
+    hooked = nn.parallel.DistributedDataParallel(network("cpu"))
+    hooked.register_comm_hook(None, lambda state, bucket: None)
+    sparse = nn.parallel.DistributedDataParallel(nn.Embedding(8, 4, sparse=True))
+    for model in (hooked, nn.Sequential(sparse)):
+        with pytest.raises(TracingError, match="what it sends is not counted"):
+            count_graph(model, torch.ones(8, 64))
 
 
 def test_an_input_in_parts(mesh: Any) -> None:
