@@ -63,7 +63,6 @@ it brings autograd back, which no public name does."""
 
 included_keys: Callable[[], torch.DispatchKeySet] = torch._C._dispatch_tls_local_include_set
 """What lies there in this thread besides what the tensors of a call ask for, to hand to `forced_keys`."""
-
 excluded_keys: Callable[[], torch.DispatchKeySet] = torch._C._dispatch_tls_local_exclude_set
 """What does not, although tensors ask for it."""
 
@@ -72,7 +71,6 @@ no_dispatch_modes = torch._C._DisableTorchDispatch
 
 dispatch_mode_count = torch._C._len_torch_dispatch_stack
 """How many modes of that kind are at work. A mode that a model enters tells nobody, and no public name counts them."""
-
 function_mode_count = torch._C._len_torch_function_stack
 """How many modes of the kind ``TorchFunctionMode`` are at work. No public name counts them either."""
 
@@ -91,10 +89,8 @@ asked at every call, it takes as long as most that is done with a call."""
 
 transform_level = torch._C._functorch.maybe_current_level
 """How many transforms, such as ``torch.vmap``, are at work, None if none is. ``torch.func`` does not tell."""
-
 is_transformed = torch._C._functorch.is_functorch_wrapped_tensor
 """Whether a tensor is what a transform hands to its function. ``torch.func`` does not tell."""
-
 is_gradient_tracked = torch._C._functorch.is_gradtrackingtensor
 """Whether the transform of such a tensor is a gradient. ``torch.func`` does not tell."""
 
@@ -111,23 +107,25 @@ is_alias_of: Callable[[torch.Tensor, torch.Tensor], bool] = torch._C._is_alias_o
 """Whether two tensors lie in the same memory. In public only addresses tell, and on the meta device all are 0."""
 
 
+place_of: Callable[[torch.UntypedStorage], int] = attrgetter("_cdata")
+"""Which memory a storage is, the same number for all objects that stand for it. In public only addresses tell."""
+
+
 def storage_identity(tensor: torch.Tensor) -> tuple[int, Any]:
     """Which memory a tensor lies in, and what keeps that alive, so that no other gets the same number: the storage, or
-    the tensor where it has none. In public only addresses tell."""
+    the tensor where it has none."""
     try:
         storage = tensor.untyped_storage()
-        return storage._cdata, storage
+        return place_of(storage), storage
     except (NotImplementedError, RuntimeError):
         return id(tensor), tensor
 
 
 entry_count: Callable[[torch.Tensor], int] = torch.Tensor._nnz
 """How many entries a sparse tensor stores. In public one must coalesce it first, which merges entries."""
-
 entry_indices: Callable[[torch.Tensor], torch.Tensor] = torch.Tensor._indices
 """The places of the entries that a tensor in coordinate format stores. The public ``indices()`` refuses one that is not
 coalesced."""
-
 entry_values: Callable[[torch.Tensor], torch.Tensor] = torch.Tensor._values
 """The entries themselves, for the same reason."""
 
@@ -158,7 +156,6 @@ to tell."""
 hooks_on_gradient: Callable[[torch.Tensor], dict[int, Callable[..., Any]] | None] = attrgetter("_backward_hooks")
 """The hooks that were registered on the gradient of a tensor. In public, hooks are registered and removed, and not
 listed."""
-
 hooks_after_gradient: Callable[[torch.Tensor], dict[int, Any] | None] = attrgetter("_post_accumulate_grad_hooks")
 """Those that run when the gradient is there, for the same reason."""
 
@@ -184,13 +181,11 @@ transformers. No public name reaches into these."""
 parameters_of: Callable[[nn.Module], dict[str, nn.Parameter | None]] = attrgetter("_parameters")
 """The parameters of a module itself by name. ``named_parameters(recurse=False)`` is a stack of generators, which takes
 longer than all else that is done with most modules; so does the one that follows."""
-
 buffers_of: Callable[[nn.Module], dict[str, torch.Tensor | None]] = attrgetter("_buffers")
 """The buffers of a module itself by name."""
 
 forward_pre_hooks_of: Callable[[nn.Module], dict[int, Callable[..., object]]] = attrgetter("_forward_pre_hooks")
 """What a call of a module runs before its forward. In public, hooks are registered and removed, and not listed."""
-
 forward_hooks_of: Callable[[nn.Module], dict[int, Callable[..., object]]] = attrgetter("_forward_hooks")
 """What a call of a module runs after its forward, for the same reason."""
 
@@ -234,13 +229,10 @@ tensor_metadata = torch.fx.passes.shape_prop._extract_tensor_metadata
 Namespace = torch.fx.graph._Namespace
 """Gives the nodes of a graph their names. ``Graph.create_node`` uses one, and takes most of its time for what a trace
 does not need: the names from here to the end are for doing the rest of it."""
-
 ILLEGAL_NAMES = torch.fx.graph._illegal_names
 """The names that no node has, by what they mean in Python."""
-
 used_names: Callable[[Namespace], set[str]] = attrgetter("_used_names")
 """The names that a `Namespace` has given."""
-
 name_counts: Callable[[Namespace], dict[str, int]] = attrgetter("_base_count")
 """The last number that a `Namespace` has added to a name."""
 
@@ -332,18 +324,26 @@ def has_kernel(operator: Operator, key: str) -> bool:
 
 group_resolver: Callable[[Any], Callable[[str], Any]] = attrgetter("_C._distributed_c10d._resolve_process_group")
 """Of `torch`: finds a process group by its name. In public a group is known by who made it."""
-
 sharding_propagator: Callable[[Any], Any] = attrgetter("_op_dispatcher.sharding_propagator")
 """Of `DTensor`: finds out how results are split, by calls that nothing public tells from those of the model."""
-
 unseen_by_modes = torch.utils._python_dispatch._disable_current_modes
 """While it lasts no mode sees anything, those of torch's own fake tensors included. No public name does so."""
-
 split_as: Callable[[Any], Any] = attrgetter("_spec")
 """How a `DTensor` is split. The public ``from_local`` moves what it is given to the device of the mesh."""
-
 FULLY_SHARD = ("torch.distributed.fsdp._fully_shard._fsdp_param_group", "_validate_no_meta_params")
 """Where `fully_shard` refuses the meta device. In public it is given data."""
+GATHERED = "_unsharded_param"
+"""Where it has a parameter that it has gathered."""
+
+
+def sharded_parameters(module: Any) -> list[Any]:
+    """What `fully_shard` keeps of each parameter that a module gathers. In public a module is told to gather."""
+    state = module._get_fsdp_state()
+    groups = state._fsdp_param_groups if hasattr(state, "_fsdp_param_groups") else [state._fsdp_param_group]
+    return [each for group in groups if group is not None for each in group.fsdp_params]
+
 
 what_sends: Callable[[Any], list[Any]] = attrgetter("_comm_hooks")
 """The hooks that decide what a `DistributedDataParallel` sends. In public they are registered, and not listed."""
+AWAITED = ("torch.distributed._functional_collectives", "AsyncCollectiveTensor")
+"""The class of the result of a collective that nobody has waited for. In public it is only seen by its name."""

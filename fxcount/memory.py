@@ -10,9 +10,10 @@ from fxcount.described import described
 from fxcount.engine.one_count import one_count
 from fxcount.engine.optimizer_step import MakeOptimizer, refuse_no_maker
 from fxcount.engine.refusals import refusals
+from fxcount.engine.sharding import refuse_other_meshes
 from fxcount.engine.storage_lives import StorageLife
 from fxcount.engine.threads import one_thread
-from fxcount.errors import InputError, TracingError
+from fxcount.errors import InputError
 from fxcount.fault_origin import REPORT, origin_of_fault
 from fxcount.memory_cost import MemoryCost
 from fxcount.result.memory_record import Allocation, Moment
@@ -73,8 +74,7 @@ def count_memory(
     backward = bool(backward) or optimizer is not None
     if optimizer is not None:
         refuse_no_maker(optimizer)
-    if counted.is_split(call):
-        raise TracingError("what one rank holds in memory is not counted: count the model as it is before it is split")
+    refuse_other_meshes((*counted.owned, *call.tensors()))
     own = "cpu" if counted.device(call).type == "cpu" else "cuda"
     options, before = (counted, call, device or own, attention), sys.exception()
     with one_count(), unchanged(counted, call) as put_back:

@@ -836,8 +836,34 @@ def test_where_fully_shard_asks_for_data() -> None:
     assert callable(getattr(importlib.import_module(module).FSDPParamGroup, refusal))
 
 
+def test_where_fully_shard_has_what_it_has_gathered(split: Any) -> None:
+    layer = torch.distributed.fsdp.fully_shard(nn.Linear(4, 4, bias=False), mesh=split.device_mesh)
+    (weight,) = _torch.sharded_parameters(layer)
+    assert weight.sharded_state.name == "SHARDED"
+    layer(torch.ones(2, 4))
+    assert weight.sharded_state.name == "UNSHARDED"
+    assert getattr(weight, _torch.GATHERED).shape == (4, 4)
+    assert [each.numel() for each in weight.all_gather_outputs] == [16]
+
+
 def test_hooks_that_decide_what_is_sent(split: Any) -> None:
     model = nn.parallel.DistributedDataParallel(nn.Linear(2, 2))
     assert not _torch.what_sends(model)
     model.register_comm_hook(None, lambda state, bucket: None)
     assert _torch.what_sends(model)
+
+
+def test_the_result_of_a_collective_that_nobody_has_waited_for(split: Any) -> None:
+    import importlib
+
+    module, name = _torch.AWAITED
+    kind, given = getattr(importlib.import_module(module), name), split.to_local()
+    result = torch.ops._c10d_functional._wrap_tensor_autograd(given)
+    assert isinstance(result, kind)
+    assert result.elem is given
+
+
+def test_memory_by_the_number_of_its_storage() -> None:
+    x, y = torch.empty(4, device="meta"), torch.empty(4, device="meta")
+    assert _torch.place_of(x.untyped_storage()) == _torch.place_of(x[1:].untyped_storage())
+    assert _torch.place_of(x.untyped_storage()) != _torch.place_of(y.untyped_storage())

@@ -8,8 +8,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from fxcount._torch import FULLY_SHARD, sharding_propagator, split_as, unseen_by_modes
-from fxcount.errors import TracingError
+from fxcount._torch import (
+    AWAITED,
+    FULLY_SHARD,
+    GATHERED,
+    sharded_parameters,
+    sharding_propagator,
+    split_as,
+    unseen_by_modes,
+)
+from fxcount.errors import InputError, TracingError
 from fxcount.fault_origin import for_the_model
 from fxcount.formulas.collectives import process_group
 
@@ -33,12 +41,13 @@ def are_split(types: Sequence[type]) -> bool:
 
 
 def part_of(tensor: torch.Tensor) -> torch.Tensor:
-    """What this rank has of a tensor; of one that is not split the tensor itself."""
-    if not is_split(tensor):
-        return tensor
-    with torch.no_grad():  # or it would be a call of autograd's
-        local: torch.Tensor = tensor.to_local()  # type: ignore[attr-defined]
-    return local
+    """What this rank has of a tensor, or gets by a collective; of one that is not split the tensor itself."""
+    if is_split(tensor):
+        with torch.no_grad():  # or it would be a call of autograd's
+            tensor = tensor.to_local()  # type: ignore[attr-defined]
+    module, name = AWAITED
+    collectives = sys.modules.get(module)
+    return tensor.elem if collectives and isinstance(tensor, getattr(collectives, name)) else tensor
 
 
 def split_like(tensor: Any, local: torch.Tensor) -> Any:
@@ -91,6 +100,38 @@ def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
             delattr(owner, name)
 
 
+def _gathered_modules(modules: Iterable[nn.Module]) -> Iterator[tuple[nn.Module, list[Any]]]:
+    """The modules that `fully_shard` gathers, each with what it keeps of each of its parameters."""
+    fsdp: Any = sys.modules.get("torch.distributed.fsdp")
+    for module in modules if fsdp is not None else ():
+        if isinstance(module, fsdp.FSDPModule):
+            yield module, sharded_parameters(module)
+
+
+def take_parameters(modules: Iterable[nn.Module]) -> None:
+    """`fully_shard` takes the parameters that the modules have now, and has gathered none."""
+    for _, parameters in _gathered_modules(modules):
+        for each in parameters:
+            each.reset_sharded_param()
+            each.all_gather_outputs = []
+            vars(each).pop(GATHERED, None)
+
+
+def refuse_gathered(modules: Mapping[str, nn.Module]) -> None:
+    """
+    Raises:
+        InputError: a module has gathered its parameters and has not let go of them, as after a forward call alone.
+    """
+    paths = {id(module): path for path, module in modules.items()}
+    for module, parameters in _gathered_modules(modules.values()):
+        if any(each.sharded_state.name != "SHARDED" for each in parameters):
+            path = paths[id(module)]
+            raise InputError(
+                f"{path or 'the model'} has gathered its parameters, and is not what it is between steps: call its "
+                "reshard() on every rank first"
+            )
+
+
 def group_of(given: Iterable[Any]) -> str:
     """The name of the process group among the arguments of a collective."""
     for value in reversed([*given]):  # before it stands a text that is the name of an operation, such as "sum"
@@ -135,6 +176,19 @@ def refuse_uneven(named: Iterable[tuple[str, torch.Tensor]]) -> None:
                     f"{name} of shape {list(tensor.shape)} is split unevenly, axis {axis} over {parts} ranks: what one "
                     "rank computes is not what another does, and is not counted"
                 )
+
+
+def refuse_other_meshes(held: Iterable[torch.Tensor]) -> None:
+    """
+    Raises:
+        TracingError: a tensor is split over devices other than the CPU, whose stand-ins would be moved to them.
+    """
+    kinds = {str(each.device_mesh.device_type) for each in held if is_split(each)}  # type: ignore[attr-defined]
+    if kinds - {"cpu"}:
+        raise TracingError(
+            f"memory of a rank is counted on a mesh of cpu, not of {', '.join(kinds)}: split the model over "
+            'fake_mesh(shape, names) and count with device="cuda"'
+        )
 
 
 def refuse_wrapped(modules: Mapping[str, nn.Module]) -> None:

@@ -1,14 +1,16 @@
 """`StorageLives`: the memory of tensors, from the operator that makes it to its end."""
 
+import contextlib
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
 
-from fxcount._torch import DispatchMode, Operator, entry_indices, entry_values, storage_identity
+from fxcount._torch import DispatchMode, Operator, entry_indices, entry_values, place_of, storage_identity
 from fxcount.engine.operator_facts import facts_on
+from fxcount.engine.sharding import part_of
 from fxcount.fault_origin import for_the_model
 from fxcount.formulas.number_kinds import tensors
 
@@ -81,6 +83,8 @@ class StorageLives(DispatchMode):
         if isinstance(func, Operator):
             for tensor in facts_on(func).tensors_written(args, kwargs):
                 self._written(func, tensor)
+        for tensor in tensors((out, kwargs.get("out", ()))) if name in _GATHER else ():
+            self.meet(tensor).kind = "gathered"
         self.runs.append(OperatorRun(name, self._place(), self.phase))
         return out
 
@@ -117,6 +121,32 @@ class StorageLives(DispatchMode):
     def _end(self, place: int) -> None:
         self._alive.pop(place).freed = len(self.runs)
 
+    @contextlib.contextmanager
+    def following_sizes(self) -> Iterator[None]:
+        """While it lasts, memory is followed that its holder frees and takes again, as `fully_shard` does with what it
+        has gathered: no operator shows it."""
+        resize = torch.UntypedStorage.resize_
+
+        def resize_(storage: torch.UntypedStorage, size: int) -> Any:
+            done = resize(storage, size)
+            self._resized(storage)
+            return done
+
+        torch.UntypedStorage.resize_ = resize_  # type: ignore[method-assign, assignment]
+        try:
+            yield
+        finally:
+            del torch.UntypedStorage.resize_
+
+    def _resized(self, storage: torch.UntypedStorage) -> None:
+        """What is there from now on is another piece of memory, for the same."""
+        place, size = place_of(storage), storage.nbytes()
+        before = self._alive.get(place)
+        if before is not None and before.size != size:
+            before.freed = len(self.runs)
+            self._alive[place] = life = replace(before, size=size, made=len(self.runs), freed=None, savers=set())
+            self.lives.append(life)
+
     def _written(self, func: Operator, tensor: torch.Tensor) -> None:
         """What is written to may have grown, as by ``resize_``."""
         life = self.find(tensor)
@@ -137,6 +167,9 @@ class StorageLives(DispatchMode):
         found = [each for each in lives if each is not None and (each.kind == "inputs" or each.grown_from is not None)]
         return (found[0].grown_from or found[0]) if found and found[0].dtype.is_floating_point else None
 
+
+_GATHER = ("fsdp.all_gather_copy_in", "fsdp.split_with_sizes_copy")
+"""Operators of `fully_shard` whose results are what is gathered: all of it in a row, and then each parameter."""
 
 _FILL = frozenset({torch.ops.aten.index_copy_.default, torch.ops.aten.index_put_.default, torch.ops.aten.copy_.default})
 """Operators that write new values into a part of what is there."""
@@ -165,7 +198,9 @@ _COMPRESSED: Mapping[torch.layout, tuple[str, ...]] = {
 
 
 def parts_of(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """The tensors that have the memory of a tensor: itself, or the places and the values of a sparse one."""
+    """The tensors that have the memory of a tensor: itself, what this rank has of one that is split, or the places and
+    the values of a sparse one."""
+    tensor = part_of(tensor)
     if tensor.layout is torch.strided:
         return (tensor,)
     if tensor.layout is torch.sparse_coo:

@@ -16,11 +16,15 @@ from fxcount.result.counted_call import CountedCall
 from fxcount.result.module_cost import Submodule
 from fxcount.result.module_paths import parent_of
 
-KINDS = ("parameters", "buffers", "inputs", "cache", "activations", "gradients", "optimizer", "temporaries")
+KINDS = ("parameters", "buffers", "inputs", "cache", "activations", "gradients", "optimizer", "temporaries", "gathered")
 """What memory is for. ``cache``: an input that the model returns with more values in it, or writes new values into, and
 what it returns of it. ``activations``: what the forward pass makes. ``gradients``: those of parameters and inputs, and
 those that the outputs are given. ``optimizer``: its state. ``temporaries``: what else a backward pass or a step makes,
-the gradients of activations among it."""
+the gradients of activations among it. ``gathered``: what `fully_shard` gathers of parameters, while it is there."""
+
+
+_OF_PARAMETERS = ("parameters", "gathered")
+"""What is there, or is gathered again, whether autograd keeps it or not."""
 
 
 class Allocation(NamedTuple):
@@ -149,7 +153,7 @@ class MemoryRecord:
     def saved(self) -> int:
         """The bytes that autograd keeps from the forward pass for the backward pass, but for parameters; 0 without a
         backward pass."""
-        return sum(each.size for each in self.allocations if each.saved_by and each.kind != "parameters")
+        return sum(each.size for each in self.allocations if each.saved_by and each.kind not in _OF_PARAMETERS)
 
     @property
     def cache(self) -> dict[str, int]:
@@ -192,7 +196,7 @@ class MemoryRecord:
 
     def _of_module(self, path: str, kind: str, own: list[Allocation], saved: Iterable[int], cost: Cost) -> ModuleMemory:
         kept = [self.allocations[number] for number in saved]
-        kept = [each for each in kept if each.kind != "parameters"]
+        kept = [each for each in kept if each.kind not in _OF_PARAMETERS]
         alone = [
             each
             for each in kept

@@ -17,6 +17,7 @@ from fxcount._torch import (
     pytree,
 )
 from fxcount.engine.operator_facts import facts_on
+from fxcount.engine.sharding import is_split, part_of, split_like
 from fxcount.fault_origin import for_the_model
 
 
@@ -69,9 +70,17 @@ class ShownStandIn(torch.Tensor):
         shown.stand_in = stand_in
         return shown
 
+    def untyped_storage(self) -> torch.UntypedStorage:
+        """That of the stand-in: who frees the memory of a tensor and takes it again asks for it."""
+        return self.stand_in.untyped_storage()
+
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]  # a class method, as it is called
         return NotImplemented
+
+
+_OWN = {torch.Tensor, torch.nn.Parameter, ShownStandIn}
+"""The classes of tensors that make no calls of their own."""
 
 
 class AsOn(DispatchMode):
@@ -90,6 +99,8 @@ class AsOn(DispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
+        if not {*types} <= _OWN:  # it makes calls of its own on what it holds
+            return NotImplemented
         kwargs = kwargs or {}
         out = self.show(for_the_model(func, *self.hide(args), **self.hide(kwargs)))
         if isinstance(func, Operator):
@@ -108,6 +119,8 @@ class AsOn(DispatchMode):
     def _show_tensor(self, leaf: Any) -> Any:
         if not isinstance(leaf, torch.Tensor) or not leaf.is_meta:
             return leaf
+        if is_split(leaf):
+            return split_like(leaf, self._show_tensor(part_of(leaf)))
         known = self._shown.get(id(leaf))  # one that is alive keeps its stand-in, and so the identity of that
         shown = None if known is None else known()
         if shown is None:

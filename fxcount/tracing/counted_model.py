@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from fxcount._torch import buffers_of, parameters_of
-from fxcount.engine.sharding import is_split, refuse_uneven, refuse_wrapped
+from fxcount.engine.sharding import is_split, refuse_gathered, refuse_uneven, refuse_wrapped
 from fxcount.errors import InputError, TracingError
 from fxcount.tracing.data_parallel import DataParallel
 from fxcount.tracing.example_call import ExampleCall
@@ -36,7 +36,8 @@ class CountedModel:
         """``model`` itself, or the module of an exported program or inside a distributed one.
 
         Raises:
-            InputError: the model cannot be called, or has lazy modules that are not initialised.
+            InputError: the model cannot be called, has lazy modules that are not initialised, or parameters that it has
+                gathered from several ranks.
             TracingError: it is in parts on several ranks.
         """
         if isinstance(model, torch.export.ExportedProgram):
@@ -60,6 +61,7 @@ class CountedModel:
                 if buffer is not None:
                     counted.buffers[prefix + name] = buffer
         refuse_wrapped(counted.modules)
+        refuse_gathered(counted.modules)
         refuse_uneven(counted.named_tensors())
         lazy = next((name for name, tensor in counted.named_tensors() if is_lazy(tensor)), None)
         if lazy is not None:

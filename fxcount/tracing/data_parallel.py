@@ -33,6 +33,8 @@ class DataParallel:
     """The bytes at which a bucket of gradients is closed."""
     largest_of_buffers: int
     """The bytes at which one of buffers is."""
+    as_views: bool
+    """Whether gradients lie in the buckets, and have no memory of their own."""
     trained: tuple[tuple[str, nn.Parameter], ...]
     """The parameters whose gradients it sums, with their names, in their order in the model."""
     buffers: tuple[tuple[str, torch.Tensor], ...]
@@ -63,6 +65,7 @@ class DataParallel:
             int(group.size()),
             wrapper.bucket_bytes_cap,
             wrapper.broadcast_bucket_size,
+            wrapper.gradient_as_bucket_view,
             tuple(item for item in trained if item[1].requires_grad and wrapper.require_backward_grad_sync),
             tuple(buffers) if wrapper.broadcast_buffers and wrapper.require_forward_param_sync else (),
         )

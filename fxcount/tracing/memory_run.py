@@ -22,6 +22,7 @@ from fxcount.cost import Cost, total_cost
 from fxcount.engine.counter import OperatorCounter
 from fxcount.engine.counting_context import counting
 from fxcount.engine.optimizer_step import MakeOptimizer, made_optimizer
+from fxcount.engine.sharding import part_of, take_parameters
 from fxcount.engine.storage_lives import StorageLife, StorageLives, parts_of
 from fxcount.engine.without_data import WithoutData
 from fxcount.errors import InputError
@@ -66,6 +67,7 @@ class MemoryRun:
         """The class of the optimizer."""
         self._hooked = hooked
         self._met: set[int] = set()
+        self._buckets: list[torch.Tensor] = []
         self._call = call
         self._device = device
         self._attention = attention
@@ -95,9 +97,11 @@ class MemoryRun:
                 inputs = self._call.replace_tensors(self._input, self.model.forward)
                 if self._leaves is not None:
                     stack.enter_context(self._leaves.in_place({}))
+                    take_parameters(self.model.modules.values())
                 trained = self._parameters()
+                self._make_buckets()
                 optimizer = None if make is None else self._made(make, trained)
-            for context in (self._kernels(), self.lives, self._shown, self._watched()):
+            for context in (self._kernels(), self.lives.following_sizes(), self.lives, self._shown, self._watched()):
                 stack.enter_context(context)
             keeps = torch.autograd.graph.saved_tensors_hooks(self._keep, self._shown.show)
             hooks = keeps if backward and self._hooked else contextlib.nullcontext()
@@ -141,7 +145,7 @@ class MemoryRun:
         for kind, named in (("parameters", self.model.parameters), ("buffers", self.model.buffers)):
             for name, tensor in named.items():
                 leaf = tensor if self._leaves is None else self._leaves.of(tensor)
-                self._was_there(self._shown.hide(leaf), tensor, kind, name)
+                self._was_there(self._hidden(leaf), tensor, kind, name)
                 if isinstance(leaf, nn.Parameter):
                     leaf.grad = None
                     found.setdefault(id(leaf), (name, leaf))
@@ -150,6 +154,17 @@ class MemoryRun:
             if id(tensor) not in given:
                 self._was_there(tensor, tensor, "inputs", "")
         return dict(found.values())
+
+    def _make_buckets(self) -> None:
+        """The memory from which `DistributedDataParallel` sends gradients is there from the start."""
+        for wrapper in self.model.wrappers:
+            for name, parameter in wrapper.trained:
+                leaf = parameter if self._leaves is None else self._leaves.of(parameter)
+                bucket = torch.zeros_like(leaf)
+                self._buckets.append(bucket)
+                self._was_there(self._hidden(bucket), bucket, "gradients", name)
+                if wrapper.as_views:
+                    leaf.grad = bucket
 
     def _was_there(self, stand_in: torch.Tensor, tensor: torch.Tensor, kind: str, name: str) -> None:
         """``stand_in`` stands for a tensor; all views of one piece of memory are there with the first of them."""
@@ -184,7 +199,7 @@ class MemoryRun:
         self._running.leave()
         path = self._inside.pop()
         for tensor in returned_tensors(result):
-            life = self.lives.find(self._shown.hide(tensor))
+            life = self.lives.find(self._hidden(tensor))
             if life is not None:
                 self.outputs[path][id(life)] = life
 
@@ -204,14 +219,14 @@ class MemoryRun:
     def _keep(self, tensor: torch.Tensor) -> torch.Tensor:
         """What autograd keeps of a tensor: not the tensor, which may keep what autograd knows of it."""
         kept: torch.Tensor = self._shown.hide(tensor)
-        life = self.lives.find(kept) if self.lives.phase == "forward" else None
+        life = self.lives.find(self._hidden(kept)) if self.lives.phase == "forward" else None
         if life is not None:
             life.savers.add(self._inside[-1])
         return kept if kept is not tensor else tensor.detach()
 
     def _note_what_is_left(self, result: Any) -> None:
         """What is there when the model has returned, and is not what it returned, autograd keeps."""
-        returned = {id(self.lives.find(self._shown.hide(each))) for each in returned_tensors(result)}
+        returned = {id(self.lives.find(self._hidden(each))) for each in returned_tensors(result)}
         for life in self.lives.lives:
             if life.freed is None and life.made >= 0 and id(life) not in returned:
                 life.savers.add(self.lives.runs[life.made].place)
@@ -242,7 +257,7 @@ class MemoryRun:
             if self._device != "cpu" and group.get("foreach", False) is None and not group.get("fused"):
                 group["foreach"] = True
         for tensor in _state_of(optimizer):
-            self._was_there(self._shown.hide(tensor), tensor, "optimizer", "")
+            self._was_there(self._hidden(tensor), tensor, "optimizer", "")
         return optimizer
 
     def _step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -254,9 +269,7 @@ class MemoryRun:
     def _note_caches(self, inputs: ExampleCall, result: Any) -> None:
         """What the model returns of an input with more values in it, or has written them into. An object that was given
         and holds that now has freed what it held before."""
-        found = [
-            self.lives.find(self._shown.hide(each)) for each in returned_tensors((inputs.args, inputs.kwargs, result))
-        ]
+        found = [self.lives.find(self._hidden(each)) for each in returned_tensors((inputs.args, inputs.kwargs, result))]
         held = {*map(id, found)}
         for life in filter(None, found):
             if life.grown_from is not None:
@@ -269,10 +282,15 @@ class MemoryRun:
                 self._is("cache", tensor)
 
     def _is(self, kind: str, tensor: torch.Tensor) -> None:
-        for part in parts_of(self._shown.hide(tensor)):
+        for part in parts_of(self._hidden(tensor)):
             life = self.lives.find(part)
             if life is not None and not life.kind:
                 life.kind = kind
+
+    def _hidden(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The stand-in that lies in the memory of a tensor."""
+        hidden: torch.Tensor = self._shown.hide(part_of(tensor))
+        return hidden
 
     def cost_of(self, path: str) -> Cost:
         """What the operators of the forward pass cost that the module there called itself."""

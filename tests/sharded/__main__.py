@@ -24,11 +24,12 @@ HEAD = f"""# A model on several ranks
 
 Written by `python -m tests.sharded`: what one rank does in a step of training of Llama-3.1-405B, forward and backward,
 on {TOKENS:,} tokens for each rank of `dp`, in bfloat16. The model is split by torch after the plan that transformers
-has for it, as `fxcount hf/CONFIG --mesh dp=16,tp=8` does; no device is there. Each row is a process of its own: how
-long the count took in it, and by how much its memory grew meanwhile.
+has for it, as `fxcount hf/CONFIG --mesh dp=16,tp=8` does; no device is there. What a rank holds at the peak is that of
+a step with `AdamW(foreach=False)`, by `count_memory`. Each row is a process of its own: how long both counts took in
+it, and by how much its memory grew meanwhile.
 """
 
-HEADER = ("mesh", "parameters", "MACs", "backward MACs", "over tp", "over dp", "seconds", "memory grew by")
+HEADER = ("mesh", "parameters", "MACs", "backward MACs", "over tp", "over dp", "held", "seconds", "memory grew by")
 
 
 def counted(mesh: str) -> dict[str, Any]:
@@ -48,6 +49,7 @@ def page(rows: dict[str, dict[str, Any]], where: str) -> str:
             f"{found['macs']:,}",
             f"{found['backward']:,}",
             *(size_text(found["sent"].get(axis, 0)) for axis in ("tp", "dp")),
+            size_text(sum(found["held"].values())),
             f"{found['seconds']:.1f}",
             size_text(found["grown"]),
         )
@@ -60,6 +62,9 @@ def page(rows: dict[str, dict[str, Any]], where: str) -> str:
         of_one = "those of one rank alone" if equal else "not those of one rank alone"
         if mesh:
             lines.append(f"- 8 ranks of {mesh}: {times[0]:,} MACs forward and {times[1]:,} backward, {of_one}.")
+    for mesh, found in rows.items():
+        kinds = ", ".join(f"{kind} {size_text(size)}" for kind, size in found["held"].items())
+        lines.append(f"- At the peak of {mesh or 'one rank'}: {kinds}.")
     table = tabulate(cells, HEADER, "github", disable_numparse=True)
     return (
         "\n".join((HEAD, f"The machine: {where}. What a rank sends stands under the axis.\n", table, "", *lines)) + "\n"

@@ -5,10 +5,11 @@ import resource
 import sys
 import time
 import warnings
+from functools import partial
 
 import torch
 
-from fxcount import count_graph
+from fxcount import count_graph, count_memory
 from fxcount.cli.split_models import parse_mesh, split_over
 
 
@@ -31,11 +32,18 @@ def main(mesh: str, tokens: int) -> None:
     before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
     with split_over(parse_mesh(mesh) if mesh else {}, model):
         cost = count_graph(model, {"input_ids": ids, "use_cache": False}, backward=True)
+        # One parameter after the other: torch refuses all at once where some are split, as by tp alone, and some not.
+        make = partial(torch.optim.AdamW, foreach=False)
+        memory = count_memory(model, {"input_ids": ids, "use_cache": False}, optimizer=make)
     seconds = time.perf_counter() - started
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
     assert cost.backward is not None
     found = {"params": cost.params, "macs": cost.macs, "backward": cost.backward.macs, "uncounted": cost.uncounted}
-    print(json.dumps({**found, "sent": cost.communication.by_axis(), "seconds": seconds, "grown": grown}))
+    print(
+        json.dumps(
+            {**found, "sent": cost.communication.by_axis(), "held": memory.at_peak, "seconds": seconds, "grown": grown}
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tenso
 from torch.distributed.tensor.debug import CommDebugMode
 from torch.distributed.tensor.parallel import ColwiseParallel, parallelize_module
 
-from fxcount import GraphCost, InputError, TracingError, count_graph, count_memory, fake_mesh
+from fxcount import GraphCost, InputError, TracingError, count_graph, fake_mesh
 from tests.tracing.on_ranks import OF_HEADS, PAIRS, PLAN, Attention, network
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -284,9 +284,3 @@ def test_a_mesh_of_a_device_that_is_not_there() -> None:
         mesh = init_device_mesh("cuda", (4,), mesh_dim_names=("tp",))
         model = parallelize_module(network(), mesh, PLAN)
         assert count_graph(model, torch.randn(8, 64, device="meta"), backward=True).macs == 2 * 8 * 16_384 // 4
-
-
-def test_memory_of_a_rank_is_refused(mesh: Any) -> None:
-    model = parallelize_module(network(), mesh["tp"], PLAN)
-    with pytest.raises(TracingError, match="what one rank holds in memory is not counted"):
-        count_memory(model, torch.randn(8, 64, device="meta"))
