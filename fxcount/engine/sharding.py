@@ -45,9 +45,20 @@ def part_of(tensor: torch.Tensor) -> torch.Tensor:
     if is_split(tensor):
         with torch.no_grad():  # or it would be a call of autograd's
             tensor = tensor.to_local()  # type: ignore[attr-defined]
+    return tensor.elem if _is_awaited(tensor) else tensor  # type: ignore[attr-defined]
+
+
+def _is_awaited(tensor: Any) -> bool:
+    """Whether a tensor is the result of a collective that nobody has waited for."""
     module, name = AWAITED
     collectives = sys.modules.get(module)
-    return tensor.elem if collectives and isinstance(tensor, getattr(collectives, name)) else tensor
+    return collectives is not None and isinstance(tensor, getattr(collectives, name))
+
+
+def wait_for(results: Iterable[torch.Tensor]) -> None:
+    """Waits for collectives: of those that nobody has waited for torch warns when the process ends."""
+    for each in filter(_is_awaited, results):
+        each.wait()  # type: ignore[attr-defined]
 
 
 def split_like(tensor: Any, local: torch.Tensor) -> Any:

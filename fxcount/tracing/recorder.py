@@ -22,7 +22,7 @@ from fxcount.engine.indexing import for_symbols
 from fxcount.engine.node_annotation import Annotation, annotation, place_of
 from fxcount.engine.node_calls import Calls
 from fxcount.engine.refusals import refusals, refused
-from fxcount.engine.sharding import mesh_axes
+from fxcount.engine.sharding import mesh_axes, wait_for
 from fxcount.engine.surrounding_modes import Modes
 from fxcount.engine.with_symbols import WithSymbols, without_data
 from fxcount.engine.without_data import WithoutData
@@ -97,6 +97,7 @@ def _record(
                 recorder.graph.output(result)
         recorder.autograd.finish()
         gradients = recorder.autograd.backward(result) if backward else None
+    wait_for(tensors((result,)))
     attributes = recorder.graph.attributes
     module = TracedModule(recorder.graph.graph, attributes.used, model.training)
     called, settings, states = recorder.modules.called, recorder.graph.autograd, attributes.states

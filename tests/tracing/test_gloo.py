@@ -49,17 +49,15 @@ def on_one_rank(rank: int, ranks: int, path: str) -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{path}", rank=rank, world_size=ranks)
+    shapes = {"gathered": (ranks, 1), "split and gathered": (2, ranks // 2)}
     for name, (make, shape) in PAIRS.items():
-        if name == "split and gathered":
-            continue  # over two axes of different sizes
-        axis = "dp" if name == "gathered" else "tp"
-        mesh = init_device_mesh("cpu", (ranks, 1) if axis == "dp" else (1, ranks), mesh_dim_names=("dp", "tp"))
+        mesh = init_device_mesh("cpu", shapes.get(name, (1, ranks)), mesh_dim_names=("dp", "tp"))
         x = torch.ones(shape, requires_grad=True)
         cost = count_graph(make(mesh), x, backward=True)
         counted = Counter[tuple[str, int]]()
         for node in cost.nodes:
             for each in (*node.operators, *(node.backward_operators or ())):
-                if each.group == axis:
+                if each.sent:
                     kind = next(
                         kind
                         for kind in ("allreduce", "allgather", "reducescatter", "alltoall")
@@ -67,7 +65,7 @@ def on_one_rank(rank: int, ranks: int, path: str) -> None:
                     )
                     counted[kind, each.sent] += 1
         model = make(mesh)
-        with Sent(ranks) as real:
+        with Sent(2 if name == "split and gathered" else ranks) as real:
             out = model(x)
             out = out.to_local() if isinstance(out, DTensor) else out
             out.backward(torch.ones_like(out))

@@ -169,6 +169,7 @@ with fake_mesh((4,), ("tp",)) as mesh:
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == [str(16 * 64 * 128 * 2 // 4), "all_reduce"]
+    assert "unwaited" not in run.stderr
 
 
 def test_gradients_that_are_summed_over_all_ranks(mesh: Any) -> None:
