@@ -857,10 +857,11 @@ def test_the_result_of_a_collective_that_nobody_has_waited_for(split: Any) -> No
     import importlib
 
     module, name = _torch.AWAITED
-    kind, given = getattr(importlib.import_module(module), name), split.to_local()
-    result = torch.ops._c10d_functional._wrap_tensor_autograd(given)
-    assert isinstance(result, kind)
-    assert result.elem is given
+    functions = importlib.import_module(module)
+    result = functions.all_reduce(split.to_local(), "sum", split.device_mesh)
+    assert isinstance(result, getattr(functions, name))
+    assert type(result.elem) is torch.Tensor
+    result.wait()
 
 
 def test_memory_by_the_number_of_its_storage() -> None:

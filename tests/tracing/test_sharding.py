@@ -13,14 +13,13 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
 from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.debug import CommDebugMode
 from torch.distributed.tensor.parallel import ColwiseParallel, parallelize_module
 
 from fxcount import GraphCost, InputError, TracingError, count_graph, fake_mesh
-from tests.tracing.on_ranks import OF_HEADS, PAIRS, PLAN, Attention, network
+from tests.tracing.on_ranks import OF_HEADS, PAIRS, PLAN, Attention, mesh_of_cuda, network
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -282,6 +281,5 @@ def test_a_mesh_leaves_nothing_behind() -> None:
 
 def test_a_mesh_of_a_device_that_is_not_there() -> None:
     with fake_mesh((4,), ("tp",)):
-        mesh = init_device_mesh("cuda", (4,), mesh_dim_names=("tp",))
-        model = parallelize_module(network(), mesh, PLAN)
+        model = parallelize_module(network(), mesh_of_cuda(4), PLAN)
         assert count_graph(model, torch.randn(8, 64, device="meta"), backward=True).macs == 2 * 8 * 16_384 // 4
