@@ -30,11 +30,13 @@ if TYPE_CHECKING:
     from fxcount.analyses.device import Device
     from fxcount.analyses.generation import GenerationPart
     from fxcount.analyses.other_tools.record import ToolPart
+    from fxcount.analyses.pipeline import StageCost
     from fxcount.analyses.roofline import CallAtBest, TimeAtBest
     from fxcount.fake_mesh import fake_mesh
     from fxcount.generation import GenerationCost, count_generation
     from fxcount.memory import count_memory
     from fxcount.memory_cost import MemoryCost
+    from fxcount.pipeline import PipelineCost, count_pipeline
     from fxcount.result.memory_record import Allocation, ModuleMemory, Moment
     from fxcount.result.picture import Picture
     from fxcount.roofline import Roofline
@@ -53,6 +55,9 @@ LATER = {
     "GenerationPart": "fxcount.analyses.generation",
     "count_generation": "fxcount.generation",
     "Picture": "fxcount.result.picture",
+    "PipelineCost": "fxcount.pipeline",
+    "StageCost": "fxcount.analyses.pipeline",
+    "count_pipeline": "fxcount.pipeline",
     "Roofline": "fxcount.roofline",
     "StepCost": "fxcount.step",
     "count_step": "fxcount.step",
@@ -100,8 +105,10 @@ __all__ = [
     "OperatorTotal",
     "OptimizerStep",
     "Picture",
+    "PipelineCost",
     "Roofline",
     "SizeError",
+    "StageCost",
     "StepCost",
     "TensorInfo",
     "TimeAtBest",
@@ -112,6 +119,7 @@ __all__ = [
     "count_generation",
     "count_graph",
     "count_memory",
+    "count_pipeline",
     "count_step",
     "fake_mesh",
     "register_formula",

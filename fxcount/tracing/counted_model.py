@@ -46,7 +46,9 @@ class CountedModel:
         if isinstance(model, nn.parallel.DistributedDataParallel):
             wrappers, model = [DataParallel.of("", model)], model.module
         if not callable(model):
-            raise InputError(f"the model must be callable, not {type(model).__name__}")
+            kind = type(model)
+            other = ": count_pipeline counts it" if kind.__module__.startswith("torch.distributed.pipelining") else ""
+            raise InputError(f"the model must be callable, not {kind.__name__}{other}")
         counted = cls(model, wrappers=wrappers)
         if isinstance(model, nn.Module):
             counted.modules.update(model.named_modules())

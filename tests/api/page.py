@@ -23,7 +23,7 @@ a `Cost`, and a `Convention` makes one number of it, the FLOPs. The [tutorial](t
 and the [cost model](cost-model.md) says what counts."""
 
 GROUPS = {
-    "Counting": ("", ["count_graph", "count_memory", "count_step", "count_generation"]),
+    "Counting": ("", ["count_graph", "count_memory", "count_step", "count_generation", "count_pipeline"]),
     "The result": (
         "A `Shape` is a `tuple[int, ...]`. A `CostedGraph` is a `GraphCost` without the views, and a `Submodule` the "
         "class name and the calls of a module.",
@@ -53,7 +53,11 @@ GROUPS = {
         "A `StepRecord` is a `StepCost` without the views, and a `GenerationRecord` a `GenerationCost`.",
         ["StepCost", "GenerationCost", "GenerationPart"],
     ),
-    "Several ranks": ("", ["fake_mesh", "Communication", "Collective"]),
+    "Several ranks": (
+        "A `PipelineRecord` is a `PipelineCost` without the views. An `Action` is a stage, one of `F`, `B`, `I` and `W` "
+        "and a microbatch; a `Received` is a stage, bytes, and whether their gradient is given back.",
+        ["fake_mesh", "Communication", "Collective", "PipelineCost", "StageCost"],
+    ),
     "Pictures": ("", ["Picture"]),
     "Other tools": (
         "A `ToolRecord` is a `ToolCount` without the views. [Why my number differs](other-tools.md) has the rules.",

@@ -17,7 +17,8 @@ from torch.distributed.tensor import DTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from fxcount import count_graph
+from fxcount import count_graph, count_pipeline
+from tests.tracing import pipelines
 from tests.tracing.on_ranks import PAIRS, network
 
 
@@ -74,6 +75,7 @@ def on_one_rank(rank: int, ranks: int, path: str) -> None:
         assert counted == real.found, (name, counted, real.found)
         assert counted, name
     _gradients_that_are_summed(ranks)
+    _what_stages_send(rank, ranks)
     dist.destroy_process_group()
 
 
@@ -97,6 +99,43 @@ def _gradients_that_are_summed(ranks: int) -> None:
                     counted[each.name.rpartition(".")[2].strip("_"), each.sent] += 1
         assert counted == real.found, (counted, real.found)
         assert counted.total() == 5
+
+
+class SentOn(TorchDispatchMode):
+    """How often a rank sends so many bytes to another one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = Counter[int]()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.name() == "c10d::send":
+            self.found[sum(each.nbytes for each in tree_leaves(args) if isinstance(each, torch.Tensor))] += 1
+        return func(*args, **(kwargs or {}))
+
+
+def _what_stages_send(rank: int, ranks: int) -> None:
+    """Results and gradients, by their sizes, which differ from stage to stage."""
+    for case in pipelines.cases(ranks, rank):
+        schedule, made, example = case
+        trained = schedule._loss_fn is not None
+        pipeline = count_pipeline(schedule, made, example, backward=trained)
+        counted = Counter[int]()
+        for stage in pipeline.stages:
+            for each in stage.received:
+                source = pipeline.stages[each.source]
+                if stage.rank != source.rank:
+                    counted[each.size] += pipeline.microbatches * (source.rank == rank)
+                    counted[each.size] += pipeline.microbatches * (stage.rank == rank and each.has_gradient)
+        pipelines.run(case, rank, ranks)  # the first time it is also sent which shapes there are
+        with SentOn() as real:
+            pipelines.run(case, rank, ranks)
+        assert +counted == real.found, (pipeline, rank, counted, real.found)
+        sent = [each for stage in pipeline.stages if stage.rank == rank for each in stage.communication]
+        assert pipeline.microbatches * sum(each.calls for each in sent) == real.found.total(), (pipeline, rank)
+        whole = sum(size * times for size, times in real.found.items())
+        assert pipeline.microbatches * sum(each.sent for each in sent) == whole, (pipeline, rank)
+        assert whole or (rank == ranks - 1 and not trained)
 
 
 @pytest.mark.skipif(not dist.is_gloo_available(), reason="this torch has no gloo")
