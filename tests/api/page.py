@@ -54,8 +54,8 @@ GROUPS = {
         ["StepCost", "GenerationCost", "GenerationPart"],
     ),
     "Several ranks": (
-        "A `PipelineRecord` is a `PipelineCost` without the views. An `Action` is a stage, one of `F`, `B`, `I` and `W` "
-        "and a microbatch; a `Received` is a stage, bytes, and whether their gradient is given back.",
+        "A `PipelineRecord` is a `PipelineCost` without the views. An `Action` is a stage, `F`, `B`, `I` or `W`, and a "
+        "microbatch; a `Received` is a stage, bytes, and whether their gradient is given back.",
         ["fake_mesh", "Communication", "Collective", "PipelineCost", "StageCost"],
     ),
     "Pictures": ("", ["Picture"]),
