@@ -25,7 +25,8 @@ from torch.distributed.pipelining import (
     SplitPoint,
     pipeline,
 )
-from torch.distributed.tensor.parallel import parallelize_module
+from torch.distributed.tensor import Shard
+from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 
 from fxcount import (
     Collective,
@@ -161,6 +162,20 @@ def test_a_stage_that_is_split_over_ranks_too() -> None:
     assert sent[0] == {("send", "forward", ""): 8 * 64 * 4, of_result: 3072}
     assert sent[1] == {("send", "backward", ""): 8 * 64 * 4, of_result: 3072, of_gradient: 3072}
     assert {each.axis for stage in cost.stages for each in stage.communication} == {"stages", "tp"}
+
+
+def test_a_result_in_parts_is_sent_in_parts() -> None:
+    """Of 32 rows each of four ranks has 8, and sends these on."""
+    plan = {
+        "0": ColwiseParallel(input_layouts=Shard(0)),
+        "2": RowwiseParallel(output_layouts=Shard(0), use_local_output=False),
+    }
+    with fake_mesh((2, 4), ("pp", "tp")) as mesh:
+        parts = [parallelize_module(network(), mesh["tp"], plan) for _ in range(2)]
+        made = stages(parts, "meta", mesh.get_group("pp"))
+        cost = count_pipeline(ScheduleGPipe(made[0], 2), made, torch.ones(8, 64, device="meta"), backward=True)
+    assert [stage.macs for stage in cost.stages] == [2 * 32 * 64 * 256 // 4] * 2
+    assert [stage.received for stage in cost.stages] == [(), ((0, 8 * 64 * 4, True),)]
 
 
 # How long ranks wait

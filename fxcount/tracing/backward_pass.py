@@ -18,9 +18,11 @@ from fxcount._torch import (
     next_sequence_number,
     no_dispatch_modes,
     sequence_number_of,
+    unseen_by_modes,
 )
 from fxcount.cost import OperatorCost
 from fxcount.engine.counter import OperatorCounter
+from fxcount.engine.sharding import is_split
 from fxcount.fault_origin import for_the_model
 from fxcount.formulas.number_kinds import tensors
 from fxcount.tracing.run import Run
@@ -84,8 +86,7 @@ class BackwardPass:
         return {id(parameter): gradient for parameter, gradient in parameters if gradient is not None}
 
     def _take(self, outputs: Sequence[torch.Tensor]) -> None:
-        with no_dispatch_modes():
-            given = [*map(_like, outputs)]
+        given = [*map(_like, outputs)]
         for leaf in (*self._parameters, *self._inputs()):
             self._stand_in(leaf).grad = None  # what was there before the count is no part of it
         counter = self._counter
@@ -160,8 +161,10 @@ def returned_tensors(result: Any) -> Iterator[torch.Tensor]:
 
 
 def _like(tensor: torch.Tensor) -> torch.Tensor:
-    """A gradient of ``tensor``; one of a sparse tensor stores what it stores."""
-    return torch.ones_like(tensor) if tensor.layout is torch.strided else tensor.detach().clone()
+    """A gradient of ``tensor``, made unseen; that of a sparse tensor stores what it stores, that of one in parts is in
+    parts."""
+    with unseen_by_modes() if is_split(tensor) else no_dispatch_modes():
+        return torch.ones_like(tensor) if tensor.layout is torch.strided else tensor.detach().clone()
 
 
 def _parameters(used: Iterable[Any]) -> Iterator[nn.Parameter]:

@@ -229,6 +229,22 @@ def test_an_input_in_parts(mesh: Any) -> None:
     assert not cost.communication
 
 
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_a_result_in_parts_has_a_gradient_in_parts(mesh: Any, device: str) -> None:
+    """Of a product whose terms are summed over four ranks, each has 8 x 4 x 4 macs, and as many for each gradient. The
+    gradient of the sum is whole on every rank, so that nothing is sent, as torch sees it."""
+    left, right = (torch.randn(*shape, device=device) for shape in ((8, 16), (16, 4)))
+    x = distribute_tensor(left, mesh["tp"], [Shard(1)]).requires_grad_()
+    weight = distribute_tensor(right, mesh["tp"], [Shard(0)]).requires_grad_()
+    cost = count_graph(torch.matmul, (x, weight), backward=True)
+    assert (cost.macs, cost.backward.macs) == (8 * 4 * 4, 2 * 8 * 4 * 4)
+    assert not cost.communication
+    out = torch.matmul(x, weight)
+    with CommDebugMode() as debug:
+        out.backward(torch.ones_like(out))
+    assert not _seen(debug)
+
+
 def test_work_that_every_rank_does_is_whole(mesh: Any) -> None:
     given = tuple(distribute_tensor(torch.randn(*shape), mesh["tp"], [Replicate()]) for shape in ((16, 8), (8, 4)))
     assert count_graph(torch.matmul, given).macs == 16 * 8 * 4
