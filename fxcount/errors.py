@@ -27,6 +27,11 @@ class DataNeededError(TracingError):
     """The model asks for values of tensors that have only shapes, such as a parameter on the meta device."""
 
 
+RANKS_DIFFER = "what one rank computes is not what another does, and is not counted"
+
+ROUTED = "data-dependent shards"
+"""How many rows each rank gets is a matter of values, as where ranks have experts of their own."""
+
 NESTED = "nested tensors are not counted, for their rows have sizes of their own: count the model on a padded tensor"
 
 

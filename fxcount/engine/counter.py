@@ -18,6 +18,7 @@ from fxcount.cost import Cost, OperatorCost
 from fxcount.engine.node_annotation import Annotation
 from fxcount.engine.operator_facts import facts_on
 from fxcount.engine.refusals import refused
+from fxcount.engine.routed import refuse_routed
 from fxcount.engine.sharding import are_split, group_of
 from fxcount.engine.storage_numbers import StorageNumbers
 from fxcount.errors import NESTED, DataNeededError, TracingError
@@ -51,6 +52,8 @@ class OperatorCounter(DispatchMode):
         at work."""
         self.axes: Mapping[str, str] = {}
         """The axes of meshes, by the names of their process groups."""
+        self.some: set[int] = set()
+        """The storages in which this rank has some of several matrices."""
         self._lent = False
         self._made: set[int] = set()
         self._overwritten: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
@@ -65,6 +68,8 @@ class OperatorCounter(DispatchMode):
             given = [*tensors((args, tuple(kwargs.values())))]
             if any(tensor.is_nested for tensor in given):
                 raise TracingError(NESTED)
+        if self.some:
+            refuse_routed(operator_name(func), args, self.some)
         found = None if types else self.repeated(func, args, kwargs)
         if found is not None:
             self.calls += found[1]["operators"]

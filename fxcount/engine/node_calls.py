@@ -39,7 +39,10 @@ class Calls:
     def __init__(self, counter: OperatorCounter, *, taken_apart: bool = False) -> None:
         """``taken_apart`` says that autograd is at work, above which composite operators are seen as their parts."""
         self._counter = counter
-        self._whole = Calls(WithoutData()) if taken_apart else None
+        self._whole: Calls | None = None
+        if taken_apart:
+            self._whole = Calls(WithoutData())
+            self._whole._counter.axes = counter.axes
         self._as_shape = counter.as_shape if isinstance(counter, WithoutData) else None
         in_symbols = isinstance(counter, WithSymbols)
         self._key_of = self._key_in_symbols if in_symbols else self._key_on_shapes

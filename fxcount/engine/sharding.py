@@ -1,6 +1,7 @@
 """Models on several ranks: tensors of which each rank has a part. What is counted is what one rank does."""
 
 import contextlib
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -17,7 +18,7 @@ from fxcount._torch import (
     split_as,
     unseen_by_modes,
 )
-from fxcount.errors import InputError, TracingError
+from fxcount.errors import RANKS_DIFFER, InputError, TracingError
 from fxcount.fault_origin import for_the_model
 from fxcount.formulas.collectives import process_group
 
@@ -177,15 +178,19 @@ def refuse_uneven(named: Iterable[tuple[str, torch.Tensor]]) -> None:
         if not is_split(tensor):
             continue
         mesh = tensor.device_mesh  # type: ignore[attr-defined]
-        ways: dict[int, int] = {}
+        ranks: dict[int, int] = {}
+        pieces: dict[int, int] = {}
         for size, placement in zip(mesh.shape, tensor.placements, strict=True):  # type: ignore[attr-defined]
-            if placement.is_shard():
-                ways[placement.dim] = ways.get(placement.dim, 1) * size
-        for axis, parts in ways.items():
-            if tensor.shape[axis] % parts:
+            if (axis := getattr(placement, "dim", None)) is not None:
+                ranks[axis] = ranks.get(axis, 1) * size
+                strides = getattr(placement, "split_factor", 1)  # each rank has a piece of each, as of packed layers
+                pieces[axis] = math.lcm(pieces.get(axis, 1), ranks[axis], size * strides)
+        for axis, parts in ranks.items():
+            if tensor.shape[axis] % pieces[axis]:
+                each = "" if pieces[axis] == parts else f", in {pieces[axis]} pieces"
                 raise TracingError(
-                    f"{name} of shape {list(tensor.shape)} is split unevenly, axis {axis} over {parts} ranks: what one "
-                    "rank computes is not what another does, and is not counted"
+                    f"{name} of shape {list(tensor.shape)} is split unevenly, axis {axis} over {parts} ranks{each}: "
+                    f"{RANKS_DIFFER}"
                 )
 
 

@@ -11,12 +11,16 @@ import torch
 
 from fxcount._torch import group_resolver
 from fxcount.cost import Quantities, Size
+from fxcount.errors import RANKS_DIFFER, ROUTED, TracingError
 from fxcount.formulas.registry import formula, formulas, refuse
 from fxcount.formulas.tensor import Tensor
 
 RING = "sent = payload * (ranks - 1) // ranks"
 
 Given = Tensor | Sequence[Tensor]
+
+Sizes = Sequence[Size]
+"""How many rows of a tensor are for each rank; none where all get as many."""
 
 
 def process_group(named: Any) -> Any:
@@ -56,13 +60,37 @@ def of_input(given: Given, *, group_name: Any) -> Quantities:
 @formula(
     "_c10d_functional.reduce_scatter_tensor _c10d_functional.reduce_scatter_tensor_coalesced "
     "_c10d_functional.reduce_scatter_tensor_out _c10d_functional_autograd.reduce_scatter_tensor "
-    "_c10d_functional.all_to_all_single _c10d_functional_autograd.all_to_all_single _dtensor.shard_dim_alltoall",
+    "_dtensor.shard_dim_alltoall",
     RING,
 )
 def reduce_scatter(given: Given, *, group_name: Any) -> Quantities:
     """Of each of the parts but its own a rank sends one: to the next rank in a ring, which adds its own to it, or to
     the rank that it is for."""
     return {"payload": _bytes(given), "ranks": group_size(group_name)}
+
+
+@formula("_c10d_functional.all_to_all_single _c10d_functional_autograd.all_to_all_single", RING)
+def exchange(given: Tensor, output_split_sizes: Sizes, input_split_sizes: Sizes, *, group_name: Any) -> Quantities:
+    """Of each of the parts but its own a rank sends one to the rank that it is for."""
+    refuse_unequal(given, output_split_sizes, input_split_sizes)
+    return {"payload": _bytes(given), "ranks": group_size(group_name)}
+
+
+@formula("c10d.alltoall_base_", RING)
+def exchange_into(
+    output: Tensor, given: Tensor, *, process_group: Any, output_split_sizes: Sizes, input_split_sizes: Sizes
+) -> Quantities:
+    """As the functional collective."""
+    return exchange(given, output_split_sizes, input_split_sizes, group_name=process_group)
+
+
+def refuse_unequal(given: Tensor, *sizes: Sizes) -> None:
+    """
+    Raises:
+        TracingError: what is sent are numbers of rows, or as many rows as there happen to be for each rank.
+    """
+    if given.dtype in (torch.int32, torch.int64) or any(len(set(each)) > 1 for each in sizes):
+        raise TracingError(f"{ROUTED}: an all-to-all sends as many rows as there are for each rank; {RANKS_DIFFER}")
 
 
 @formula(
@@ -94,11 +122,9 @@ formulas(
     }
 )(_place(0))
 
-formula(
-    "c10d._reduce_scatter_base_ c10d.reduce_scatter_ c10d.reduce_scatter_tensor_coalesced_ c10d.alltoall_ "
-    "c10d.alltoall_base_",
-    RING,
-)(_place(1))
+formula("c10d._reduce_scatter_base_ c10d.reduce_scatter_ c10d.reduce_scatter_tensor_coalesced_ c10d.alltoall_", RING)(
+    _place(1)
+)
 
 
 @formula(

@@ -22,6 +22,7 @@ from fxcount.engine.indexing import for_symbols
 from fxcount.engine.node_annotation import Annotation, annotation, place_of
 from fxcount.engine.node_calls import Calls
 from fxcount.engine.refusals import refusals, refused
+from fxcount.engine.routed import some_of_several
 from fxcount.engine.sharding import mesh_axes, wait_for
 from fxcount.engine.surrounding_modes import Modes
 from fxcount.engine.with_symbols import WithSymbols, without_data
@@ -86,8 +87,9 @@ def _record(
     autograd: bool = False,
     backward: bool = False,
 ) -> Trace:
-    recorder = Recorder(model, counter, model.device(call), autograd)
     counter.axes = mesh_axes((*model.owned, *call.tensors()))
+    counter.some = some_of_several(model.owned)
+    recorder = Recorder(model, counter, model.device(call), autograd)
     with counter.rules():
         replaced = call.replace_tensors(recorder.placeholder, model.forward)
     with refusals(), counting(counter, autograd=autograd):
