@@ -1,17 +1,20 @@
-"""`--mesh`: a model split over a mesh of ranks by torch's own means, after the plan that transformers has for it."""
+"""`--mesh`: a model split over a mesh of ranks: by transformers, after the plan that it has for it, and by torch."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from importlib import import_module
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from fxcount.errors import InputError
 
 if TYPE_CHECKING:
-    from torch.distributed.tensor.parallel import ParallelStyle
+    from torch.distributed.device_mesh import DeviceMesh
 
 AXES = {"dp": "parameters are gathered layer by layer, by fully_shard", "tp": "layers are split after the plan"}
 """The axes that a mesh may have, and what is done over them."""
@@ -36,7 +39,7 @@ def split_over(axes: Mapping[str, int], model: Any) -> Iterator[None]:
     """While it lasts, the model is split over a mesh of these axes, of which no device is there.
 
     Raises:
-        InputError: it is no module, or has no plan, or one of which a part is not known.
+        InputError: it is no module, or has no plan, or one that cannot be carried out.
     """
     if not axes:
         yield
@@ -46,10 +49,8 @@ def split_over(axes: Mapping[str, int], model: Any) -> Iterator[None]:
     if not isinstance(model, nn.Module):
         raise InputError("a saved program is not split over a mesh: name the model")
     with fake_mesh([*axes.values()], [*axes]) as mesh:
-        if "tp" in axes:
-            from torch.distributed.tensor.parallel import parallelize_module
-
-            parallelize_module(model, mesh["tp"], _plan_of(model))
+        if axes.get("tp", 1) > 1:
+            split_after_plan(model.to("meta"), mesh["tp"])  # some have numbers that are drawn when they are made
         if "dp" in axes:
             from torch.distributed.fsdp import fully_shard
 
@@ -60,29 +61,29 @@ def split_over(axes: Mapping[str, int], model: Any) -> Iterator[None]:
         yield
 
 
-def _plan_of(model: nn.Module) -> dict[str, ParallelStyle]:
-    """The plan that transformers has for a model, in torch's words."""
-    plan = getattr(model, "tp_plan", None)
-    if not plan:
-        raise InputError(
-            f"{type(model).__name__} has no plan of how to split it over tp: those of transformers have one"
-        )
-    styles = _styles()
-    unknown = sorted({style for style in plan.values() if style not in styles})
-    if unknown:
-        known = ", ".join(styles)
-        raise InputError(f"the plan of {type(model).__name__} asks for {', '.join(unknown)}; what is known is {known}")
-    return {path: styles[style] for path, style in plan.items()}
+def split_after_plan(model: Any, mesh: DeviceMesh) -> None:
+    """Has transformers split its model over a mesh of one axis, after its plan, as it does before it loads weights.
+
+    Raises:
+        InputError: there is no plan, or transformers cannot carry it out.
+    """
+    name = type(model).__name__
+    if not getattr(model, "tp_plan", None):
+        raise InputError(f"{name} has no plan of how to split it over tp: those of transformers have one")
+    try:
+        asked = import_module("transformers.distributed").DistributedConfig(tp_size=mesh.size())
+        _untie(model)
+        model.maybe_distribute_model(model, asked, SimpleNamespace(get_mesh=lambda axes: mesh))
+        model.tie_weights()
+    except Exception as error:
+        raise InputError(f"transformers does not split {name} over {mesh.size()} ranks of tp: {error}") from error
 
 
-def _styles() -> dict[str, ParallelStyle]:
-    """What a plan of transformers says of a layer, to what torch does with it."""
-    from torch.distributed.tensor import Replicate
-    from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel
-
-    return {
-        "colwise": ColwiseParallel(),
-        "rowwise": RowwiseParallel(),
-        "colwise_gather_output": ColwiseParallel(output_layouts=Replicate()),
-        "embedding_rowwise": RowwiseParallel(input_layouts=Replicate()),
-    }
+def _untie(model: nn.Module) -> None:
+    """Each parameter that several modules share becomes one of each: they are split one by one, and tied again."""
+    seen = set()
+    for module in model.modules():
+        for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
+            if id(parameter) in seen:
+                setattr(module, name, nn.Parameter(torch.empty_like(parameter), parameter.requires_grad))
+            seen.add(id(parameter))

@@ -23,10 +23,10 @@ MESHES = ("", "tp=8", "dp=16,tp=8")
 HEAD = f"""# A model on several ranks
 
 Written by `python -m tests.sharded`: what one rank does in a step of training of Llama-3.1-405B, forward and backward,
-on {TOKENS:,} tokens for each rank of `dp`, in bfloat16. The model is split by torch after the plan that transformers
-has for it, as `fxcount hf/CONFIG --mesh dp=16,tp=8` does; no device is there. What a rank holds at the peak is that of
-a step with `AdamW(foreach=False)`, by `count_memory`. Each row is a process of its own: how long both counts took in
-it, and by how much its memory grew meanwhile.
+on {TOKENS:,} tokens for each rank of `dp`, in bfloat16. Over `tp` transformers splits the model after its
+own plan, over `dp` `fully_shard` does, as by `fxcount hf/CONFIG --mesh dp=16,tp=8`; no device is there. What a rank
+holds at the peak is that of a step with `AdamW(foreach=False)`, by `count_memory`. Each row is a process of its own:
+how long both counts took in it, and by how much its memory grew meanwhile.
 """
 
 HEADER = ("mesh", "parameters", "MACs", "backward MACs", "over tp", "over dp", "held", "seconds", "memory grew by")

@@ -19,6 +19,8 @@ from torch.distributed.tensor.parallel import (
     parallelize_module,
 )
 
+from fxcount.cli.split_models import split_after_plan
+
 
 def network(device: str = "meta") -> nn.Module:
     """64 to 256 features and back: 16,384 weights each."""
@@ -82,6 +84,26 @@ def gathered_over(mesh: Any, model: nn.Module) -> nn.Module:
     return model
 
 
+class Logits(nn.Module):
+    """A small language model of transformers, which splits it over ``tp`` after its plan; what it is given is added to
+    the embedding of some words."""
+
+    def __init__(self, name: str, mesh: Any, **sizes: int) -> None:
+        import transformers  # not above: most pairs need none
+
+        super().__init__()
+        torch.manual_seed(0)
+        sizes = {"hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 8, "head_dim": 8, **sizes}
+        config = {"vocab_size": 96, "num_hidden_layers": 1, "num_key_value_heads": 4, **sizes}
+        self.model = getattr(transformers, name)(getattr(transformers, name).config_class(**config))
+        split_after_plan(self.model, mesh["tp"])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        words = self.model.get_input_embeddings()(torch.zeros(x.shape[:-1], dtype=torch.long))
+        logits: torch.Tensor = self.model(inputs_embeds=x + words, use_cache=False).logits
+        return logits
+
+
 PAIRS: dict[str, tuple[Callable[[Any], nn.Module], tuple[int, ...]]] = {
     "columns and rows": (planned(PLAN), (8, 64)),
     "rows, then columns": (
@@ -100,5 +122,8 @@ PAIRS: dict[str, tuple[Callable[[Any], nn.Module], tuple[int, ...]]] = {
     "attention": (attention, (1, 16, 64)),
     "gathered": (lambda mesh: gathered_over(mesh, network("cpu")), (8, 64)),
     "split and gathered": (lambda mesh: gathered_over(mesh, planned(PLAN)(mesh)), (8, 64)),
+    "llama": (lambda mesh: Logits("LlamaForCausalLM", mesh), (1, 16, 64)),
+    "norms of heads": (lambda mesh: Logits("Qwen3ForCausalLM", mesh), (1, 16, 64)),
+    "mixtral": (lambda mesh: Logits("MixtralForCausalLM", mesh, num_local_experts=4), (1, 16, 64)),
 }
 """A model, made of a mesh with the axes ``dp`` and ``tp``, and the shape of its input."""
