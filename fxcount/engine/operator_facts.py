@@ -15,6 +15,14 @@ from fxcount.formulas.number_kinds import tensors
 _WRITTEN_UNDECLARED = ("running_mean", "running_var")
 """Arguments of norms that are updated although the schema does not say so."""
 
+_FILLED: dict[str, tuple[str, ...]] = {
+    "c10d": ("tensors", "output", "output_tensor", "output_tensors"),
+    "fsdp": ("all_gather_output",),
+}
+"""Arguments of collectives, by their namespace, that are written to although the schema does not say so."""
+
+_OF_RANKS = frozenset({*_FILLED, "_c10d_functional", "_c10d_functional_autograd", "_dtensor"})
+"""The namespaces of operators whose results are what other ranks send."""
 
 _LEARNS = ("training", "train", "use_input_stats")
 """The argument that says whether they are."""
@@ -33,6 +41,7 @@ class OperatorFacts:
     may_return_views: bool
     """Whether all that it returns may be memory of its arguments: it computes no more than a copy of them."""
     is_random: bool
+    """Whether what it returns does not follow from what it is given: random numbers, or what other ranks send."""
     needs_values: bool
     """Whether torch says that its result, or the shape of it, may depend on values."""
     written: tuple[tuple[int, str], ...]
@@ -75,12 +84,12 @@ def facts_on(operator: Operator) -> OperatorFacts:
         creates=names_device and not takes_tensor,
         lifts=operator is torch.ops.aten.lift_fresh.default,
         may_return_views=bool(schema.returns) and all(each.alias_info is not None for each in schema.returns),
-        is_random=torch.Tag.nondeterministic_seeded in tags,
+        is_random=torch.Tag.nondeterministic_seeded in tags or operator.namespace in _OF_RANKS,
         needs_values=torch.Tag.data_dependent_output in tags or torch.Tag.dynamic_output_shape in tags,
         written=tuple(
             (place, argument.name)
             for place, argument in enumerate(schema.arguments)
-            if argument.is_write or argument.name in _WRITTEN_UNDECLARED
+            if argument.is_write or argument.name in (*_WRITTEN_UNDECLARED, *_FILLED.get(operator.namespace, ()))
         ),
         outs=frozenset(argument.name for argument in schema.arguments if argument.is_out),
         training=next(

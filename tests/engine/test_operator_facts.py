@@ -19,6 +19,15 @@ def test_what_an_operator_does_to_its_arguments() -> None:
     assert not facts_on(aten.clone.default).may_return_views
 
 
+def test_what_a_collective_does_to_its_arguments() -> None:
+    """Their schemas say nothing of it."""
+    x, y, c10d = torch.zeros(2), torch.zeros(2), torch.ops.c10d
+    assert facts_on(c10d._allgather_base_.default).tensors_written([x, y, None], {}) == [x]
+    assert facts_on(c10d.allreduce_.default).tensors_written([[x, y], None, None, None], {}) == [x, y]
+    assert facts_on(c10d.allreduce_.default).is_random
+    assert facts_on(torch.ops._c10d_functional.all_reduce.default).is_random
+
+
 def test_what_the_result_of_an_operator_depends_on() -> None:
     assert facts_on(aten.nonzero.default).needs_values
     assert facts_on(aten._local_scalar_dense.default).needs_values
