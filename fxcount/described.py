@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from fxcount.engine.sharding import mesh_text
+from fxcount.engine.sharding import mesh_text, split_text
 from fxcount.result.counted_call import CountedCall
 from fxcount.tracing.counted_model import CountedModel
 from fxcount.tracing.module_stacks import exported_from
@@ -23,6 +23,7 @@ def described(model: CountedModel, dtypes: Mapping[str, str]) -> CountedCall:
         mode=" and ".join(name for name, mode in {"train": True, "eval": False}.items() if mode in modes),
         dtypes=dtypes,
         mesh=", ".join(dict.fromkeys(filter(None, (*_summed_over(model), mesh_text(model.owned))))),
+        splits={name: text for name, each in model.parameters.items() if (text := split_text(each))},
         versions={"fxcount": __version__, "torch": torch.__version__.partition("+")[0]},
     )
 

@@ -163,6 +163,19 @@ def mesh_axes(held: Iterable[torch.Tensor]) -> dict[str, str]:
     return axes
 
 
+def split_text(tensor: Any) -> str:
+    """How a tensor is split, such as ``of [256, 64], axis 0 over tp``; empty of one that each rank has as a whole."""
+    if not is_split(tensor):
+        return ""
+    names = tensor.device_mesh.mesh_dim_names or [f"axis {place}" for place in range(tensor.device_mesh.ndim)]
+    found: dict[int, list[str]] = {}
+    for name, placement in zip(names, tensor.placements, strict=True):
+        if (axis := getattr(placement, "dim", None)) is not None:
+            found.setdefault(axis, []).append(name)
+    parts = [f"axis {axis} over {' and '.join(over)}" for axis, over in found.items()]
+    return ", ".join((f"of {list(tensor.shape)}", *parts)) if parts else ""
+
+
 def mesh_text(held: Iterable[torch.Tensor]) -> str:
     """These axes with their sizes, such as ``dp=16, tp=8``."""
     sizes = {name: process_group(group).size() for group, name in mesh_axes(held).items()}

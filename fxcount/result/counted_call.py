@@ -20,5 +20,8 @@ class CountedCall:
     """Those of fxcount and torch."""
     mesh: str = ""
     """Of a model on several ranks, of which one is counted: the axes over which it is split, such as ``tp=8``."""
+    splits: Mapping[str, str] = field(default_factory=dict)
+    """Of such a model: the parameters of which each rank has a part, by name, and how they are split, such as
+    ``of [256, 64], axis 0 over tp``. The others are whole on every rank."""
     is_default: bool = False
     """Whether the input was chosen for the model, not given."""

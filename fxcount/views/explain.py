@@ -197,7 +197,7 @@ def _parameters(cost: CostedGraph, names: Sequence[str], counted: int, width: in
         elements = " * ".join(f"{size:,}" for size in shape)
         product = f"{elements} = {prod(shape):,}" if len(shape) > 1 else f"{prod(shape):,}"
         shared = f", shared: it is {cost.shared[name]}" if name in cost.shared else ""
-        yield from _indented(f"{name} {shapes_text([shape])}: {product}{shared}", width)
+        yield from _indented(f"{name} {shapes_text([shape])}: {product}{shared}{_split(cost, name)}", width)
     if len(names) > AT_MOST:
         yield from _indented(f"... and {len(names) - AT_MOST:,} more", width)
     elif len(sizes) == len(names) > 1:
@@ -205,6 +205,14 @@ def _parameters(cost: CostedGraph, names: Sequence[str], counted: int, width: in
         yield from _chain((" + ".join(sizes), " + ".join(f"{size:,}" for size in sizes.values()), total), "", width)
     if counted != sum(sizes.values()) or len(sizes) != len(names):
         yield from _indented(f"counted here: {counted:,}; a parameter counts once, where it is met first", width)
+
+
+def _split(cost: CostedGraph, name: str) -> str:
+    """Which part of a parameter this rank has; empty of a model on one."""
+    if cost.call is None or not cost.call.mesh:
+        return ""
+    part = cost.call.splits.get(name)
+    return f", a part {part}" if part else ", whole on every rank"
 
 
 def _readings(cost: Cost, convention: Convention, width: int, what: str = "FLOPs") -> Iterator[str]:

@@ -84,7 +84,18 @@ def _communication(cost: CostedGraph) -> list[str]:
             calls[each.name] += each.calls * (each.axis == axis)
         times = ", ".join(f"{number:,} {name}" for name, number in calls.items() if number)
         parts.append(f"{size_text(sent)} over {axis} ({times})")
-    return [f"This is what one rank does. It sends {' and '.join(parts)}, as rings do."]
+    return [f"This is what one rank does. It sends {' and '.join(parts)}, as rings do.", *_whole(cost)]
+
+
+def _whole(cost: CostedGraph) -> list[str]:
+    """A line on the parameters that no axis splits, while others are split."""
+    splits = {} if cost.call is None else cost.call.splits
+    whole = [name for name in cost.parameters if name not in splits]
+    if not splits or not whole:
+        return []
+    elements = sum(prod(cost.parameters[name]) for name in whole)
+    holders = dict.fromkeys(name.rpartition(".")[0] or name for name in whole)
+    return [f"Whole on every rank: {elements:,} parameters, of {_named(holders)}."]
 
 
 def _unregistered(cost: CostedGraph) -> list[str]:

@@ -260,6 +260,18 @@ def test_it_is_said_what_is_counted(mesh: Any) -> None:
     assert sent(GraphCost.from_json(cost.to_json())) == sent(cost)
 
 
+def test_it_is_said_what_is_split_and_what_is_whole(mesh: Any) -> None:
+    with torch.device("meta"):
+        model = nn.Sequential(nn.LayerNorm(64), network())
+    parallelize_module(model, mesh["tp"], {"1.0": ColwiseParallel(), "1.2": RowwiseParallel()})
+    cost = count_graph(model, torch.randn(8, 64, device="meta"))
+    assert "Whole on every rank: 128 parameters, of 0." in cost.table()
+    assert "weight [64]: 64, whole on every rank" in cost.explain("0")
+    text = " ".join(cost.explain("1.2").split())
+    assert "1.2.weight [64, 64]: 64 * 64 = 4,096, a part of [64, 256], axis 1 over tp" in text
+    assert GraphCost.from_json(cost.to_json()).call == cost.call
+
+
 def test_parts_that_are_not_equal_are_refused(mesh: Any) -> None:
     model = parallelize_module(nn.Sequential(nn.Linear(64, 90)), mesh["tp"], {"0": ColwiseParallel()})
     with pytest.raises(TracingError, match=r"0.weight of shape \[90, 64\] is split unevenly, axis 0 over 4 ranks"):

@@ -75,7 +75,7 @@ def test_dict() -> None:
     found = tower_cost().to_dict()
     assert found["schema"] == 2
     assert found["call"] == {
-        "model": "Tower", "mode": "train", "dtypes": {"x": "float32"}, "mesh": "",
+        "model": "Tower", "mode": "train", "dtypes": {"x": "float32"}, "mesh": "", "splits": {},
         "is_default": False,
         "versions": {"fxcount": fxcount.__version__, "torch": torch.__version__.partition("+")[0]},
     }  # fmt: skip
