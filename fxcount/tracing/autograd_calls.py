@@ -79,6 +79,7 @@ class AutogradCalls:
         self._graph = graph
         self._modules = modules
         self._counter = counter
+        self._model = model
         self._replay: AutogradReplay | None = None
         self._start = next_sequence_number()
         self._on_ranks = isinstance(counter, WithoutData) or any(map(is_split, model.owned))
@@ -168,7 +169,9 @@ class AutogradCalls:
         if any(map(self._was_computed_before, used)):
             raise refused(TracingError("a gradient would go on into what was computed before the model was called"))
         with self._modules.unseen():
-            return BackwardPass(self._counter, self._graph.numbers, self._graph).run(result, self._graph.last())
+            owned = self._model.parameters.values()
+            backward = BackwardPass(self._counter, self._graph.numbers, self._graph, owned)
+            return backward.run(result, self._graph.last())
 
     def _was_computed_before(self, tensor: torch.Tensor) -> bool:
         """Whether a tensor has a gradient that goes on into what ran before the model."""

@@ -99,7 +99,8 @@ class AutogradReplay:
         self._catch_up()
         output = self._last
         assert output is not None
-        self._backward = BackwardPass(self._counter, self._numbers, self._run, self._leaves.known)
+        owned = self._model.parameters.values()
+        self._backward = BackwardPass(self._counter, self._numbers, self._run, owned, self._leaves.known)
         with self._at_work():
             returned = self._values[output] if result is None else [*map(self._of_tensor, returned_tensors(result))]
             return self._backward.run(returned, output)

@@ -60,14 +60,16 @@ class BackwardPass:
         counter: OperatorCounter,
         numbers: SequenceNumbers[fx.Node],
         run: Run,
+        parameters: Iterable[nn.Parameter],
         stand_in: Callable[[torch.Tensor], torch.Tensor] = lambda tensor: tensor,
     ) -> None:
-        """``stand_in`` is what stood for a tensor of ``run`` while autograd was at work."""
+        """``parameters`` are those of the model: some get a gradient that the run does not use, but what is gathered of
+        them. ``stand_in`` is what stood for a tensor of ``run`` while autograd was at work."""
         self._counter = counter
         self._numbers = numbers
         self._run = run
         self._stand_in = stand_in
-        self._parameters = [*_parameters(run.used.values())]
+        self._parameters = [*_parameters(run.used.values()), *parameters]
         self._again: fx.Node | None = None
         self._operators: dict[fx.Node, list[OperatorCost]] = {}
 
@@ -78,6 +80,8 @@ class BackwardPass:
         Returns the gradients of the parameters that have one then, by the identity of the parameter."""
         distinct = {id(tensor): tensor for tensor in returned_tensors(result) if tensor.requires_grad}
         self._output = self._latest = output  # to which belongs what belongs to no call
+        for leaf in (*self._parameters, *self._inputs()):
+            self._stand_in(leaf).grad = None  # what was there before the count is no part of it
         if distinct:
             self._take([*distinct.values()])
         for node, operators in self._operators.items():
@@ -87,8 +91,6 @@ class BackwardPass:
 
     def _take(self, outputs: Sequence[torch.Tensor]) -> None:
         given = [*map(_like, outputs)]
-        for leaf in (*self._parameters, *self._inputs()):
-            self._stand_in(leaf).grad = None  # what was there before the count is no part of it
         counter = self._counter
         told, noted = counter.on_call, counter.calls
         counter.on_call, counter.calls = self._note, []

@@ -367,6 +367,23 @@ def test_gradients_and_state_are_as_before(tracer: str) -> None:
         assert torch.equal(gradient, values)
 
 
+@pytest.mark.parametrize("tracer", TRACERS)
+def test_a_gradient_from_before_is_none_that_an_optimizer_steps_on(tracer: str) -> None:
+    class Detached(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(3, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.layer(x).detach()
+
+    model = Detached()
+    model.layer(torch.randn(5, 3)).sum().backward()
+    cost = count_graph(model, torch.randn(5, 3), optimizer=torch.optim.SGD, tracer=tracer)
+    assert cost.optimizer is not None
+    assert cost.optimizer.cost == Cost()
+
+
 def test_where_settings_of_torch_are_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
     """As its own tests do: a setting can only be changed for a time."""
     monkeypatch.setattr(torch.backends, "__allow_nonbracketed_mutation_flag", False)
