@@ -43,8 +43,9 @@ class GraphCost(CostedGraph):
     @property
     def communication(self) -> Communication:
         """The collectives of a model on several ranks, of which one is counted: by axis of the mesh, kind and module,
-        how often each runs and what this rank sends; those of the backward pass too, where it was asked for."""
-        return Communication.of(self.nodes)
+        how often each runs and what this rank sends; those of the backward pass and of the optimizer's step too, where
+        they were asked for."""
+        return Communication.of(self.nodes, self.optimizer)
 
     # The functions of the views, whose first argument is the count.
     table = table

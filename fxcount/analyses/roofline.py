@@ -185,6 +185,8 @@ def calls_at_best(cost: CostedGraph, device: Device) -> RooflineRecord:
         step = cost.optimizer
         time = at_best(ARITHMETIC.read(step.cost), step.traffic.total, device.rate(step.dtypes), device)
         calls.append(CallAtBest("", "", step.optimizer, "optimizer", time))
+        for each in step.collectives:
+            calls.append(CallAtBest("", "", each.name, "optimizer", time_of(each, device)))
     kinds = {path: module.kind for path, module in cost.modules.items()}
     return RooflineRecord(device, tuple(calls), kinds, _fused(cost, calls, device), cost)
 

@@ -29,6 +29,8 @@ class OptimizerStep:
     each parameter and tensor of the state once more, when it is written."""
     dtypes: tuple[torch.dtype, ...] = ()
     """Those of the parameters."""
+    collectives: tuple[OperatorCost, ...] = ()
+    """The calls that send to other ranks, as where a gradient is not summed over them yet."""
 
     @classmethod
     def of(
@@ -41,13 +43,17 @@ class OptimizerStep:
         """The step in which these operators ran, on parameters of these dtypes."""
         calls: Counter[str] = Counter()
         uncounted: Counter[str] = Counter()
+        collectives: list[OperatorCost] = []
         costs: defaultdict[str, Cost] = defaultdict(Cost)
         for operator in operators:
             calls[operator.name] += 1
             costs[operator.name] += operator.cost
             if operator.uncounted:
                 uncounted[operator.name] += 1
-        return cls(optimizer, dict(calls), dict(costs), dict(uncounted), traffic or Traffic(), tuple(dtypes))
+            if operator.group:
+                collectives.append(operator)
+        kinds = (traffic or Traffic(), tuple(dtypes), tuple(collectives))
+        return cls(optimizer, dict(calls), dict(costs), dict(uncounted), *kinds)
 
     @property
     def cost(self) -> Cost:

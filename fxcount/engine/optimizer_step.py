@@ -10,6 +10,7 @@ from torch import nn
 from fxcount._torch import entry_count, pytree
 from fxcount.cost import OperatorCost, OptimizerStep, Traffic
 from fxcount.engine.counter import OperatorCounter
+from fxcount.engine.sharding import is_split, mesh_axes, part_of, split_like
 from fxcount.engine.without_data import WithoutData
 from fxcount.errors import NO_VALUES, DataNeededError, InputError, TracingError
 from fxcount.fault_origin import for_the_model
@@ -26,8 +27,8 @@ STEPS_BEFORE = 10
 
 
 def optimizer_step(make: MakeOptimizer, trained: Trained) -> OptimizerStep:
-    """One step of the optimizer that ``make`` returns for these parameters. It runs on tensors of their shapes: without
-    data, unless the optimizer asks for values and the parameters have some.
+    """One step of the optimizer that ``make`` returns for these parameters. It runs on tensors of their shapes, or on
+    what a rank has of them: without data, unless the optimizer asks for values and the parameters have some.
 
     Raises:
         DataNeededError: the optimizer asks for values that there are not, or a gradient is sparse, and how many rows it
@@ -92,7 +93,7 @@ def _counted(make: MakeOptimizer, trained: Trained, device: str, counter: Operat
             operators.extend(ran)
 
     counters = {id(each["step"]) for each in optimizer.state.values() if isinstance(each.get("step"), torch.Tensor)}
-    counter.on_call = note
+    counter.on_call, counter.phase, counter.axes = note, "optimizer", mesh_axes(parameter for parameter, _ in trained)
     with counter:
         for_the_model(optimizer.step)
     kept = [each for each in tensors(state) if id(each) not in counters]
@@ -106,7 +107,7 @@ def _counted(make: MakeOptimizer, trained: Trained, device: str, counter: Operat
 
 def _bytes(some: Iterable[torch.Tensor]) -> int:
     """What dense tensors hold; of sparse ones nothing."""
-    return sum(each.numel() * each.itemsize for each in some if each.layout is torch.strided)
+    return sum(part_of(each).numel() * each.itemsize for each in some if each.layout is torch.strided)
 
 
 def _take_first_steps(optimizer: torch.optim.Optimizer, counter: OperatorCounter) -> None:
@@ -128,7 +129,9 @@ def _stand_in(parameter: nn.Parameter, gradient: torch.Tensor | None, device: st
 
 def _like(tensor: torch.Tensor, device: str) -> torch.Tensor:
     """One of the same shape, dtype and layout, of ones where it has data. The rows of a sparse one are distinct, for no
-    more is known of them."""
+    more is known of them. Of one that is split it is a part."""
+    if is_split(tensor):
+        return split_like(tensor, _like(part_of(tensor), device))  # type: ignore[no-any-return]
     if tensor.layout is not torch.sparse_coo:
         return torch.ones(tensor.shape, dtype=tensor.dtype, device=device)
     rows = torch.arange(entry_count(tensor), device=device) % max(tensor.shape[0], 1)

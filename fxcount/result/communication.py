@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
+from fxcount.cost import OperatorCost, OptimizerStep
 from fxcount.result.node_cost import NodeCost
 
 
@@ -18,9 +19,9 @@ class Collective:
     name: str
     """``all_reduce``, ``all_gather``, ``reduce_scatter``, ``all_to_all``, ``broadcast`` or ``send``."""
     phase: str
-    """``forward`` or ``backward``."""
+    """``forward``, ``backward`` or ``optimizer``."""
     module: str
-    """The path of the module that calls it, in a backward pass of the one whose gradient asks for it."""
+    """The path of the module that calls it, in a backward pass of that whose gradient asks for it; none in a step."""
     calls: int
     """How often it is called."""
     sent: int
@@ -31,15 +32,14 @@ class Communication(tuple[Collective, ...]):
     """All collectives of a count."""
 
     @classmethod
-    def of(cls, nodes: Iterable[NodeCost]) -> Self:
-        """Those of these nodes, and of their gradients."""
+    def of(cls, nodes: Iterable[NodeCost], step: OptimizerStep | None = None) -> Self:
+        """Those of these nodes, of their gradients, and of the step of an optimizer."""
         found: dict[tuple[str, str, str, str], tuple[int, int]] = {}
-        for node in nodes:
-            for operator in (*node.operators, *(node.backward_operators or ())):
-                if operator.group:
-                    key = (operator.group, collective_name(operator.name), operator.phase, node.owner)
-                    calls, sent = found.get(key, (0, 0))
-                    found[key] = (calls + 1, sent + operator.sent)
+        of_step = (("", each) for each in (step.collectives if step is not None else ()))
+        for owner, operator in (*_in_nodes(nodes), *of_step):
+            key = (operator.group, collective_name(operator.name), operator.phase, owner)
+            calls, sent = found.get(key, (0, 0))
+            found[key] = (calls + 1, sent + operator.sent)
         return cls(Collective(*key, *totals) for key, totals in found.items())
 
     @property
@@ -53,6 +53,14 @@ class Communication(tuple[Collective, ...]):
         for each in self:
             found[each.axis] = found.get(each.axis, 0) + each.sent
         return found
+
+
+def _in_nodes(nodes: Iterable[NodeCost]) -> Iterator[tuple[str, OperatorCost]]:
+    """Those of nodes and of their gradients, each with the module that calls it."""
+    for node in nodes:
+        for operator in (*node.operators, *(node.backward_operators or ())):
+            if operator.group:
+                yield node.owner, operator
 
 
 NAMES = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "broadcast", "send")

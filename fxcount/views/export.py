@@ -114,7 +114,8 @@ def _step(step: OptimizerStep) -> dict[str, Any]:
     ]
     moved = {"read": step.traffic.read, "written": step.traffic.written}
     dtypes = [str(dtype).removeprefix("torch.") for dtype in step.dtypes]
-    return {"name": step.optimizer, **step.cost.to_dict(), **moved, "dtypes": dtypes, "operators": operators}
+    sent = {"collectives": [*map(_operator, step.collectives)]} if step.collectives else {}
+    return {"name": step.optimizer, **step.cost.to_dict(), **moved, "dtypes": dtypes, "operators": operators, **sent}
 
 
 def _tensor(tensor: TensorInfo) -> dict[str, Any]:
@@ -231,7 +232,8 @@ def _optimizer_step(saved: Mapping[str, Any] | None) -> OptimizerStep | None:
     costs = {name: _cost(row) for name, row in rows.items()}
     uncounted = {name: times for name, times in uncounted.items() if times}
     dtypes = tuple(getattr(torch, name) for name in saved.get("dtypes", ()))
-    return OptimizerStep(saved["name"], calls, costs, uncounted, _traffic(saved), dtypes)
+    collectives = tuple(map(_record, saved.get("collectives", ())))
+    return OptimizerStep(saved["name"], calls, costs, uncounted, _traffic(saved), dtypes, collectives)
 
 
 def _record(row: Mapping[str, Any]) -> OperatorCost:

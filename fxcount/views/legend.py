@@ -74,7 +74,7 @@ def backward(cost: CostedGraph, where: str = "") -> list[str]:
 
 def _communication(cost: CostedGraph) -> list[str]:
     """A line on what a rank sends; none of a model on one."""
-    found = Communication.of(cost.nodes)
+    found = Communication.of(cost.nodes, cost.optimizer)
     if not found:
         return []
     parts = []

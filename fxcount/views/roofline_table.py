@@ -116,7 +116,8 @@ def notes(roofline: RooflineRecord) -> list[str]:
 
 def _links(roofline: RooflineRecord) -> list[str]:
     """A line on what ranks send; none of a model on one."""
-    axes = {} if roofline.cost is None else Communication.of(roofline.cost.nodes).by_axis()
+    cost = roofline.cost
+    axes = {} if cost is None else Communication.of(cost.nodes, cost.optimizer).by_axis()
     known = [axis for axis in axes if axis in roofline.device.links]
     unknown = [axis for axis in axes if axis not in roofline.device.links]
     lines = []

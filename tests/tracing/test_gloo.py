@@ -74,9 +74,30 @@ def on_one_rank(rank: int, ranks: int, path: str) -> None:
             out.backward(torch.ones_like(out))
         assert counted == real.found, (name, counted, real.found)
         assert counted, name
+    _what_an_optimizer_sends(ranks)
     _gradients_that_are_summed(ranks)
     _what_stages_send(rank, ranks)
     dist.destroy_process_group()
+
+
+def _what_an_optimizer_sends(ranks: int) -> None:
+    """AdamW has gradients summed of which each rank has a part, those of a norm whose rows are split; Muon multiplies
+    matrices that are split."""
+    for name, make in {"sequence parallel": torch.optim.AdamW, "gathered": torch.optim.Muon}.items():
+        shape = (ranks, 1) if name == "gathered" else (1, ranks)
+        model = PAIRS[name][0](init_device_mesh("cpu", shape, mesh_dim_names=("dp", "tp")))
+        cost = count_graph(model, torch.ones(8, 64), optimizer=make)
+        assert cost.optimizer is not None
+        optimizer = make(model.parameters())
+        model(torch.ones(8, 64)).sum().backward()
+        with Sent(ranks) as real:
+            optimizer.step()
+        counted = Counter[tuple[str, int]]()
+        for each in cost.optimizer.collectives:
+            kind = next(kind for kind in ("allreduce", "allgather") if kind in each.name.replace("_", ""))
+            counted[kind, each.sent] += 1
+        assert counted == real.found, (name, counted, real.found)
+        assert counted, name
 
 
 def _gradients_that_are_summed(ranks: int) -> None:

@@ -18,8 +18,17 @@ from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tenso
 from torch.distributed.tensor.debug import CommDebugMode
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 
-from fxcount import DataNeededError, GraphCost, InputError, TracingError, count_graph, fake_mesh
-from tests.tracing.on_ranks import OF_HEADS, PAIRS, PLAN, Attention, mesh_of_cuda, network
+from fxcount import Cost, DataNeededError, Device, GraphCost, InputError, TracingError, count_graph, fake_mesh
+from tests.tracing.on_ranks import (
+    OF_HEADS,
+    PAIRS,
+    PLAN,
+    Attention,
+    gathered_over,
+    mesh_of_cuda,
+    network,
+    sequence_parallel,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -89,6 +98,33 @@ def test_both_at_once(mesh: Any) -> None:
     assert (cost.macs, cost.backward.macs) == (2 * 8 * 16_384 // 4, 3 * 8 * 16_384 // 4)
     assert cost.params == 2 * 16_384 // 8
     assert cost.communication.by_axis() == {"dp": 6 * 16_384, "tp": 3_072} | {"dp": 6 * (16_384 // 4) * 4 // 2}
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize(("split", "gathered", "ranks"), [(True, False, 4), (False, True, 2), (True, True, 8)])
+def test_an_optimizer_steps_on_what_a_rank_has(split: bool, gathered: bool, ranks: int, device: str, mesh: Any) -> None:
+    """Of each of its parameters SGD takes a gradient times the rate: a product and a sum each."""
+    model = parallelize_module(network(device), mesh["tp"], PLAN) if split else network(device)
+    model = gathered_over(mesh, model) if gathered else model
+    x, held = torch.ones(8, 64, device=device), 32_768 // ranks
+    step = count_graph(model, x, optimizer=torch.optim.SGD).optimizer
+    assert step is not None
+    assert step.cost == Cost(mul=held, add=held)
+    assert (step.traffic.read, step.traffic.written) == (2 * 4 * held, 4 * held)
+    assert not step.collectives
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_an_optimizer_has_gradients_summed_that_are_in_parts(device: str, mesh: Any) -> None:
+    """Those of the weight and the bias of a norm whose rows are split, 64 numbers each, wherever AdamW uses them: once
+    for the mean of gradients, and twice for that of their squares."""
+    model = sequence_parallel(mesh).to(device)
+    cost = count_graph(model, torch.ones(8, 64, device=device), optimizer=torch.optim.AdamW)
+    assert sent(cost)["tp", "all_reduce", "optimizer", ""] == (6, 6 * 2 * 64 * 4 * 3 // 4)
+    roofline = cost.roofline(Device("slow", {torch.float32: 1e12}, 1e12, links={"tp": 1.0}))
+    assert sum(each.time.linking for each in roofline.calls if each.phase == "optimizer") == 6 * 384
+    again = GraphCost.from_json(cost.to_json())
+    assert (again.optimizer, sent(again)) == (cost.optimizer, sent(cost))
 
 
 def test_an_attention_split_over_its_heads(mesh: Any) -> None:
