@@ -6,6 +6,7 @@ import contextlib
 import sys
 import traceback
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -171,8 +172,10 @@ class Question:
                 gave_up[trace.tracer] = traceback.format_exception_only(error)[0].strip()
                 trace, _ = costed_trace(model, call, "executed", backward)
                 step = taken_step(self.optimizer, model, trace)
+        calls = Counter(path for path, _ in trace.called)
         for wrapper in model.wrappers:
-            wrapper.note(trace.module.graph.nodes, backward)
+            times = calls[wrapper.path] if wrapper.path else 1
+            wrapper.note(trace.module.graph.nodes, times, trace.gradients or {})
         if trace.symbols is not None:
             from fxcount.tracing.settled_graph import settle
 

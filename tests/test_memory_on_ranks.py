@@ -70,6 +70,9 @@ def test_gradients_lie_in_buckets(mesh: Any, as_views: bool) -> None:
     assert memory.before == {"parameters": 2 * WEIGHT, "inputs": 8 * 64 * 4, "gradients": 2 * WEIGHT}
     gradients = sum(each.size for each in memory.allocations if each.kind == "gradients")
     assert gradients == 8 * 64 * 4 + (2 if as_views else 4) * WEIGHT
+    with model.no_sync():  # the buckets are there, and gradients are gathered elsewhere
+        memory = count_memory(model, torch.ones(8, 64), backward=True)
+    assert sum(each.size for each in memory.allocations if each.kind == "gradients") == 8 * 64 * 4 + 4 * WEIGHT
 
 
 def test_a_step_on_a_device(mesh: Any) -> None:

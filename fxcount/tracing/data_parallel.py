@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
 
@@ -16,7 +16,7 @@ from fxcount.errors import TracingError
 from fxcount.formulas import formula_named
 
 FIRST_BUCKET = 2**20
-"""The first bucket is closed at this many bytes, so that it is sent early; the others at what the wrapper was given."""
+"""Where the wrapper was given no size, the first bucket is closed at this many bytes, so that it is sent early."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,19 @@ class DataParallel:
     """The axis of the mesh that it was given, or ``all ranks``."""
     ranks: int
     """How many ranks there are in it."""
-    largest: int
-    """The bytes at which a bucket of gradients is closed."""
+    limits: tuple[int, ...]
+    """The bytes at which each bucket of gradients is closed, the last for all further ones."""
     largest_of_buffers: int
     """The bytes at which one of buffers is."""
     as_views: bool
     """Whether gradients lie in the buckets, and have no memory of their own."""
+    finds_unused: bool
+    """Whether it asks in every step which parameters some rank has used. Then buckets stay as they are first made, from
+    the first parameter on."""
+    may_lack: bool
+    """Whether some parameters may have no gradient."""
+    sums: bool
+    """Whether it sums gradients now, and not only gathers them."""
     trained: tuple[tuple[str, nn.Parameter], ...]
     """The parameters whose gradients it sums, with their names, in their order in the model."""
     buffers: tuple[tuple[str, torch.Tensor], ...]
@@ -45,7 +52,7 @@ class DataParallel:
         """What is known of a wrapper.
 
         Raises:
-            TracingError: what it sends is not the gradients.
+            TracingError: what it sends is not the gradients, or the model in it is split.
         """
         sparse = any(getattr(each, "sparse", False) for each in wrapper.module.modules())
         if wrapper.mixed_precision is not None or what_sends(wrapper) or sparse:
@@ -53,26 +60,44 @@ class DataParallel:
                 f"{path or 'the model'} is a DistributedDataParallel with mixed_precision, a communication hook or "
                 "sparse gradients: what it sends is not counted"
             )
+        if any(hasattr(kept, "placements") for each in wrapper.module.parameters() for kept in vars(each).values()):
+            raise TracingError(
+                f"{path or 'the model'} is a DistributedDataParallel around a model that is split, whose parameters it "
+                "makes anew in each call: count the split model, of whose gradients it has the sum"
+            )
         mesh, group = getattr(wrapper, "device_mesh", None), wrapper.process_group
         names = () if mesh is None else mesh.mesh_dim_names or ()
         everyone = "all ranks" if group.size() == torch.distributed.get_world_size() else group.group_name
         prefix, module, ignored = f"{path}.module." if path else "", wrapper.module, wrapper.parameters_to_ignore
         trained = ((prefix + name, each) for name, each in module.named_parameters() if name not in ignored)
         buffers = (item for item in module.named_buffers() if item[0] not in ignored)
+        largest = wrapper.bucket_bytes_cap
+        limits = (FIRST_BUCKET, largest) if wrapper.bucket_bytes_cap_default else (largest,)
+        may_lack = wrapper.find_unused_parameters or wrapper.static_graph
         return cls(
             path,
             next(iter(names), everyone),
             int(group.size()),
-            wrapper.bucket_bytes_cap,
+            tuple(getattr(wrapper, "bucket_bytes_cap_list", ())) or limits,  # torch 2.9 has no list
             wrapper.broadcast_bucket_size,
             wrapper.gradient_as_bucket_view,
-            tuple(item for item in trained if item[1].requires_grad and wrapper.require_backward_grad_sync),
+            wrapper.find_unused_parameters and not wrapper.static_graph,
+            may_lack,
+            wrapper.require_backward_grad_sync,
+            tuple(item for item in trained if item[1].requires_grad),
             tuple(buffers) if wrapper.broadcast_buffers and wrapper.require_forward_param_sync else (),
         )
 
-    def note(self, nodes: Iterable[fx.Node], backward: bool) -> None:
-        """Writes into nodes what is sent: buffers at the first that the wrapped module runs, gradients at that which
-        uses the last parameter of a bucket."""
+    def note(self, nodes: Iterable[fx.Node], calls: int, gradients: Container[int]) -> None:
+        """Writes into nodes what is sent: buffers, as often as the wrapper is called, at the first that the wrapped
+        module runs; gradients at that which uses the last parameter of a bucket. ``gradients`` are the identities of
+        the parameters that have one.
+
+        Raises:
+            TracingError: some parameters have a gradient and some have none, and the wrapper waits for all.
+        """
+        if not calls:
+            return
         called: dict[str, fx.Node] = {}
         for node in nodes:
             owner = str(
@@ -81,23 +106,39 @@ class DataParallel:
             while called.setdefault(owner, node) is node and owner:
                 owner = owner.rpartition(".")[0]
         first = called[_around(self.path, called)]
-        if first.op != "call_module" and self.path not in called:
-            return  # it does not run
-        first.meta["operators"] = (*self._broadcasts(), *first.meta["operators"])
-        for last, call in self._sums() if backward else ():
+        first.meta["operators"] = (*calls * [*self._broadcasts()], *first.meta["operators"])
+        for last, call in self._sums() if self._are_there(gradients) else ():
             node = called[_around(last.rpartition(".")[0], called)]
             node.meta["backward"] = (*node.meta.get("backward", ()), call)
 
+    def _are_there(self, gradients: Container[int]) -> bool:
+        """Whether there are gradients to be summed; none are of a wrapper that runs without autograd."""
+        lacking = [name for name, each in self.trained if id(each) not in gradients]
+        if not self.sums or len(lacking) == len(self.trained):
+            return False
+        if lacking and not self.may_lack:
+            raise TracingError(
+                f"{lacking[0]} has no gradient, and {self.path or 'the model'} is a DistributedDataParallel that waits "
+                "for it: its next step is an error of torch, unless it is made with find_unused_parameters=True"
+            )
+        return True
+
     def _broadcasts(self) -> Iterator[OperatorCost]:
         """A call for each bucket of buffers."""
-        for _, payload in _buckets(self.buffers, lambda: repeat(self.largest_of_buffers)):
-            yield self._call("c10d.broadcast_", "forward", payload)
+        for bucket in _buckets(self.buffers, (self.largest_of_buffers,)):
+            yield self._call("c10d.broadcast_", "forward", sum(bucket.values()))
 
     def _sums(self) -> Iterator[tuple[str, OperatorCost]]:
         """A call for each bucket of gradients, which come from the last parameter to the first, and the name of that
         which closes it."""
-        for last, payload in _buckets(reversed(self.trained), lambda: chain((FIRST_BUCKET,), repeat(self.largest))):
-            yield last, self._call("c10d.allreduce_", "backward", payload)
+        in_order = self.trained if self.finds_unused else self.trained[::-1]
+        buckets = [*_buckets(in_order, self.limits)]
+        first = self.trained[0][0]
+        for bucket in reversed(buckets) if self.finds_unused else buckets:
+            first = [*bucket][0 if self.finds_unused else -1]
+            yield first, self._call("c10d.allreduce_", "backward", sum(bucket.values()))
+        if self.finds_unused:  # a whole number for each parameter
+            yield first, self._call("c10d.allreduce_", "backward", torch.int32.itemsize * len(self.trained))
 
     def _call(self, name: str, phase: str, payload: int) -> OperatorCost:
         formula = formula_named(name)
@@ -113,21 +154,22 @@ def _around(path: str, called: Container[str]) -> str:
     return path if path in called else _around(path.rpartition(".")[0], called)
 
 
-def _buckets(
-    named: Iterable[tuple[str, torch.Tensor]], limits: Callable[[], Iterator[int]]
-) -> Iterator[tuple[str, int]]:
+def _buckets(named: Iterable[tuple[str, torch.Tensor]], limits: tuple[int, ...]) -> Iterator[dict[str, int]]:
     """Of tensors of each dtype, in their order, the buckets, each closed as soon as it has the bytes of its limit: the
-    name of the last tensor in it, and its bytes."""
-    by_dtype: dict[torch.dtype, list[tuple[str, int]]] = {}
+    names of the tensors in it, and their bytes."""
+    by_dtype: dict[torch.dtype, dict[str, int]] = {}
     for name, tensor in named:
-        by_dtype.setdefault(tensor.dtype, []).append((name, part_of(tensor).numel() * tensor.dtype.itemsize))
+        by_dtype.setdefault(tensor.dtype, {})[name] = part_of(tensor).numel() * tensor.dtype.itemsize
     for some in by_dtype.values():
-        held, limit = 0, limits()
-        closed = next(limit)
-        for name, size in some:
-            held += size
-            if held >= closed:
-                yield name, held
-                held, closed = 0, next(limit)
-        if held:
-            yield name, held
+        left = iter(some.items())
+        for limit in chain(limits, repeat(limits[-1])):
+            bucket: dict[str, int] = {}
+            held = 0
+            for name, size in left:
+                bucket[name] = size
+                held += size
+                if held >= limit:
+                    break
+            if not bucket:
+                break
+            yield bucket

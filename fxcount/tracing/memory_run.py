@@ -163,7 +163,7 @@ class MemoryRun:
                 bucket = torch.zeros_like(leaf)
                 self._buckets.append(bucket)
                 self._was_there(self._hidden(bucket), bucket, "gradients", name)
-                if wrapper.as_views:
+                if wrapper.as_views and wrapper.sums:
                     leaf.grad = bucket
 
     def _was_there(self, stand_in: torch.Tensor, tensor: torch.Tensor, kind: str, name: str) -> None:

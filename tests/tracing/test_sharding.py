@@ -231,6 +231,33 @@ def test_a_wrapper_inside_a_model(mesh: Any, tracer: str) -> None:
     assert cost.call.mesh == "tp=4"
 
 
+@pytest.mark.parametrize("tracer", ["symbolic", "recorded", "executed"])
+def test_a_wrapper_that_is_called_twice(mesh: Any, tracer: str) -> None:
+    """It gives its buffers to all each time; the gradients of both calls are summed together."""
+    wrapper = nn.parallel.DistributedDataParallel(nn.BatchNorm1d(64), device_mesh=mesh["tp"])
+    cost = count_graph(nn.Sequential(wrapper, wrapper), torch.ones(8, 64), backward=True, tracer=tracer)
+    assert sent(cost) == {
+        ("tp", "broadcast", "forward", "0.module"): (4, 2 * (128 * 4 + 8)),
+        ("tp", "all_reduce", "backward", "0.module"): (1, 2 * 128 * 4 * 3 // 4),
+    }
+
+
+@pytest.mark.parametrize("tracer", ["symbolic", "recorded", "executed"])
+@pytest.mark.parametrize("detached", [False, True])
+def test_a_wrapper_whose_parameters_get_no_gradient_sums_none(mesh: Any, tracer: str, detached: bool) -> None:
+    class Taught(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.teacher, self.student = nn.parallel.DistributedDataParallel(network("cpu")), nn.Linear(64, 64)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            with torch.set_grad_enabled(detached):
+                taught = self.teacher(x)
+            return self.student(x) - taught.detach()
+
+    assert not count_graph(Taught(), torch.ones(8, 64), backward=True, tracer=tracer).communication
+
+
 def test_a_wrapper_that_does_not_run_sends_nothing(mesh: Any) -> None:
     model = network("cpu")
     model.register_module("spare", None)
@@ -254,6 +281,27 @@ def test_what_a_wrapper_sends_is_known_or_refused(mesh: Any) -> None:
     for model in (hooked, nn.Sequential(sparse)):
         with pytest.raises(TracingError, match="what it sends is not counted"):
             count_graph(model, torch.ones(8, 64))
+    split = parallelize_module(network("cpu"), mesh["tp"], PLAN)
+    with pytest.raises(TracingError, match="around a model that is split"):
+        count_graph(nn.parallel.DistributedDataParallel(split, device_mesh=mesh["dp"]), torch.ones(8, 64))
+
+
+def test_a_gradient_that_a_wrapper_would_wait_for(mesh: Any) -> None:
+    """Torch ends the next step with an error, unless the wrapper asks which parameters are used: a whole number for
+    each of two, over eight ranks."""
+
+    class First(nn.Sequential):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self[0](x)
+
+    made = {
+        find: nn.parallel.DistributedDataParallel(First(*network("cpu")), find_unused_parameters=find)
+        for find in (False, True)
+    }
+    with pytest.raises(TracingError, match=r"2\.weight has no gradient, and the model is a DistributedDataParallel"):
+        count_graph(made[False], torch.ones(8, 64), backward=True)
+    cost = count_graph(made[True], torch.ones(8, 64), backward=True)
+    assert sent(cost) == {("all ranks", "all_reduce", "backward", "0"): (2, 2 * (32_768 * 4 + 2 * 4) * 7 // 8)}
 
 
 def test_an_input_in_parts(mesh: Any) -> None:
