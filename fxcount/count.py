@@ -245,7 +245,7 @@ def trace_and_interpret(model: CountedModel, call: ExampleCall, put_back: Callab
     Raises:
         TracingError: the model is on several ranks: how a result is split is known in a run.
     """
-    if model.is_split(call):
+    if model.is_split(call, backward):
         raise TracingError("a model on several ranks is not traced symbolically")
     trace = trace_symbolically(model, call, backward=backward)
     CostInterpreter(trace).propagate()
@@ -271,7 +271,7 @@ def costed_trace(
     model is left as it was."""
     executes = model.has_data(call) and shapes is None
     names = [tracer] if tracer != "auto" else [name for name in TRACERS if name != "executed" or executes]
-    if tracer == "auto" and model.is_split(call):
+    if tracer == "auto" and model.is_split(call, backward):
         names = ["executed" if executes else "recorded"]
     gave_up: dict[str, str] = {}
     before = sys.exception()

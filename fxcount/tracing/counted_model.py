@@ -111,9 +111,11 @@ class CountedModel:
         """Where the model runs: the device of its first parameter, else of the first input."""
         return next((tensor.device for tensor in (*self.parameters.values(), *call.tensors())), torch.device("cpu"))
 
-    def is_split(self, call: ExampleCall) -> bool:
-        """Whether this rank has a part of a parameter, a buffer or an input, and others the rest."""
-        return any(is_split(each) and each.device_mesh.size() > 1 for each in (*self.owned, *call.tensors()))  # type: ignore[attr-defined]
+    def is_split(self, call: ExampleCall, backward: bool) -> bool:
+        """Whether this rank has a part of a parameter, a buffer or an input, and others the rest; in a backward pass
+        also where it is alone, for autograd gathers and scatters there too."""
+        held = filter(is_split, (*self.owned, *call.tensors()))
+        return any(backward or each.device_mesh.size() > 1 for each in held)  # type: ignore[attr-defined]
 
     def has_data(self, call: ExampleCall) -> bool:
         """Whether the model can run: neither its state nor its input is on the meta device."""

@@ -56,7 +56,7 @@ def record(model: CountedModel, call: ExampleCall, put_back: Callable[[], None],
         DataNeededError: such a model has data, which autograd does not take beside shapes.
     """
     counter = without_data(model.owned, call.symbols)
-    counter.differentiates = above = model.is_split(call)
+    counter.differentiates = above = model.is_split(call, backward)
     if above and any(not tensor.is_meta for tensor in model.owned):
         raise DataNeededError("a model on several ranks is counted on its data, or on the meta device")
     return _record("recorded", model, call, counter, autograd=above, backward=backward)
@@ -70,7 +70,7 @@ def execute(model: CountedModel, call: ExampleCall, put_back: Callable[[], None]
     """
     if not model.has_data(call):
         raise DataNeededError(f"the executed tracer {NO_VALUES}")
-    if not (backward or model.is_split(call)):
+    if not (backward or model.is_split(call, backward)):
         try:
             return _record("executed", model, call, OperatorCounter())
         except AutogradNeeded:

@@ -127,6 +127,23 @@ def test_an_optimizer_has_gradients_summed_that_are_in_parts(device: str, mesh: 
     assert (again.optimizer, sent(again)) == (cost.optimizer, sent(cost))
 
 
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize(("split", "gathered"), [(True, False), (False, True), (True, True)])
+def test_one_rank_alone_does_what_a_model_does_that_is_not_split(split: bool, gathered: bool, device: str) -> None:
+    alone = count_graph(network(device), torch.ones(8, 64, device=device), optimizer=torch.optim.AdamW)
+    with fake_mesh((1, 1), ("dp", "tp")) as mesh:
+        model = parallelize_module(network(device), mesh["tp"], PLAN) if split else network(device)
+        model = gathered_over(mesh, model) if gathered else model
+        cost = count_graph(model, torch.ones(8, 64, device=device), optimizer=torch.optim.AdamW)
+    assert (cost.params, cost.macs, cost.backward, cost.optimizer_step) == (
+        alone.params,
+        alone.macs,
+        alone.backward,
+        alone.optimizer_step,
+    )
+    assert cost.communication.sent == 0
+
+
 def test_an_attention_split_over_its_heads(mesh: Any) -> None:
     """On 16 rows: four products of 16 x 64 x 64, and 2 x 8 heads x 16 x 16 x 8 for scores and mean, over four ranks."""
     with torch.device("meta"):
