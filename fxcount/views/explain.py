@@ -19,7 +19,7 @@ from fxcount.views.shown_text import ShownText
 from fxcount.views.table import branch_rows, rendered, shown_columns
 from fxcount.views.terminal import terminal_width
 from fxcount.views.tree import module_tree
-from fxcount.views.units import size_text
+from fxcount.views.units import plural, size_text
 
 WIDTH = 100
 """The lines of an explanation are filled to this many characters."""
@@ -177,11 +177,6 @@ def _put_in(expression: str, quantities: Mapping[str, int]) -> str:
         return f"({text})" if value < 0 or " " in text else text
 
     return re.sub(r"[A-Za-z_]\w*", number, expression)
-
-
-def plural(number: int, noun: str) -> str:
-    """``1 call``, ``2 calls``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _parameters(cost: CostedGraph, names: Sequence[str], counted: int, width: int) -> Iterator[str]:

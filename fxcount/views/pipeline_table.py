@@ -9,7 +9,7 @@ from fxcount.analyses.pipeline import PipelineRecord, StageCost
 from fxcount.views.legend import uncounted
 from fxcount.views.roofline_table import time_text
 from fxcount.views.text_table import Column, text_table
-from fxcount.views.units import count_text, size_text
+from fxcount.views.units import count_text, plural, size_text
 
 
 def pipeline_table(pipeline: PipelineRecord, format: str = "simple", width: int | None = None) -> str:
@@ -50,11 +50,11 @@ def _percent(share: float | None) -> str:
 
 def _notes(pipeline: PipelineRecord) -> list[str]:
     """What the numbers mean."""
-    stages, ranks = len(pipeline.stages), len(pipeline.order)
+    stages, ranks = plural(len(pipeline.stages), "stage"), plural(len(pipeline.order), "rank")
     count = "microbatch" if pipeline.microbatches == 1 else "microbatches"
     notes = [
-        f"{pipeline.schedule}: {pipeline.microbatches:,} {count} through {stages} stages on {ranks} ranks. A row is "
-        "one microbatch; what ranks wait is of a step."
+        f"{pipeline.schedule}: {pipeline.microbatches:,} {count} through {stages} on {ranks}. A row is one microbatch; "
+        "what ranks wait is of a step."
     ]
     if pipeline.bubble is not None:
         notes.append(f"The bubble, the share of the time of all ranks in which they wait, is {pipeline.bubble:.1%}.")

@@ -50,3 +50,8 @@ def check_units(units: str) -> None:
     """
     if units not in UNITS_OF_COUNTS:
         raise InputError(f"unknown units {units!r}; counts are written {', '.join(UNITS_OF_COUNTS)}")
+
+
+def plural(number: int, noun: str) -> str:
+    """``1 call``, ``2 calls``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
