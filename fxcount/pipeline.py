@@ -148,12 +148,13 @@ def order_of(schedule: Any, backward: bool) -> dict[int, tuple[Action, ...]]:
     for rank, actions in given.items():
         for action in (each for each in actions if each is not None):
             for stage, kind, microbatch, _ in action.sub_actions or (action,):
-                if kind.value not in kinds:
+                letter = kind.value if isinstance(kind.value, str) else str(kind)  # it is a number in torch 2.9
+                if letter not in kinds:
                     continue  # it sends, gathers or sums
-                if kind.value == "F":  # microbatches come in their order, which Schedule1F1B numbers from one at times
+                if letter == "F":  # microbatches come in their order, which Schedule1F1B numbers from one at times
                     microbatch = begun[stage]
                     begun[stage] += 1
-                order[rank].append(Action(stage, kind.value, microbatch))
+                order[rank].append(Action(stage, letter, microbatch))
     return {rank: tuple(actions) for rank, actions in order.items()}
 
 

@@ -21,6 +21,9 @@ from fxcount import count_graph, count_pipeline
 from tests.tracing import pipelines
 from tests.tracing.on_ranks import PAIRS, network
 
+KINDS = {"allreduce": 2, "allgather": 1, "reducescatter": 1, "alltoall": 1}
+"""Collectives, and how often all but its own part of the payload a rank sends in a ring."""
+
 
 class Sent(TorchDispatchMode):
     """The collectives that run, and what a rank sends in each by the usual algorithm for a ring."""
@@ -37,7 +40,7 @@ class Sent(TorchDispatchMode):
         name = func.name().rpartition("::")[2].replace("_", "")
         if "c10d" in func.name():
             held = [each.nbytes for each in tree_leaves((args, out)) if isinstance(each, torch.Tensor)]
-            for kind, factor in (("allreduce", 2), ("allgather", 1), ("reducescatter", 1), ("alltoall", 1)):
+            for kind, factor in KINDS.items():
                 if kind in name:
                     self.found[kind, factor * max(held) * (self.ranks - 1) // self.ranks] += 1
             if "broadcast" in name:
@@ -61,11 +64,7 @@ def on_one_rank(rank: int, ranks: int, path: str) -> None:
         for node in cost.nodes:
             for each in (*node.operators, *(node.backward_operators or ())):
                 if each.sent:
-                    kind = next(
-                        kind
-                        for kind in ("allreduce", "allgather", "reducescatter", "alltoall")
-                        if kind in each.name.rpartition(".")[2].replace("_", "")
-                    )
+                    kind = next(kind for kind in KINDS if kind in each.name.rpartition(".")[2].replace("_", ""))
                     counted[kind, each.sent] += 1
         model = make(mesh)
         with Sent(2 if name == "split and gathered" else ranks) as real:
@@ -94,7 +93,7 @@ def _what_an_optimizer_sends(ranks: int) -> None:
             optimizer.step()
         counted = Counter[tuple[str, int]]()
         for each in cost.optimizer.collectives:
-            kind = next(kind for kind in ("allreduce", "allgather") if kind in each.name.replace("_", ""))
+            kind = next(kind for kind in KINDS if kind in each.name.rpartition(".")[2].replace("_", ""))
             counted[kind, each.sent] += 1
         assert counted == real.found, (name, counted, real.found)
         assert counted, name
