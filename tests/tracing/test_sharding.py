@@ -18,7 +18,7 @@ from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tenso
 from torch.distributed.tensor.debug import CommDebugMode
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 
-from fxcount import Cost, DataNeededError, Device, GraphCost, InputError, TracingError, count_graph, fake_mesh
+from fxcount import Cost, Device, GraphCost, InputError, TracingError, count_graph, fake_mesh
 from tests.tracing.on_ranks import (
     OF_HEADS,
     PAIRS,
@@ -412,19 +412,3 @@ def test_a_mesh_of_a_device_that_is_not_there() -> None:
     with fake_mesh((4,), ("tp",)):
         model = parallelize_module(network(), mesh_of_cuda(4), PLAN)
         assert count_graph(model, torch.randn(8, 64, device="meta"), backward=True).macs == 2 * 8 * 16_384 // 4
-
-
-def test_what_is_gathered_without_data_is_not_known(mesh: Any) -> None:
-    class Asks(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.embedding = nn.Embedding(16, 4, device="meta")
-
-        def forward(self, ids: torch.Tensor) -> torch.Tensor:
-            found = self.embedding(ids)
-            return found if found.sum() > 0 else -found
-
-    model = parallelize_module(Asks(), mesh["tp"], {"embedding": RowwiseParallel(input_layouts=Replicate())})
-    fully_shard(model, mesh=mesh["dp"])
-    with pytest.raises(DataNeededError):
-        count_graph(model, torch.ones(2, dtype=torch.long))
